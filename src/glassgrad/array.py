@@ -1,0 +1,498 @@
+"""Array: what the user holds. Operators, methods, and the protocols by which NumPy and others work with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .dtypes import is_inexact
+from .errors import DtypeError, TracedValueError, UnsupportedError
+from .graph.node import NO_PARAMS, Input, Node, constant, make
+from .graph.origin import here
+from .ops import composite, contraction, elementwise, indexing, logic, reduction, sorting, view
+
+_OPERANDS = (Node, np.ndarray, np.generic, int, float, complex, list, tuple)
+Binary = Callable[[Any, Any], Any]
+
+
+def _operator(function: Binary) -> Binary:
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(other, _OPERANDS):
+            return function(self, np.asarray(other) if isinstance(other, (list, tuple)) else other)
+        return NotImplemented
+
+    return method
+
+
+def _reflected(function: Binary) -> Binary:
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(other, _OPERANDS):
+            return function(np.asarray(other) if isinstance(other, (list, tuple)) else other, self)
+        return NotImplemented
+
+    return method
+
+
+class Array(Node):
+    """An n-dimensional array that is a node of a graph.
+
+    It works where a NumPy array works: operators, indexing, methods, NumPy's own functions. It is immutable; write
+    ``x = x.at[i].set(v)`` for ``x[i] = v``. ``x.value`` is the ndarray inside.
+
+    >>> import glassgrad as gg
+    >>> w = gg.variable([1.0, 2.0])
+    >>> loss = ((w - 3.0) ** 2).sum()
+    >>> loss.backward()[w]
+    array([-4., -2.])
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __array_priority__ = 1000
+
+    __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
+    __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
+    __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)
+    __truediv__, __rtruediv__ = _operator(elementwise.divide), _reflected(elementwise.divide)
+    __floordiv__, __rfloordiv__ = _operator(elementwise.floor_divide), _reflected(elementwise.floor_divide)
+    __mod__, __rmod__ = _operator(elementwise.remainder), _reflected(elementwise.remainder)
+    __pow__, __rpow__ = _operator(elementwise.power), _reflected(elementwise.power)
+    __matmul__, __rmatmul__ = _operator(contraction.matmul), _reflected(contraction.matmul)
+    __and__, __rand__ = _operator(logic.bitwise_and), _reflected(logic.bitwise_and)
+    __or__, __ror__ = _operator(logic.bitwise_or), _reflected(logic.bitwise_or)
+    __xor__, __rxor__ = _operator(logic.bitwise_xor), _reflected(logic.bitwise_xor)
+    __lshift__, __rlshift__ = _operator(logic.left_shift), _reflected(logic.left_shift)
+    __rshift__, __rrshift__ = _operator(logic.right_shift), _reflected(logic.right_shift)
+    __lt__, __le__ = _operator(logic.less), _operator(logic.less_equal)
+    __gt__, __ge__ = _operator(logic.greater), _operator(logic.greater_equal)
+    __eq__, __ne__ = _operator(logic.equal), _operator(logic.not_equal)  # type: ignore[assignment]
+
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __neg__(self) -> Any:
+        return elementwise.negative(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return elementwise.absolute(self)
+
+    def __invert__(self) -> Any:
+        return logic.invert(self)
+
+    # Shape and elements
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Any:  # noqa: N802
+        return view.transpose(self)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802
+        return view.matrix_transpose(self)
+
+    @property
+    def real(self) -> Any:
+        return elementwise.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return elementwise.imag(self)
+
+    @property
+    def flat(self) -> Iterator[Any]:
+        return iter(view.reshape(self, (-1,)))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object: a scalar Array has no axis 0")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array: it has one element, read it with x.item()")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(reduction.any(self == item))
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            f"Array is immutable: got an assignment x[...] = v at {here(2)}; write x = x.at[...].set(v), which keeps "
+            f"the gradient of both"
+        )
+
+    @property
+    def at(self) -> At:
+        """Functional updates: ``x.at[i].set(v)``, ``.add(v)``, ``.multiply(v)`` and so on return a changed copy."""
+        return At(self)
+
+    # Leaving the graph
+
+    def _concrete(self, what: str) -> Any:
+        """The value, for uses whose result is not a float anyway (bool, printing, integers)."""
+        if self.value is None:
+            raise TracedValueError(
+                f"{what} of a traced Array at {here(2)}: while tracing there is no value, only shape {self.shape} and "
+                f"dtype {self.dtype}; use where(...) for a choice between values, or leave the function untraced"
+            )
+        return self.value
+
+    def _untracked(self, what: str) -> Any:
+        """The value, for uses that would drop its gradient without a word."""
+        value = self._concrete(what)
+        if self.tracked:
+            raise TracedValueError(
+                f"{what} of an Array that is being differentiated, at {here(2)}: the result would silently carry no "
+                f"gradient; use glassgrad.numpy functions on it, or x.item() / x.value if none is wanted"
+            )
+        return value
+
+    def __bool__(self) -> bool:
+        return bool(self._concrete("bool()"))
+
+    def __float__(self) -> float:
+        return float(self._untracked("float()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._untracked("complex()"))
+
+    def __int__(self) -> int:
+        return int(self._concrete("int()"))
+
+    def __index__(self) -> int:
+        value = self._concrete("index()")
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer Arrays can be an index or a size: got dtype {self.dtype}; use int(x)")
+        return int(value)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return elementwise.rint(self) if not digits else elementwise.rint(self * 10.0**digits) / 10.0**digits
+
+    def item(self, *index: Any) -> Any:
+        """One element as a Python number, without gradient."""
+        return np.asarray(self._concrete("item()")).item(*index)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers, without gradient."""
+        return np.asarray(self._concrete("tolist()")).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = np.asarray(self._untracked("numpy.asarray()"))
+        return np.array(array, dtype) if copy else np.asarray(array, dtype)
+
+    def numpy(self) -> Any:
+        """The ndarray inside, for an Array that is not being differentiated."""
+        return np.asarray(self._untracked("numpy()"))
+
+    def __repr__(self) -> str:
+        if self.value is None:
+            return f"Array(shape={self.shape}, dtype={self.dtype}, traced)"
+        body = np.array2string(np.asarray(self.value), separator=", ", prefix="Array(")
+        kind = "" if self.dtype in (np.float64, np.int64, np.bool_, np.complex128) else f", dtype={self.dtype}"
+        return f"Array({body}{kind})"
+
+    def __str__(self) -> str:
+        return repr(self) if self.value is None else str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        if self.value is None or not spec:
+            return str(self)
+        return format(np.asarray(self.value).item() if self.size == 1 else self.value, spec)
+
+    def __reduce__(self) -> Any:
+        return constant, (self._untracked("pickling"),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
+
+    # NumPy's, the array API's and DLPack's protocols
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from .numpy import protocol
+
+        return protocol.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from .numpy import protocol
+
+        return protocol.function(function, args, kwargs)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        from . import numpy as namespace
+
+        return namespace
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        if device != "cpu":
+            raise ValueError(f"to_device: got {device!r}, expected 'cpu', the only device there is")
+        return self
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return np.array(self._untracked("DLPack export")).__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    # Derivatives
+
+    def backward(self, cotangent: Any = None, *, wrt: Any = (), create_graph: bool = False) -> Any:
+        """Gradients of this value with respect to every variable it was made from; see ``gg.backward``."""
+        from .autodiff.variables import backward
+
+        return backward(self, cotangent, wrt=wrt, create_graph=create_graph)
+
+    # Methods that are functions
+
+    def sum(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return reduction.sum(self if dtype is None else self.astype(dtype), axis, keepdims)
+
+    def prod(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return reduction.prod(self if dtype is None else self.astype(dtype), axis, keepdims)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return composite.mean(self if dtype is None else self.astype(dtype), axis, keepdims)
+
+    def var(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        return composite.var(self if dtype is None else self.astype(dtype), axis, ddof, keepdims)
+
+    def std(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        return composite.std(self if dtype is None else self.astype(dtype), axis, ddof, keepdims)
+
+    def max(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return reduction.max(self, axis, keepdims)
+
+    def min(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return reduction.min(self, axis, keepdims)
+
+    def any(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return reduction.any(self, axis, keepdims)
+
+    def all(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        return reduction.all(self, axis, keepdims)
+
+    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
+        return reduction.argmax(self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
+        return reduction.argmin(self, axis, keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Any:
+        return reduction.cumsum(self, axis)
+
+    def cumprod(self, axis: int | None = None) -> Any:
+        return reduction.cumprod(self, axis)
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        if order not in ("C", "A"):
+            raise UnsupportedError(f"reshape: got order={order!r}, expected 'C'; use x.T.reshape(shape[::-1]).T for 'F'")
+        return view.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self, order: str = "C") -> Any:
+        return self.reshape(-1, order=order)
+
+    def flatten(self, order: str = "C") -> Any:
+        return self.reshape(-1, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        if len(axes) == 1 and (axes[0] is None or not isinstance(axes[0], int)):
+            return view.transpose(self, axes[0])
+        return view.transpose(self, axes or None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        return view.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        return view.squeeze(self, axis)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Any:
+        return indexing.repeat(self, repeats, axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Any:
+        return indexing.take(self, indices, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        return indexing.diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        return reduction.sum(indexing.diagonal(self, offset, axis1, axis2), -1)
+
+    def dot(self, other: Any) -> Any:
+        return contraction.dot(self, other)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        return logic.clip(self, min, max)
+
+    def round(self, decimals: int = 0) -> Any:
+        return self.__round__(decimals)
+
+    def conj(self) -> Any:
+        return elementwise.conj(self)
+
+    def conjugate(self) -> Any:
+        return elementwise.conj(self)
+
+    def sort(self, axis: int = -1) -> Any:
+        raise UnsupportedError("sort in place: Array is immutable; use numpy.sort(x), which returns a sorted copy")
+
+    def argsort(self, axis: int | None = -1) -> Any:
+        return sorting.argsort(self, axis)
+
+    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+        return logic.astype(self, dtype)
+
+    def copy(self, order: str = "C") -> Any:
+        return self
+
+    def nonzero(self) -> Any:
+        return tuple(constant(i) for i in np.nonzero(self._concrete("nonzero()")))
+
+
+Node.made_as = Array
+
+
+class At:
+    """``x.at``: choose a place with brackets, then what to do there."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, key: Any) -> Place:
+        return Place(self._array, key)
+
+
+class Place:
+    """A part of an array that a changed copy is about to differ in.
+
+    >>> import glassgrad as gg
+    >>> x = gg.numpy.zeros(3)
+    >>> x.at[1].set(5.0), x.at[[0, 0]].add(1.0)
+    (Array([0., 5., 0.]), Array([2., 0., 0.]))
+    """
+
+    __slots__ = ("_array", "_key")
+
+    def __init__(self, array: Any, key: Any) -> None:
+        self._array, self._key = array, key
+
+    def get(self) -> Any:
+        """The elements there."""
+        return self._array[self._key]
+
+    def set(self, value: Any) -> Any:
+        """A copy with ``value`` there."""
+        return indexing.setitem(self._array, self._key, _like(value, self._array))
+
+    def add(self, value: Any) -> Any:
+        """A copy with ``value`` added there; a place named twice receives both."""
+        return indexing.additem(self._array, self._key, _like(value, self._array))
+
+    def subtract(self, value: Any) -> Any:
+        """A copy with ``value`` subtracted there; a place named twice loses both."""
+        return indexing.additem(self._array, self._key, -_like(value, self._array))
+
+    def multiply(self, value: Any) -> Any:
+        """A copy with the elements there multiplied by ``value``."""
+        return self.set(self.get() * value)
+
+    def divide(self, value: Any) -> Any:
+        """A copy with the elements there divided by ``value``."""
+        return self.set(self.get() / value)
+
+    def power(self, value: Any) -> Any:
+        """A copy with the elements there raised to ``value``."""
+        return self.set(self.get() ** value)
+
+    def min(self, value: Any) -> Any:
+        """A copy with the smaller of the elements there and ``value``."""
+        return self.set(logic.minimum(self.get(), value))
+
+    def max(self, value: Any) -> Any:
+        """A copy with the larger of the elements there and ``value``."""
+        return self.set(logic.maximum(self.get(), value))
+
+    def apply(self, function: Callable[[Any], Any]) -> Any:
+        """A copy with ``function`` applied to the elements there."""
+        return self.set(function(self.get()))
+
+
+def _like(value: Any, array: Any) -> Any:
+    """A value in the dtype of the array it is written to, as NumPy's assignment casts it."""
+    value = value if isinstance(value, Node) else np.asarray(value)
+    if value.dtype.kind == "c" and array.dtype.kind != "c":
+        raise DtypeError(f"at: got a complex value for an Array of {array.dtype}; cast one with .astype or take .real")
+    return logic.astype(value, array.dtype)
+
+
+def as_array(value: Any) -> Any:
+    """An Array holding ``value``: a Node as it is, anything array-like as a constant."""
+    if isinstance(value, Node):
+        return value
+    return constant(value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value))
+
+
+def variable(value: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """An Array to differentiate by: operations on it are remembered until it is no longer referred to.
+
+    Parameters
+    ----------
+    value : array-like of a floating or complex dtype
+    dtype : dtype to convert to first
+    name : what explanations and ``backward()[name]`` call it
+
+    Raises
+    ------
+    DtypeError
+        for integers and booleans, which cannot vary continuously.
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> x, w = gg.variable(2.0), gg.variable(3.0)
+    >>> grads = (x * w).backward()
+    >>> float(grads[w]), float(grads[x])
+    (2.0, 3.0)
+    """
+    data = value.value if isinstance(value, Node) else value
+    if data is None:
+        raise TracedValueError(f"variable: got a traced Array at {here(2)}; make variables outside the traced function")
+    array = np.array(data, dtype)
+    if not is_inexact(array.dtype):
+        raise DtypeError(
+            f"variable: got dtype {array.dtype}, expected a floating or complex one at {here(2)}; write 3.0 for 3, or "
+            f"pass dtype=float"
+        )
+    params = NO_PARAMS if name is None else {"name": name}
+    return make(Input, (), params, array[()], tracked=True, origin=here(2))
+

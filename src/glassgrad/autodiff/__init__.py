@@ -1,0 +1,1 @@
+"""The walks over a graph, and the differential operators made of them."""

@@ -1,0 +1,277 @@
+"""The backward walk: pulling cotangents from outputs to the nodes they are asked for. Reverse mode.
+
+Each node's adjoint is complete before it is used, because nodes are visited against their creation order; it is used
+once, however many paths lead through it. When the nodes depend on something outside (an enclosing ``grad``, a trace)
+the rules are given nodes instead of arrays, and what they compute is again a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import RuleError
+from ..graph.apply import Output
+from ..graph.node import Node, Value, shape_of
+from ..graph.origin import Context
+from ..graph.primitive import Contraction, Elementwise, Indexing, Reduction, View
+from ..ops import logic, reduction
+from ..ops.contraction import Matmul
+
+
+class Plan(NamedTuple):
+    """What a backward walk will visit.
+
+    Attributes
+    ----------
+    nodes : every tracked node between outputs and targets, by index
+    needed : indices of those that depend on a target
+    recording : whether the walk must itself be a graph
+    """
+
+    nodes: dict[int, Node]
+    needed: set[int]
+    recording: bool
+
+
+def plan(outputs: Sequence[Node], targets: Sequence[Node], recording: bool = False) -> Plan:
+    """Find the nodes to visit. A node older than every target cannot depend on one, so the search stops there."""
+    first = min([t.index for t in targets], default=0)
+    wanted = {t.index for t in targets}
+    found: dict[int, Node] = {}
+    stack = [node for node in outputs if node.tracked]
+    while stack:
+        node = stack.pop()
+        index = node.index
+        if index in found:
+            continue
+        if index < first:
+            recording = True  # something outside is being differentiated too
+            continue
+        found[index] = node
+        if node.value is None or (not node.inputs and index not in wanted):
+            recording = True
+        for x in node.inputs:
+            if x.tracked:
+                stack.append(x)
+    if not recording:
+        return Plan(found, set(found), False)  # every leaf is a target, so everything leads to one
+    needed = set(wanted)
+    for index in sorted(found):
+        if index not in needed and any(x.index in needed for x in found[index].inputs):
+            needed.add(index)
+    return Plan(found, needed, recording)
+
+
+def pull(
+    outputs: Sequence[Node], cotangents: Sequence[Value], targets: Sequence[Node], recording: bool = False
+) -> tuple[list[Value | None], bool]:
+    """Cotangents of ``targets`` from cotangents of ``outputs``.
+
+    Returns one cotangent per target, None where no output depends on it, and whether they are nodes of a graph.
+    """
+    found, needed, recording = plan(outputs, targets, recording)
+    walk = _Walk(needed, recording)
+    for node, g in zip(outputs, cotangents, strict=True):
+        if node.index in needed and node.index in found:
+            walk.receive(node, g, None)
+    before = Context.forward
+    try:
+        with np.errstate(all="ignore"):
+            kept = walk.run(found, {t.index for t in targets})
+    finally:
+        Context.forward = before
+    return [kept.get(t.index) for t in targets], recording
+
+
+class _Walk:
+    """Cotangents gathered so far, by node index, and which of their elements a ``where`` discards."""
+
+    __slots__ = ("cotangents", "keeps", "needed", "recording")
+
+    def __init__(self, needed: set[int], recording: bool) -> None:
+        self.needed = needed
+        self.recording = recording
+        self.cotangents: dict[int, Value] = {}
+        self.keeps: dict[int, Value] = {}  # only for cotangents that passed a where: True for what it keeps
+
+    def run(self, found: dict[int, Node], wanted: set[int]) -> dict[int, Value]:
+        """Visit the nodes against their creation order; returns the cotangents of those wanted."""
+        cotangents, keeps, recording = self.cotangents, self.keeps, self.recording
+        kept: dict[int, Value] = {}
+        for index in sorted(found, reverse=True):
+            g = cotangents.pop(index, None)
+            if g is None:
+                continue
+            node = found[index]
+            if index in wanted:
+                kept[index] = g
+            inputs = node.inputs
+            if len(inputs) == 1 and not recording and not keeps and node.op.partials is not None:
+                # The commonest node, an elementwise function of one array, without the calls of the general way.
+                partial, x = node.op.partials[0], inputs[0]
+                value = x.value
+                if partial.__class__ is int:
+                    c = g if partial == 1 else g * partial
+                else:
+                    c = partial(node.value, value)
+                    c = g * (c.conjugate() if g.dtype.kind == "c" else c)
+                if c.dtype is value.dtype and c.shape == value.shape and x.index not in cotangents:
+                    cotangents[x.index] = c
+                else:
+                    self.receive(x, c, None)
+            elif inputs:
+                if recording:
+                    Context.forward = node
+                self.visit(node, g)
+        return kept
+
+    def visit(self, node: Node, g: Value) -> None:
+        """Hand the cotangent of a node on to its inputs."""
+        op, inputs, needed = node.op, node.inputs, self.needed
+        if op is Output:
+            self.receive_part(inputs[0], node.params["index"], g)
+            return
+        if self.recording:
+            y: Value = node if op.outputs == 1 else _outputs_of(node)
+            xs: Any = inputs
+        else:
+            y, xs = node.value, [x.value for x in inputs]
+        if type(g) is _Parts:
+            g = g.complete(y)
+        keep = self.keeps.pop(node.index, None) if self.keeps else None
+        contributions = local_products(node, g, y, xs, needed)
+        if op.masks or keep is not None:
+            self.receive_masked(node, g, keep, xs, contributions)
+            return
+        for x, c in zip(inputs, contributions, strict=True):
+            if c is not None and x.index in needed:
+                self.receive(x, c, None)
+
+    def receive(self, x: Node, c: Value, keep: Value | None) -> None:
+        """Add a contribution to the cotangent of x: un-broadcast, cast and checked, here and nowhere else."""
+        value = x.value
+        shape, dtype = (value.shape, value.dtype) if value is not None else (x.spec.shape, x.spec.dtype)
+        if c.shape != shape:
+            c = _fit(x, c, shape)
+            if keep is not None and shape_of(keep) != shape:
+                keep = reduction.sum_to(logic.astype(keep, np.float32), shape) > 0
+        if c.dtype != dtype:
+            c = logic.astype(c, dtype)
+        index = x.index
+        held = self.cotangents.get(index)
+        if held is None:
+            self.cotangents[index] = c
+            if keep is not None:
+                self.keeps[index] = keep
+            return
+        self.cotangents[index] = held + c
+        if self.keeps:
+            before = self.keeps.pop(index, None)
+            if keep is not None and before is not None:
+                self.keeps[index] = keep | before
+
+    def receive_part(self, x: Node, index: int, g: Value) -> None:
+        """Add a contribution to one output of a node with several."""
+        parts = self.cotangents.setdefault(x.index, _Parts())
+        parts[index] = parts[index] + g if index in parts else g
+
+    def receive_masked(self, node: Node, g: Value, keep: Value | None, xs: Any, contributions: Any) -> None:
+        """Contributions of which a ``where``, here or further on, discards some elements: those stay exactly zero.
+
+        The local product of a discarded element may be 0·inf; the mask, not the product, decides.
+        """
+        for k, (x, c) in enumerate(zip(node.inputs, contributions, strict=True)):
+            if c is None or x.index not in self.needed:
+                continue
+            passed = keep
+            if node.op.masks:
+                chosen = xs[0] if k == 1 else logic.logical_not(xs[0])
+                passed = chosen if keep is None else chosen & keep
+            if passed is not None:
+                passed = _keep_of_input(node, k, xs, passed, g)
+            if passed is not None:
+                c = logic.where(passed, c, 0)
+                if shape_of(passed) != c.shape:
+                    passed = passed & np.ones(c.shape, bool)
+            self.receive(x, c, passed)
+
+
+class _Parts(dict[int, Any]):
+    """Cotangents of a node with several outputs, by output."""
+
+    def complete(self, ys: Any) -> tuple[Value, ...]:
+        """One cotangent per output, zeros for those that nothing used."""
+        return tuple(self[i] if i in self else logic.zeros_like(y) for i, y in enumerate(ys))
+
+
+def _outputs_of(node: Node) -> tuple[Value, ...]:
+    from ..graph.apply import unpack
+
+    return unpack(node, len(node.value if node.value is not None else node.spec))
+
+
+def local_products(node: Node, g: Value, y: Value, xs: Any, needed: set[int]) -> Sequence[Value | None]:
+    """What a node contributes to the cotangent of each input: its Jacobian transposed times g."""
+    op, params = node.op, node.params
+    if op.partials is not None:
+        products: list[Value | None] = []
+        for partial, x in zip(op.partials, node.inputs, strict=True):
+            if x.index not in needed or (isinstance(partial, int) and partial == 0):
+                products.append(None)
+                continue
+            if isinstance(partial, int):
+                products.append(g if partial == 1 else g * partial)
+                continue
+            p = partial(y, *xs)
+            products.append(g * (p.conjugate() if g.dtype.kind == "c" else p))
+        return products
+    rule = op.vjp
+    if isinstance(rule, tuple):
+        return [
+            part(g, y, *xs, **params) if x.index in needed and part is not None else None
+            for part, x in zip(rule, node.inputs, strict=True)
+        ]
+    result: Sequence[Value | None] = rule(g, y, *xs, **params)
+    if not isinstance(result, tuple) or len(result) != len(node.inputs):
+        count = len(result) if isinstance(result, tuple) else type(result).__name__
+        raise RuleError(
+            f"{op.name}: vjp must return a tuple with one cotangent per input: got {count}, expected "
+            f"{len(node.inputs)} for the op at {node.origin}"
+        )
+    return result
+
+
+def _fit(x: Node, c: Value, shape: tuple[int, ...]) -> Value:
+    """Sum a contribution over the axes along which the op stretched x."""
+    current = shape_of(c)
+    try:
+        stretched = np.broadcast_shapes(shape, current) == current
+    except ValueError:
+        stretched = False
+    if not stretched:
+        forward = Context.forward
+        raise RuleError(
+            f"{forward.op.name if forward is not None else 'vjp'}: the rule's cotangent does not fit its input: got "
+            f"shape {current}, expected {shape}, or one that broadcasting it would give, for the value at {x.origin}"
+        )
+    return reduction.sum_to(c, shape)
+
+
+def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value | None:
+    """Which elements of input k are kept, given which of the node's are; None where the op mixes them."""
+    op, params = node.op, node.params
+    if issubclass(op, Elementwise):
+        return keep
+    if issubclass(op, Matmul):
+        return reduction.any(keep, -1 if k == 0 else -2, keepdims=True)
+    if issubclass(op, Reduction) and "keepdims" in params:
+        return reduction.expand(keep & np.ones(shape_of(g), bool), xs[0], params["axis"], params["keepdims"])
+    if issubclass(op, (View, Indexing)) or op.linear and not issubclass(op, Contraction):
+        weights = logic.astype(keep & np.ones(shape_of(g), bool), np.float32)
+        rule = op.vjp
+        back = rule[k](weights, None, *xs, **params) if isinstance(rule, tuple) else rule(weights, None, *xs, **params)[k]
+        return reduction.sum_to(back, shape_of(xs[k])) != 0
+    return None

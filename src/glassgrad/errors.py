@@ -1,0 +1,75 @@
+"""One class per kind of mistake. Each message says what is wrong, what was got, what was expected, and the fix."""
+
+from __future__ import annotations
+
+
+class GlassgradError(Exception):
+    """Base of every error raised on purpose by Glassgrad."""
+
+
+class ShapeError(GlassgradError, ValueError):
+    """Shapes that do not fit together.
+
+    Cause: ``x (32, 784) @ w (512, 784)``. Fix: transpose or reshape one operand.
+    """
+
+
+class DtypeError(GlassgradError, TypeError):
+    """A dtype that the operation does not take.
+
+    Cause: ``gg.grad(f)(3)``, an integer cannot be varied continuously. Fix: ``gg.grad(f)(3.0)``.
+    """
+
+
+class NotScalarError(GlassgradError, TypeError):
+    """A gradient was asked of a function whose value is not one number.
+
+    Cause: ``gg.grad(lambda x: x * 2)(vector)``. Fix: sum or average the result, or use ``gg.vjp``.
+    """
+
+
+class TracedValueError(GlassgradError, TypeError):
+    """A value that is being differentiated or traced was about to leave the graph.
+
+    Cause: ``float(x)``, ``math.exp(x)`` or ``numpy.asarray(x)`` under ``grad``: the result would silently carry no
+    gradient. Fix: use ``glassgrad.numpy``, or ``x.item()`` and ``x.value`` where no gradient is wanted.
+    """
+
+
+class NonDifferentiableError(GlassgradError, TypeError):
+    """A derivative was asked of something that has none.
+
+    Cause: the result of ``argmax`` or of a comparison is returned from a function under ``grad``.
+    """
+
+
+class RuleError(GlassgradError, TypeError):
+    """A derivative rule broke its contract: number, shape or dtype of what it returned."""
+
+
+class UnsupportedError(GlassgradError, TypeError):
+    """A NumPy feature that cannot work on a Glassgrad array; the message names the way out."""
+
+
+class TreeError(GlassgradError, TypeError):
+    """Two nested containers that should have the same structure do not."""
+
+
+class GradientCheckError(GlassgradError, AssertionError):
+    """A derivative rule disagrees with a numerical derivative; the report is in the message."""
+
+
+class DataError(GlassgradError, ValueError):
+    """A data file or table that cannot be used as it is; the message names the file, line and column."""
+
+
+class ModelFileError(GlassgradError, ValueError):
+    """A saved model that is damaged, foreign or of another version."""
+
+
+class MissingExtraError(GlassgradError, ImportError):
+    """An optional library is not installed. Fix: ``pip install 'glassgrad[extra]'``."""
+
+
+class IndependentOutputWarning(UserWarning):
+    """The function's value does not depend on what it is differentiated by, so the gradient is zero."""

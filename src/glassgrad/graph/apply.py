@@ -1,0 +1,136 @@
+"""How an operation becomes a value or a node: plain, eager or traced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from .node import NO_PARAMS, Constant, Node, Params, Spec, Trace, constant, make, next_index, spec_of
+from .origin import Context, Origin, _getframe, _internal, here
+from .primitive import Structured
+
+_SCALARS = (bool, int, float, complex)
+_new_origin = tuple.__new__
+
+
+def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
+    """Run one op on whatever it is given.
+
+    - No node among the inputs: NumPy's result, as NumPy gives it.
+    - Nodes with values: a node with a value, which remembers op and inputs if a gradient may flow into it.
+    - A node without a value: a node of the program being traced, shared with an equal one.
+    """
+    values = []
+    held = tracked = raw = False
+    for x in inputs:
+        if isinstance(x, Node):
+            held = True
+            if x.tracked:
+                tracked = True
+            x = x.value
+            if x is None:
+                return _trace(op, inputs, params)
+        else:
+            raw = True
+        values.append(x)
+    try:
+        value = op.eval(*values, **params) if params else op.eval(*values)
+    except (ValueError, TypeError) as error:
+        _complain(op, inputs, params, error)
+        raise
+    if not held:
+        return value
+    cls: Any = Node.made_as
+    node = cls.__new__(cls)
+    node.value = value
+    node.spec = node.program = node.origin = None
+    if tracked:
+        frame: Any = _getframe(1)
+        while _internal[frame.f_code.co_filename]:
+            frame = frame.f_back
+        node.origin = _new_origin(Origin, (frame.f_code, frame.f_lasti, Context.scope, Context.forward))
+        node.op = op
+        node.inputs = tuple([x if isinstance(x, Node) else constant(x) for x in inputs]) if raw else inputs
+        node.params = params
+        node.tracked = op.differentiable
+    else:
+        node.op, node.inputs, node.params, node.tracked = Constant, (), NO_PARAMS, False
+    node.index = next_index()
+    return node if op.outputs == 1 else unpack(node, len(value))
+
+
+def unpack(node: Any, count: int) -> tuple[Any, ...]:
+    """The outputs of a node with several, as nodes."""
+    return tuple(apply(Output, (node,), {"index": i}) for i in range(count))
+
+
+class Output(Structured):
+    """One output of an op with several."""
+
+    linear = True
+
+    @staticmethod
+    def eval(values: tuple[Any, ...], *, index: int) -> Any:
+        return values[index]
+
+    @staticmethod
+    def vjp(g: Any, y: Any, *xs: Any, **params: Any) -> Any:
+        raise AssertionError("the backward walk hands an output's cotangent to its node")
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> Spec:
+        chosen: Spec = specs[0][params["index"]]
+        return chosen
+
+
+def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
+    """The node of a traced program for this op, made or found."""
+    traces = {x.program for x in inputs if isinstance(x, Node) and x.program is not None}
+    if len(traces) > 1:
+        raise UnsupportedError(
+            f"{op.name}: values of two different traces meet at {here(2)}; pass the outer one as an argument"
+        )
+    trace: Trace = traces.pop()
+    nodes = tuple([x if isinstance(x, Node) else constant(x) for x in inputs])
+
+    def build() -> Node:
+        origin = here(4)
+        specs = [spec_or_scalar(x) for x in nodes]
+        try:
+            spec = op.infer(*specs, **params)
+        except (ValueError, TypeError) as error:
+            _complain(op, inputs, params, error)
+            raise
+        tracked = op.differentiable and any(x.tracked for x in nodes)
+        node: Node = make(op, nodes, params, None, spec=spec, tracked=tracked, origin=origin, program=trace)
+        return node
+
+    node = trace.share((op, tuple([_identity(x) for x in nodes]), tuple(sorted(params.items()))), build)
+    return node if op.outputs == 1 else unpack(node, len(node.spec))
+
+
+def _identity(node: Node) -> Any:
+    """What makes two inputs the same: equal Python scalars, the same array in memory, or the same node."""
+    if node.op is Constant:
+        value = node.value
+        # repr tells 0.0 from -0.0 and 1 from True
+        return (type(value), repr(value)) if isinstance(value, _SCALARS) else ("array", id(value))
+    return id(node)
+
+
+def spec_or_scalar(node: Node) -> Any:
+    if isinstance(node.value, _SCALARS):
+        return node.value
+    return node.spec if node.value is None else spec_of(node)
+
+
+def _complain(op: Any, inputs: tuple[Any, ...], params: Params, error: Exception) -> None:
+    """Raise the op's own description of what is wrong, if it has one; a library's error stays as the cause."""
+    if isinstance(error, np.linalg.LinAlgError):
+        return
+    specs = [x if isinstance(x, _SCALARS) else spec_of(x) for x in inputs]
+    better = op.complaint(error, specs, params, f" at {here(2)}")
+    if better is not None:
+        raise better from None

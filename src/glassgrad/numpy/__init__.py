@@ -1,0 +1,3 @@
+"""NumPy's functions on Glassgrad arrays."""
+from ..ops.elementwise import *
+from ..ops.logic import *

@@ -1,0 +1,221 @@
+"""Sums of products: matmul, einsum, and dot, tensordot, inner, outer and kron made of them."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph.apply import apply
+from ..graph.node import Value, shape_of
+from ..graph.primitive import Contraction, Samples, Spec
+from . import elementwise as ew
+from . import indexing, reduction, view
+
+
+class Matmul(Contraction):
+    """y = a b over the last two axes, leading axes broadcasting.  [..., M, K] @ [..., K, N] -> [..., M, N]"""
+
+    eval = np.matmul
+    vjp = (
+        lambda g, y, a, b: matmul(g, ew.conj(view.matrix_transpose(b))),  # [M, N] @ [N, K] -> [M, K]
+        lambda g, y, a, b: matmul(ew.conj(view.matrix_transpose(a)), g),  # [K, M] @ [M, N] -> [K, N]
+    )
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> Spec:
+        a, b = specs
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError("sizes")
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        dtype = np.matmul(np.ones((1, 1), a.dtype), np.ones((1, 1), b.dtype)).dtype
+        return Spec((*lead, a.shape[-2], b.shape[-1]), dtype)
+
+    samples = Samples(
+        cases=lambda rng: [
+            ((rng.normal(size=a), rng.normal(size=b)), {})
+            for a, b in [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 1)), ((5, 1, 2, 3), (4, 3, 2)), ((0, 3), (3, 2))]
+        ]
+        + [((rng.normal(size=(2, 3)) + 1j, rng.normal(size=(3, 2)) * 1j), {})]
+    )
+
+
+def _mismatch(a: Value, b: Value) -> ShapeError:
+    first, second = shape_of(a), shape_of(b)
+    hint = "reshape one of them"
+    if len(second) >= 2 and first and first[-1] == second[-1]:
+        hint = "did you mean b.T?"
+    elif len(first) >= 2 and len(second) and first[-2] == second[-2 if len(second) > 1 else 0]:
+        hint = "did you mean a.T?"
+    from ..graph.origin import here
+
+    return ShapeError(f"matmul: inner sizes differ: a {first} @ b {second} at {here(2)}; {hint}")
+
+
+def matmul(a: Value, b: Value, /) -> Value:
+    """Matrix product by NumPy's rules: vectors are rows on the left and columns on the right."""
+    left, right = shape_of(a), shape_of(b)
+    if not left or not right:
+        raise ShapeError(f"matmul: a scalar has no axes to sum over: got {left} @ {right}; use * to scale")
+    if left[-1] != (right[-2] if len(right) > 1 else right[0]):
+        raise _mismatch(a, b)
+    if len(left) == 2 == len(right):
+        return apply(Matmul, (a, b))
+    if len(left) == 1 or len(right) == 1:
+        row = view.reshape(a, (1, *left)) if len(left) == 1 else a
+        column = view.reshape(b, (*right, 1)) if len(right) == 1 else b
+        lead = matmul(row, column)
+        shape = shape_of(lead)
+        shape = shape[:-1] if len(right) == 1 else shape
+        if len(left) == 1:
+            shape = shape[:-2] + (shape[-1:] if len(right) > 1 else ())
+        return view.reshape(lead, shape)
+    if len(right) == 2 and math.prod(left):
+        # One large product instead of a batch of small ones, forward and for the gradient of b.
+        return view.reshape(apply(Matmul, (view.reshape(a, (-1, left[-1])), b)), (*left[:-1], right[-1]))
+    return apply(Matmul, (a, b))
+
+
+class Einsum(Contraction):
+    """Products of several arrays summed over shared indices, written in Einstein's convention.
+
+    ``einsum`` below brings every call into a form where each index of an operand stands once in it, and again in the
+    output or another operand; then each VJP is an einsum of the cotangent with the other operands.
+    """
+
+    eval = staticmethod(lambda *xs, subscripts: np.einsum(subscripts, *xs, optimize=len(xs) > 2))
+
+    @staticmethod
+    def vjp(g: Value, y: Value, *xs: Value, subscripts: str) -> tuple[Value, ...]:
+        terms, output = subscripts.split("->")
+        operands = terms.split(",")
+        result = []
+        for i, own in enumerate(operands):
+            others = [ew.conj(x) for j, x in enumerate(xs) if j != i]
+            inputs = ",".join([output, *(t for j, t in enumerate(operands) if j != i)])
+            result.append(apply(Einsum, (g, *others), {"subscripts": f"{inputs}->{own}"}))
+        return tuple(result)
+
+    samples = Samples(
+        cases=lambda rng: [
+            ((rng.normal(size=(2, 3)), rng.normal(size=(3, 4))), {"subscripts": "ab,bc->ca"}),
+            ((rng.normal(size=(2, 3)), rng.normal(size=(3,)), rng.normal(size=2)), {"subscripts": "ab,b,a->"}),
+            ((rng.normal(size=(2, 3)) + 1j, rng.normal(size=(2, 3)) - 2j), {"subscripts": "ab,ab->a"}),
+        ]
+    )
+
+
+def einsum(subscripts: str, *operands: Value) -> Value:
+    """Sum of products by index letters, as ``numpy.einsum`` with a string; implicit output and ``...`` allowed."""
+    terms, output = _parse(subscripts, [shape_of(x) for x in operands])
+    arrays = list(operands)
+    for i, term in enumerate(terms):
+        while len(set(term)) < len(term):
+            letter = next(c for c in term if term.count(c) > 1)
+            first = term.index(letter)
+            second = term.index(letter, first + 1)
+            arrays[i] = indexing.diagonal(arrays[i], 0, first, second)
+            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + letter
+        elsewhere = set(output).union(*(terms[:i] + terms[i + 1 :]))
+        lonely = tuple(k for k, c in enumerate(term) if c not in elsewhere)
+        if lonely:
+            arrays[i] = reduction.sum(arrays[i], lonely)
+            term = "".join(c for c in term if c in elsewhere)
+        terms[i] = term
+    if len(arrays) == 1:
+        return view.transpose(arrays[0], [terms[0].index(c) for c in output])
+    return apply(Einsum, tuple(arrays), {"subscripts": ",".join(terms) + "->" + output})
+
+
+def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
+    """Letters of each operand and of the output, with ``...`` spelled out."""
+    text = subscripts.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(shapes):
+        raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, got {len(shapes)} arrays; give one array each")
+    spare = [c for c in string.ascii_letters if c not in text]
+    longest = max([len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t] or [0])
+    dots = "".join(spare[:longest])
+    spelled = []
+    for term, shape in zip(terms, shapes, strict=True):
+        count = len(shape) - len(term.replace("...", ""))
+        full = term.replace("...", dots[len(dots) - count :] if count > 0 else "")
+        if len(full) != len(shape):
+            raise ShapeError(f"einsum: term {term!r} of {subscripts!r} does not fit an array of shape {shape}")
+        spelled.append(full)
+    letters = "".join(spelled)
+    if arrow:
+        output = right.replace("...", dots)
+    else:
+        output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+    unknown = set(output) - set(letters)
+    if unknown or len(set(output)) < len(output):
+        raise ShapeError(f"einsum: output of {subscripts!r} must name each of its indices once, from the inputs")
+    return spelled, output
+
+
+def tensordot(a: Value, b: Value, axes: int | Sequence[Any] = 2) -> Value:
+    """Sum of products over the last ``axes`` axes of a and the first of b, or over the listed pairs."""
+    left, right = shape_of(a), shape_of(b)
+    if isinstance(axes, (int, np.integer)):
+        first, second = list(range(len(left) - axes, len(left))), list(range(axes))
+    else:
+        first, second = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
+        first, second = [i % max(len(left), 1) for i in first], [i % max(len(right), 1) for i in second]
+    if [left[i] for i in first] != [right[i] for i in second]:
+        raise ShapeError(f"tensordot: summed sizes differ: got {left} over {first} and {right} over {second}")
+    kept_left = [i for i in range(len(left)) if i not in first]
+    kept_right = [i for i in range(len(right)) if i not in second]
+    inner = math.prod(left[i] for i in first)
+    rows = math.prod(left[i] for i in kept_left)
+    columns = math.prod(right[i] for i in kept_right)
+    matrix_a = view.reshape(view.transpose(a, kept_left + first), (rows, inner))
+    matrix_b = view.reshape(view.transpose(b, second + kept_right), (inner, columns))
+    return view.reshape(
+        apply(Matmul, (matrix_a, matrix_b)),
+        tuple(left[i] for i in kept_left) + tuple(right[i] for i in kept_right),
+    )
+
+
+def dot(a: Value, b: Value) -> Value:
+    """NumPy's dot: scalars multiply, vectors and matrices contract the last axis of a with the second-to-last of b."""
+    left, right = shape_of(a), shape_of(b)
+    if not left or not right:
+        return a * b
+    if len(left) <= 2 and len(right) <= 2:
+        return matmul(a, b)
+    axis = len(right) - 2 if len(right) > 1 else 0
+    if left[-1] != right[axis]:
+        raise _mismatch(a, b)
+    return tensordot(a, b, ([len(left) - 1], [axis]))
+
+
+def inner(a: Value, b: Value, /) -> Value:
+    """Sum of products over the last axes of both."""
+    left, right = shape_of(a), shape_of(b)
+    return a * b if not left or not right else tensordot(a, b, ([len(left) - 1], [len(right) - 1]))
+
+
+def outer(a: Value, b: Value) -> Value:
+    """All products of an element of a with one of b.  [M], [N] -> [M, N]"""
+    return view.reshape(a, (-1, 1)) * view.reshape(b, (1, -1))
+
+
+def vdot(a: Value, b: Value, /) -> Value:
+    """Σ conj(a) b over the flattened arrays."""
+    return matmul(ew.conj(view.reshape(a, (-1,))), view.reshape(b, (-1,)))
+
+
+def kron(a: Value, b: Value) -> Value:
+    """Kronecker product: each element of a times the whole of b."""
+    left, right = shape_of(a), shape_of(b)
+    ndim = max(len(left), len(right))
+    left, right = (1,) * (ndim - len(left)) + left, (1,) * (ndim - len(right)) + right
+    spread_a = view.reshape(a, tuple(n for size in left for n in (size, 1)))
+    spread_b = view.reshape(b, tuple(n for size in right for n in (1, size)))
+    return view.reshape(spread_a * spread_b, tuple(m * n for m, n in zip(left, right, strict=True)))

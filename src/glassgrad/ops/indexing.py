@@ -1,0 +1,264 @@
+"""Reading and writing elements: slices, integer and boolean arrays, take, scatter, diagonals, ``x.at[i]``.
+
+An index is kept as hashable parameters, with its arrays beside it as inputs: ``x[1, :, i]`` is
+``Gather(x, i, index=(1, ("slice", None, None, None), ("array", 0)))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import TracedValueError
+from ..graph.apply import apply
+from ..graph.node import Node, Spec, Value, is_symbolic, shape_of
+from ..graph.primitive import Indexing, Samples
+from . import logic, view
+
+Index = tuple[Any, ...]
+
+
+def encode(x: Value, key: Any) -> tuple[Index, tuple[Any, ...]]:
+    """A NumPy index as hashable parameters and the arrays in it."""
+    index: list[Any] = []
+    arrays: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        if part is None or part is Ellipsis or (isinstance(part, (int, np.integer)) and not isinstance(part, bool)):
+            index.append(part if not isinstance(part, np.integer) else int(part))
+        elif isinstance(part, slice):
+            index.append(("slice", *(None if v is None else _whole(v) for v in (part.start, part.stop, part.step))))
+        else:
+            for array in _index_arrays(x, part):
+                index.append(("array", len(arrays)))
+                arrays.append(array)
+    return tuple(index), tuple(arrays)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, Node):
+        if value.value is None:
+            raise TracedValueError("index: a slice bound is traced, so the shape is not known; make it a Python int")
+        value = value.value
+    return int(value.__index__())
+
+
+def _index_arrays(x: Value, part: Any) -> Sequence[Any]:
+    if not isinstance(part, (Node, np.ndarray)):
+        part = np.asarray(part)
+        if part.size == 0 and part.dtype.kind == "f":
+            part = part.astype(np.intp)  # NumPy takes an empty list as an index
+    if part.dtype.kind != "b":
+        return (part,)
+    if is_symbolic(part):
+        raise TracedValueError(
+            "index: a traced boolean mask selects an unknown number of elements; use where(mask, x, 0) instead"
+        )
+    mask = part.value if isinstance(part, Node) else part
+    return tuple(np.nonzero(mask)) if is_symbolic(x) and mask.ndim else (mask,)
+
+
+def decode(index: Index, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """The NumPy index again."""
+    return tuple(
+        part if not isinstance(part, tuple) else slice(*part[1:]) if part[0] == "slice" else arrays[part[1]]
+        for part in index
+    )
+
+
+def _cases(rng: np.random.Generator) -> list[Any]:
+    x = rng.normal(size=(4, 5, 3))
+    rows = np.array([0, 2, 2, -1])
+    keys: list[Any] = [
+        1,
+        (slice(None, None, -2), None, Ellipsis, 0),
+        rows,
+        (rows[:, None], slice(1, 4), np.array([0, 1])),
+        x > 0.3,
+        (slice(None), np.array([True, False, True, False, True])),
+    ]
+    cases = []
+    for key in keys:
+        index, arrays = encode(x, key)
+        cases.append(((x, *arrays), {"index": index}))
+    return cases
+
+
+class Gather(Indexing):
+    """y = x[index]"""
+
+    linear = True
+    eval = staticmethod(lambda x, *arrays, index: np.asarray(x)[decode(index, arrays)])
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> Spec:
+        x, *arrays = specs
+        key = decode(params["index"], [np.zeros(a.shape, a.dtype) for a in arrays])
+        return Spec(np.broadcast_to(np.zeros((), x.dtype), x.shape)[key].shape, x.dtype)
+
+    @staticmethod
+    def vjp(g: Value, y: Value, x: Value, *arrays: Value, index: Index) -> tuple[Value, ...]:
+        return (scatter_add(g, arrays, index, shape_of(x)), *(None for _ in arrays))
+
+    samples = Samples(cases=_cases)
+
+
+def _scatter(g: Any, *arrays: Any, index: Index, shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, np.asarray(g).dtype)
+    key = decode(index, arrays)
+    if all(a.dtype.kind == "b" for a in arrays):
+        out[key] = g  # each place is named once
+    else:
+        np.add.at(out, key, g)
+    return out
+
+
+class Scatter(Indexing):
+    """y = zeros with g added at index; the transpose of Gather."""
+
+    linear = True
+    eval = staticmethod(_scatter)
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> Spec:
+        return Spec(params["shape"], specs[0].dtype)
+
+    @staticmethod
+    def vjp(
+        g: Value, y: Value, x: Value, *arrays: Value, index: Index, shape: tuple[int, ...]
+    ) -> tuple[Value, ...]:
+        return (apply(Gather, (g, *arrays), {"index": index}), *(None for _ in arrays))
+
+    samples = Samples(
+        cases=lambda rng: [
+            ((rng.normal(size=np.asarray(x)[decode(p["index"], a)].shape), *a), {**p, "shape": x.shape})
+            for (x, *a), p in _cases(rng)
+        ]
+    )
+
+
+def _update(x: Any, v: Any, *arrays: Any, index: Index) -> Any:
+    out = np.array(x)
+    out[decode(index, arrays)] = v
+    return out
+
+
+class Update(Indexing):
+    """y = x with v written at index; where a place is named twice the last one written stands."""
+
+    eval = staticmethod(_update)
+    linear = False
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> Spec:
+        return Spec(specs[0].shape, specs[0].dtype)
+
+    @staticmethod
+    def vjp(g: Value, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> tuple[Value, ...]:
+        kept = apply(Update, (g, 0.0, *arrays), {"index": index})
+        taken = apply(Gather, (g, *arrays), {"index": index})
+        if arrays and all(not isinstance(a, Node) for a in arrays):
+            taken = taken * _winners(arrays, index, shape_of(x))
+        return (kept, taken, *(None for _ in arrays))
+
+    @staticmethod
+    def jvp(ts: Any, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> Value:
+        zeros = logic.zeros_like(x)
+        return apply(Update, (zeros if ts[0] is None else ts[0], 0.0 if ts[1] is None else ts[1], *arrays),
+                     {"index": index})
+
+    samples = Samples(
+        cases=lambda rng: [
+            ((x, rng.normal(size=np.asarray(x)[decode(p["index"], a)].shape), *a), p) for (x, *a), p in _cases(rng)
+        ]
+    )
+
+
+def _winners(arrays: Sequence[Any], index: Index, shape: tuple[int, ...]) -> Any:
+    """1 for each written element that was not overwritten by a later one, else 0."""
+    key = decode(index, arrays)
+    places = np.empty(shape, np.int64)
+    order = np.arange(places[key].size).reshape(places[key].shape)
+    places[key] = order
+    return (places[key] == order).astype(np.float32)
+
+
+def getitem(x: Value, key: Any) -> Value:
+    """x[key] by NumPy's rules."""
+    index, arrays = encode(x, key)
+    return apply(Gather, (x, *arrays), {"index": index})
+
+
+def scatter_add(g: Value, arrays: Sequence[Any], index: Index, shape: tuple[int, ...]) -> Value:
+    """Zeros of ``shape`` with g added at an encoded index."""
+    return apply(Scatter, (g, *arrays), {"index": index, "shape": shape})
+
+
+def setitem(x: Value, key: Any, value: Value) -> Value:
+    """A copy of x with ``value`` written at ``key``."""
+    index, arrays = encode(x, key)
+    return apply(Update, (x, value, *arrays), {"index": index})
+
+
+def additem(x: Value, key: Any, value: Value) -> Value:
+    """A copy of x with ``value`` added at ``key``; a place named twice receives both."""
+    index, arrays = encode(x, key)
+    picked = apply(Gather, (x, *arrays), {"index": index})
+    spread = view.broadcast_to(logic.astype(value, picked.dtype), shape_of(picked))
+    return x + scatter_add(spread, arrays, index, shape_of(x))
+
+
+def take(x: Value, indices: Value, axis: int | None = None) -> Value:
+    """Elements along an axis by position."""
+    if axis is None:
+        x, axis = view.reshape(x, (-1,)), 0
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape_of(x)))
+    indices = indices if isinstance(indices, Node) else np.asarray(indices)
+    return getitem(x, (*(slice(None),) * axis, indices))
+
+
+def take_along_axis(x: Value, indices: Value, axis: int | None) -> Value:
+    """Elements at positions given for every place along one axis, as argsort gives them."""
+    if axis is None:
+        return getitem(view.reshape(x, (-1,)), view.reshape(indices, (-1,)))
+    ndim = len(shape_of(x))
+    axis = np.lib.array_utils.normalize_axis_index(axis, ndim)
+    shape = shape_of(indices)
+    key = [
+        indices if i == axis else np.arange(shape_of(x)[i]).reshape([-1 if k == i else 1 for k in range(ndim)])
+        for i in range(ndim)
+    ]
+    if len(shape) != ndim:
+        raise ValueError("take_along_axis: `indices` and `arr` must have the same number of dimensions")
+    return getitem(x, tuple(key))
+
+
+def diagonal(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """The diagonal of two axes, as a last axis."""
+    ndim = len(shape_of(x))
+    first, second = (np.lib.array_utils.normalize_axis_index(a, ndim) for a in (axis1, axis2))
+    if first == second:
+        raise ValueError("diagonal: axis1 and axis2 cannot be the same")
+    moved = view.moveaxis(x, (first, second), (-2, -1))
+    rows, columns = shape_of(moved)[-2:]
+    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    steps = np.arange(length)
+    return getitem(moved, (Ellipsis, steps + max(-offset, 0), steps + max(offset, 0)))
+
+
+def diag_embed(x: Value, offset: int = 0) -> Value:
+    """Square matrices with the last axis of x on a diagonal and zeros elsewhere.  [..., N] -> [..., N, N]"""
+    n = shape_of(x)[-1]
+    size = n + abs(offset)
+    steps = np.arange(n)
+    index, arrays = encode(x, (Ellipsis, steps + max(-offset, 0), steps + max(offset, 0)))
+    return scatter_add(x, arrays, index, (*shape_of(x)[:-1], size, size))
+
+
+def repeat(x: Value, repeats: Any, axis: int | None = None) -> Value:
+    """Each element ``repeats`` times in a row along an axis."""
+    if axis is None:
+        x, axis = view.reshape(x, (-1,)), 0
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape_of(x)))
+    return take(x, np.repeat(np.arange(shape_of(x)[axis]), repeats), axis)

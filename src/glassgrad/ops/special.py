@@ -1,0 +1,87 @@
+"""Special functions, evaluated by SciPy: erf and its relatives, log-gamma and its derivatives."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import MissingExtraError
+from ..graph.apply import apply
+from ..graph.node import Value
+from ..graph.primitive import Elementwise, Samples
+from . import elementwise as ew
+from .logic import unary
+
+ROOT_PI = math.sqrt(math.pi)
+
+
+def _scipy(name: str, *arguments: Any) -> Any:
+    try:
+        import scipy.special
+    except ImportError:
+        raise MissingExtraError(
+            f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
+        ) from None
+    return getattr(scipy.special, name)(*arguments)
+
+
+class Erf(Elementwise):
+    """y = 2/√π ∫₀ˣ e^(-t²) dt"""
+
+    eval = staticmethod(lambda x: _scipy("erf", x))
+    partials = (lambda y, x: 2 / ROOT_PI * ew.exp(-x * x),)
+
+
+class Erfc(Elementwise):
+    """y = 1 - erf x, exact for large x."""
+
+    eval = staticmethod(lambda x: _scipy("erfc", x))
+    partials = (lambda y, x: -2 / ROOT_PI * ew.exp(-x * x),)
+
+
+class Erfinv(Elementwise):
+    """y such that erf y = x.  dy/dx = √π/2 e^(y²)"""
+
+    eval = staticmethod(lambda x: _scipy("erfinv", x))
+    partials = (lambda y, x: ROOT_PI / 2 * ew.exp(y * y),)
+    samples = Samples(domain=(-0.8, 0.8))
+
+
+class Lgamma(Elementwise):
+    """y = ln |Γ(x)|"""
+
+    eval = staticmethod(lambda x: _scipy("gammaln", x))
+    partials = (lambda y, x: digamma(x),)
+    samples = Samples(domain=(0.3, 5.0))
+
+
+class Digamma(Elementwise):
+    """y = d/dx ln Γ(x)"""
+
+    eval = staticmethod(lambda x: _scipy("digamma", x))
+    partials = (lambda y, x: polygamma(1, x),)
+    samples = Samples(domain=(0.3, 5.0))
+
+
+class Polygamma(Elementwise):
+    """y = the n-th derivative of digamma."""
+
+    eval = staticmethod(lambda x, *, n: _scipy("polygamma", n, x).astype(np.asarray(x).dtype)[()])
+    vjp = (lambda g, y, x, *, n: g * polygamma(n + 1, x),)
+
+    @staticmethod
+    def jvp(ts: Any, y: Value, x: Value, *, n: int) -> Value:
+        return ts[0] * polygamma(n + 1, x)
+
+    samples = Samples(cases=lambda rng: [((rng.uniform(0.5, 4.0, 5),), {"n": n}) for n in (1, 2)])
+
+
+erf, erfc, erfinv = unary(Erf), unary(Erfc), unary(Erfinv)
+lgamma, digamma = unary(Lgamma), unary(Digamma)
+
+
+def polygamma(n: int, x: Value, /) -> Value:
+    """The n-th derivative of the digamma function, n ≥ 1."""
+    return apply(Polygamma, (x,), {"n": int(n)})

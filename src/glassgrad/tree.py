@@ -1,0 +1,166 @@
+"""Nested containers of arrays: flatten to leaves, rebuild, map.
+
+Containers are dict, list, tuple, namedtuple and dataclass instances. ``None`` is an empty container: it has no leaves
+and comes back as ``None``. Everything else is a leaf.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from .errors import TreeError
+
+
+class Structure(NamedTuple):
+    """The shape of a tree without its leaves: container type, keys or field names, and one structure per child."""
+
+    kind: type | None
+    keys: tuple[Any, ...]
+    children: tuple[Structure, ...]
+    static: tuple[tuple[str, Any], ...] = ()
+
+
+LEAF = Structure(None, (), ())
+EMPTY = Structure(type(None), (), ())
+
+
+def _children(tree: Any) -> tuple[tuple[Any, ...], list[Any], tuple[tuple[str, Any], ...]] | None:
+    """Keys, children and static fields of a container; ``None`` for a leaf."""
+    kind = type(tree)
+    if issubclass(kind, dict):
+        return tuple(tree), list(tree.values()), ()
+    if issubclass(kind, (list, tuple)):
+        return tuple(getattr(tree, "_fields", range(len(tree)))), list(tree), ()
+    if dataclasses.is_dataclass(kind):
+        fields = dataclasses.fields(tree)
+        static = tuple((f.name, getattr(tree, f.name)) for f in fields if f.metadata.get("static"))
+        names = tuple(f.name for f in fields if not f.metadata.get("static"))
+        return names, [getattr(tree, name) for name in names], static
+    return None
+
+
+def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if tree is None:
+        return
+    parts = _children(tree)
+    if parts is None:
+        yield path, tree
+        return
+    for key, child in zip(parts[0], parts[1], strict=True):
+        yield from _walk(child, (*path, key))
+
+
+def paths(tree: Any) -> list[str]:
+    """A readable name for each leaf, in leaf order.
+
+    >>> paths({"W": 1.0, "layers": [2.0, 3.0]})
+    ["['W']", "['layers'][0]", "['layers'][1]"]
+    """
+    return ["".join(f"[{key!r}]" for key in path) for path, _ in _walk(tree, ())]
+
+
+def structure(tree: Any) -> Structure:
+    """The structure of ``tree``; two trees with equal structures can be mapped over together."""
+    if tree is None:
+        return EMPTY
+    parts = _children(tree)
+    if parts is None:
+        return LEAF
+    keys, children, static = parts
+    return Structure(type(tree), keys, tuple(structure(child) for child in children), static)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves in order.
+
+    >>> leaves({"a": 1, "b": (2, None, [3])})
+    [1, 2, 3]
+    """
+    return [leaf for _, leaf in _walk(tree, ())]
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """Leaves and structure, so that ``unflatten(structure, leaves)`` gives the tree back.
+
+    >>> values, shape = flatten((1.0, {"w": 2.0}))
+    >>> unflatten(shape, [10 * v for v in values])
+    (10.0, {'w': 20.0})
+    """
+    return leaves(tree), structure(tree)
+
+
+def unflatten(shape: Structure, values: list[Any]) -> Any:
+    """Rebuild a tree from its structure and leaves; raises ``TreeError`` if their number is wrong."""
+    supply = iter(values)
+    try:
+        tree = _build(shape, supply)
+    except StopIteration:
+        raise TreeError(f"unflatten: too few leaves for the structure: got {len(values)}") from None
+    if next(supply, supply) is not supply:
+        raise TreeError(f"unflatten: too many leaves for the structure: got {len(values)}")
+    return tree
+
+
+def _build(shape: Structure, supply: Iterator[Any]) -> Any:
+    kind = shape.kind
+    if kind is None:
+        return next(supply)
+    if kind is type(None):
+        return None
+    children = []
+    for child in shape.children:
+        children.append(_build(child, supply))
+    if issubclass(kind, dict):
+        return _rebuild_dict(kind, dict(zip(shape.keys, children, strict=True)))
+    if issubclass(kind, tuple):
+        return kind(*children) if hasattr(kind, "_fields") else kind(children)
+    if issubclass(kind, list):
+        return kind(children)
+    # Not through __init__: a dataclass may check its fields there, and gradients need not pass its checks.
+    built = object.__new__(kind)
+    for name, value in (*zip(shape.keys, children, strict=True), *shape.static):
+        object.__setattr__(built, name, value)
+    return built
+
+
+def _rebuild_dict(kind: type, items: dict[Any, Any]) -> Any:
+    if kind is dict:
+        return items
+    built = kind.__new__(kind)  # a defaultdict's or OrderedDict's constructor takes other arguments
+    built.update(items)
+    return built
+
+
+def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply ``function`` to corresponding leaves of trees with the structure of the first.
+
+    A tree in ``rest`` may hold ``None`` or a subtree where the first has a leaf; it is passed as it is.
+
+    >>> map(lambda a, b: a + b, {"w": 1, "b": 2}, {"w": 10, "b": 20})
+    {'w': 11, 'b': 22}
+    """
+    values, shape = flatten(tree)
+    columns = [_flatten_like(shape, other, ()) for other in rest]
+    return unflatten(shape, [function(*row) for row in zip(values, *columns, strict=True)])
+
+
+def _flatten_like(shape: Structure, tree: Any, path: tuple[Any, ...]) -> list[Any]:
+    """The subtrees of ``tree`` at the leaves of ``shape``."""
+    if shape.kind is None:
+        return [tree]
+    if shape.kind is type(None):
+        return []
+    parts = _children(tree)
+    if parts is None or parts[0] != shape.keys:
+        where = "".join(f"[{key!r}]" for key in path) or "the root"
+        raise TreeError(
+            f"tree.map: structures differ at {where}: got {type(tree).__name__} with keys "
+            f"{parts[0] if parts else ()}, expected {shape.kind.__name__} with keys {shape.keys}"
+        )
+    return [
+        leaf
+        for key, child, sub in zip(shape.keys, parts[1], shape.children, strict=True)
+        for leaf in _flatten_like(sub, child, (*path, key))
+    ]
