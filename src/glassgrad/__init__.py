@@ -1,8 +1,36 @@
 """Glassgrad: backpropagation for Python, compiled and see-through."""
 
-from . import errors, tree
+from . import errors, numpy, tree
 from .array import Array, variable
+from .autodiff.check import check_grads
+from .autodiff.custom import custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
-from .autodiff.variables import backward
+from .autodiff.jvp import jvp
+from .autodiff.variables import Gradients, backward
 from .graph.origin import scope
+from .graph.program import Program, trace
 from .ops.control import name, stop_gradient
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "Gradients",
+    "Program",
+    "backward",
+    "check_grads",
+    "custom_vjp",
+    "errors",
+    "grad",
+    "jvp",
+    "name",
+    "named_grads",
+    "numpy",
+    "scope",
+    "stop_gradient",
+    "trace",
+    "tree",
+    "value_and_grad",
+    "variable",
+    "vjp",
+]

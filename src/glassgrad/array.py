@@ -16,6 +16,9 @@ from .ops import composite, contraction, elementwise, indexing, logic, reduction
 _OPERANDS = (Node, np.ndarray, np.generic, int, float, complex, list, tuple)
 Binary = Callable[[Any, Any], Any]
 
+# What the layers above do for an Array. They enter it here when imported, so that this file need not know them.
+above: dict[str, Callable[..., Any]] = {}
+
 
 def _operator(function: Binary) -> Binary:
     def method(self: Any, other: Any) -> Any:
@@ -67,7 +70,7 @@ class Array(Node):
     __rshift__, __rrshift__ = _operator(logic.right_shift), _reflected(logic.right_shift)
     __lt__, __le__ = _operator(logic.less), _operator(logic.less_equal)
     __gt__, __ge__ = _operator(logic.greater), _operator(logic.greater_equal)
-    __eq__, __ne__ = _operator(logic.equal), _operator(logic.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _operator(logic.equal), _operator(logic.not_equal)
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other
@@ -106,11 +109,11 @@ class Array(Node):
         return self.size * self.itemsize
 
     @property
-    def T(self) -> Any:  # noqa: N802
+    def T(self) -> Any:
         return view.transpose(self)
 
     @property
-    def mT(self) -> Any:  # noqa: N802
+    def mT(self) -> Any:
         return view.matrix_transpose(self)
 
     @property
@@ -234,19 +237,13 @@ class Array(Node):
     # NumPy's, the array API's and DLPack's protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from .numpy import protocol
-
-        return protocol.ufunc(ufunc, method, inputs, kwargs)
+        return above["ufunc"](ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from .numpy import protocol
-
-        return protocol.function(function, args, kwargs)
+        return above["function"](function, args, kwargs)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        from . import numpy as namespace
-
-        return namespace
+        return above["namespace"]()
 
     @property
     def device(self) -> str:
@@ -267,9 +264,7 @@ class Array(Node):
 
     def backward(self, cotangent: Any = None, *, wrt: Any = (), create_graph: bool = False) -> Any:
         """Gradients of this value with respect to every variable it was made from; see ``gg.backward``."""
-        from .autodiff.variables import backward
-
-        return backward(self, cotangent, wrt=wrt, create_graph=create_graph)
+        return above["backward"](self, cotangent, wrt=wrt, create_graph=create_graph)
 
     # Methods that are functions
 
@@ -282,10 +277,14 @@ class Array(Node):
     def mean(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
         return composite.mean(self if dtype is None else self.astype(dtype), axis, keepdims)
 
-    def var(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    def var(
+        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    ) -> Any:
         return composite.var(self if dtype is None else self.astype(dtype), axis, ddof, keepdims)
 
-    def std(self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    def std(
+        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    ) -> Any:
         return composite.std(self if dtype is None else self.astype(dtype), axis, ddof, keepdims)
 
     def max(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
@@ -314,7 +313,9 @@ class Array(Node):
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         if order not in ("C", "A"):
-            raise UnsupportedError(f"reshape: got order={order!r}, expected 'C'; use x.T.reshape(shape[::-1]).T for 'F'")
+            raise UnsupportedError(
+                f"reshape: got order={order!r}, expected 'C'; use x.T.reshape(shape[::-1]).T for 'F'"
+            )
         return view.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def ravel(self, order: str = "C") -> Any:
@@ -495,4 +496,3 @@ def variable(value: Any, dtype: Any = None, name: str | None = None) -> Any:
         )
     params = NO_PARAMS if name is None else {"name": name}
     return make(Input, (), params, array[()], tracked=True, origin=here(2))
-

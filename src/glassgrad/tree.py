@@ -125,10 +125,10 @@ def _build(shape: Structure, supply: Iterator[Any]) -> Any:
     return built
 
 
-def _rebuild_dict(kind: type, items: dict[Any, Any]) -> Any:
+def _rebuild_dict(kind: Any, items: dict[Any, Any]) -> Any:
     if kind is dict:
         return items
-    built = kind.__new__(kind)  # a defaultdict's or OrderedDict's constructor takes other arguments
+    built: dict[Any, Any] = kind.__new__(kind)  # a defaultdict's or OrderedDict's constructor takes other arguments
     built.update(items)
     return built
 

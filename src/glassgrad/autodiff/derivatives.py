@@ -45,7 +45,7 @@ def open_argument(argument: Any, what: str) -> Opened:
     if not any(t is not None for t in targets):
         raise DtypeError(_nothing_to_differentiate(argument, leaves, what))
     inside = [leaf if t is None else t for leaf, t in zip(leaves, targets, strict=True)]
-    kinds: list[Callable[[Any], Any]] = [as_array if isinstance(leaf, Node) else _plain for leaf in leaves]
+    kinds: list[Callable[[Any], Any]] = [as_array if isinstance(leaf, Node) else plain_kind for leaf in leaves]
     return Opened(tree.unflatten(structure, inside), targets, structure, kinds)
 
 
@@ -60,7 +60,7 @@ def _open_leaf(leaf: Any) -> Any:
     return make(Input, (), NO_PARAMS, value, tracked=True) if value.dtype.kind in "fc" else None
 
 
-def _plain(value: Any) -> Any:
+def plain_kind(value: Any) -> Any:
     """The ndarray or NumPy scalar of a node no one differentiates any more; a tracked one as it is."""
     if isinstance(value, Node):
         return value.value if value.value is not None and not value.tracked else value
@@ -146,7 +146,7 @@ def value_and_grad(
         supply = iter(cotangents)
         gradients = [_close(opened[i], supply, holomorphic) for i in positions]
         gradient = gradients[0] if isinstance(argnums, (int, np.integer)) else tuple(gradients)
-        in_kind = as_array if any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs])) else _plain
+        in_kind = as_array if any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs])) else plain_kind
         out = in_kind(value if recorded else constant(value.value))
         if not has_aux:
             return out, gradient
@@ -204,7 +204,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     nodes = [as_array(v) for v in outputs]
     targets = [t for o in opened for t in o.targets if t is not None]
     outside = any(isinstance(leaf, Node) for leaf in tree.leaves(primals))
-    in_kind = as_array if outside else _plain
+    in_kind = as_array if outside else plain_kind
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         given = tree.leaves(tree.map(lambda *row: row[1], value, cotangent)) if outputs else []
@@ -215,7 +215,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         plain = seeds if recording else [s.value if isinstance(s, Node) else s for s in seeds]
         found, _ = pull(nodes, plain, targets, recording)
         supply = iter(found)
-        return tuple(_close(o, supply, True) for o in opened)
+        return tuple(_close(o, supply, False) for o in opened)
 
     depends_outside = any(t.inputs for t in targets) or any(n.value is None for n in nodes)
     out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(n.value)) for n in nodes])
@@ -240,14 +240,19 @@ def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict
     marked = [n for n in reachable([value]) if n.op is control.Named]
     found, _ = pull([value], [_one(value)], marked)
     return {
-        node.params["name"]: _plain(np.zeros(node.shape, node.dtype) if g is None else g)
+        node.params["name"]: plain_kind(np.zeros(node.shape, node.dtype) if g is None else g)
         for node, g in zip(marked, found, strict=True)
     }
 
 
 def _has_floats(argument: Any) -> bool:
-    return any(not isinstance(x, (str, bytes)) and np.asarray(x).dtype.kind in "fc" if not isinstance(x, Node)
-               else is_inexact(x.dtype) for x in tree.leaves(argument) if not callable(x))
+    return any(
+        not isinstance(x, (str, bytes)) and np.asarray(x).dtype.kind in "fc"
+        if not isinstance(x, Node)
+        else is_inexact(x.dtype)
+        for x in tree.leaves(argument)
+        if not callable(x)
+    )
 
 
 def _scalar(value: Any, holomorphic: bool) -> Any:
@@ -292,7 +297,7 @@ def _seed(node: Any, g: Any) -> Any:
 
 def _close(opened: Opened, supply: Any, holomorphic: bool) -> Any:
     """The gradient of one argument, in its structure and in kind; zeros where nothing depends on a leaf."""
-    gradients = []
+    gradients: list[Any] = []
     for target, in_kind in zip(opened.targets, opened.in_kind, strict=True):
         if target is None:
             gradients.append(None)

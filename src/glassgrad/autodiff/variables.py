@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..array import above
 from ..errors import NonDifferentiableError, NotScalarError, ShapeError
 from ..graph.node import Input, Node, shape_of
 from ..ops import control, logic
@@ -85,5 +86,9 @@ def backward(output: Any, cotangent: Any = None, *, wrt: Any = (), create_graph:
     leaves = [n for n in plan([output], []).nodes.values() if n.op in (Input, control.Named)]
     targets = list(dict.fromkeys([*sorted(leaves, key=lambda n: n.index), *extra]))
     values, _ = pull([output], [seed if create_graph else getattr(seed, "value", seed)], targets, create_graph)
-    return Gradients(targets, [np.zeros(t.shape, t.dtype)[()] if v is None else v
-                               for t, v in zip(targets, values, strict=True)])
+    return Gradients(
+        targets, [np.zeros(t.shape, t.dtype)[()] if v is None else v for t, v in zip(targets, values, strict=True)]
+    )
+
+
+above["backward"] = backward

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import RuleError
-from ..graph.apply import Output
+from ..graph.apply import Output, unpack
 from ..graph.node import Node, Value, shape_of
 from ..graph.origin import Context
 from ..graph.primitive import Contraction, Elementwise, Indexing, Reduction, View
@@ -135,7 +135,7 @@ class _Walk:
             self.receive_part(inputs[0], node.params["index"], g)
             return
         if self.recording:
-            y: Value = node if op.outputs == 1 else _outputs_of(node)
+            y: Value = node if op.outputs == 1 else outputs_of(node)
             xs: Any = inputs
         else:
             y, xs = node.value, [x.value for x in inputs]
@@ -207,9 +207,8 @@ class _Parts(dict[int, Any]):
         return tuple(self[i] if i in self else logic.zeros_like(y) for i, y in enumerate(ys))
 
 
-def _outputs_of(node: Node) -> tuple[Value, ...]:
-    from ..graph.apply import unpack
-
+def outputs_of(node: Node) -> tuple[Value, ...]:
+    """The outputs of a node with several, as nodes."""
     return unpack(node, len(node.value if node.value is not None else node.spec))
 
 
@@ -269,9 +268,11 @@ def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value 
         return reduction.any(keep, -1 if k == 0 else -2, keepdims=True)
     if issubclass(op, Reduction) and "keepdims" in params:
         return reduction.expand(keep & np.ones(shape_of(g), bool), xs[0], params["axis"], params["keepdims"])
-    if issubclass(op, (View, Indexing)) or op.linear and not issubclass(op, Contraction):
+    if issubclass(op, (View, Indexing)) or (op.linear and not issubclass(op, Contraction)):
         weights = logic.astype(keep & np.ones(shape_of(g), bool), np.float32)
         rule = op.vjp
-        back = rule[k](weights, None, *xs, **params) if isinstance(rule, tuple) else rule(weights, None, *xs, **params)[k]
+        back = (
+            rule[k](weights, None, *xs, **params) if isinstance(rule, tuple) else rule(weights, None, *xs, **params)[k]
+        )
         return reduction.sum_to(back, shape_of(xs[k])) != 0
     return None

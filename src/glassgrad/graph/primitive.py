@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import RuleError, ShapeError
-from .node import Spec, Value
+from .node import Spec
 
 Rule = Callable[..., Any]
 registry: dict[str, type[Primitive]] = {}  # every op by name; tests go through it
@@ -117,7 +117,8 @@ class Elementwise(Primitive, abstract=True):
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
         shape = np.broadcast_shapes(*(s.shape if isinstance(s, Spec) else () for s in specs))
-        return Spec(tuple(shape), _elementwise_dtype(cls, tuple(_dtype_key(s) for s in specs), tuple(params.items())))
+        op: Any = cls
+        return Spec(tuple(shape), _elementwise_dtype(op, tuple(_dtype_key(s) for s in specs), tuple(params.items())))
 
     @classmethod
     def complaint(cls, error: Exception, specs: list[Any], params: dict[str, Any], where: str) -> Exception | None:

@@ -20,7 +20,7 @@ def show(outputs: Iterable[Node]) -> str:
     """
     outputs = list(outputs)
     names: dict[Node, str] = {}
-    lines = []
+    lines: list[str] = []
     for node in reachable(outputs):
         if node.op is Constant and np.size(node.value) == 1 and not isinstance(node.value, tuple):
             names[node] = repr(np.asarray(node.value).item())

@@ -1,3 +1,4 @@
 """NumPy's functions on Glassgrad arrays."""
 from ..ops.elementwise import *
 from ..ops.logic import *
+from . import protocol

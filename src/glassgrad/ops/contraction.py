@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of
-from ..graph.primitive import Contraction, Samples, Spec
+from ..graph.node import Spec, Value, shape_of
+from ..graph.primitive import Contraction, Samples
 from . import elementwise as ew
 from . import indexing, reduction, view
 
@@ -36,11 +36,13 @@ class Matmul(Contraction):
         return Spec((*lead, a.shape[-2], b.shape[-1]), dtype)
 
     samples = Samples(
-        cases=lambda rng: [
-            ((rng.normal(size=a), rng.normal(size=b)), {})
-            for a, b in [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 1)), ((5, 1, 2, 3), (4, 3, 2)), ((0, 3), (3, 2))]
-        ]
-        + [((rng.normal(size=(2, 3)) + 1j, rng.normal(size=(3, 2)) * 1j), {})]
+        cases=lambda rng: (
+            [
+                ((rng.normal(size=a), rng.normal(size=b)), {})
+                for a, b in [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 1)), ((5, 1, 2, 3), (4, 3, 2)), ((0, 3), (3, 2))]
+            ]
+            + [((rng.normal(size=(2, 3)) + 1j, rng.normal(size=(3, 2)) * 1j), {})]
+        )
     )
 
 
@@ -74,7 +76,7 @@ def matmul(a: Value, b: Value, /) -> Value:
         if len(left) == 1:
             shape = shape[:-2] + (shape[-1:] if len(right) > 1 else ())
         return view.reshape(lead, shape)
-    if len(right) == 2 and math.prod(left):
+    if len(right) == 2 and 0 not in left:
         # One large product instead of a batch of small ones, forward and for the gradient of b.
         return view.reshape(apply(Matmul, (view.reshape(a, (-1, left[-1])), b)), (*left[:-1], right[-1]))
     return apply(Matmul, (a, b))
@@ -137,7 +139,9 @@ def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], s
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(shapes):
-        raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, got {len(shapes)} arrays; give one array each")
+        raise ShapeError(
+            f"einsum: {subscripts!r} has {len(terms)} terms, got {len(shapes)} arrays; give one array each"
+        )
     spare = [c for c in string.ascii_letters if c not in text]
     longest = max([len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t] or [0])
     dots = "".join(spare[:longest])
@@ -165,8 +169,9 @@ def tensordot(a: Value, b: Value, axes: int | Sequence[Any] = 2) -> Value:
     if isinstance(axes, (int, np.integer)):
         first, second = list(range(len(left) - axes, len(left))), list(range(axes))
     else:
-        first, second = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
-        first, second = [i % max(len(left), 1) for i in first], [i % max(len(right), 1) for i in second]
+        pair = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
+        first = [int(i) % max(len(left), 1) for i in pair[0]]
+        second = [int(i) % max(len(right), 1) for i in pair[1]]
     if [left[i] for i in first] != [right[i] for i in second]:
         raise ShapeError(f"tensordot: summed sizes differ: got {left} over {first} and {right} over {second}")
     kept_left = [i for i in range(len(left)) if i not in first]

@@ -51,7 +51,7 @@ class Override(Structured):
     """
 
     private = True  # its rule is the user's: there is nothing to sample
-    eval = staticmethod(lambda value, *rest, rule: value)
+    eval = staticmethod(lambda value, *rest, rule: np.asarray(value)[()])
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
@@ -61,6 +61,20 @@ class Override(Structured):
     @staticmethod
     def vjp(g: Value, y: Value, *inputs: Value, rule: Callable[..., tuple[Value, ...]]) -> tuple[Value, ...]:
         return rule(g, *inputs)
+
+
+class OverrideMany(Structured):
+    """Override for a function with several results: the first ``count`` inputs are the values."""
+
+    private = True
+    outputs = 2
+    eval = staticmethod(lambda *inputs, rule, count: tuple(np.asarray(v)[()] for v in inputs[:count]))
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> tuple[Spec, ...]:
+        return tuple(Override.infer(s) for s in specs[: params["count"]])
+
+    vjp = staticmethod(lambda g, y, *inputs, rule, count: rule(g, *inputs))
 
 
 def alias(x: Value) -> Value:

@@ -15,7 +15,7 @@ from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.primitive import Elementwise, Samples
 from . import logic
-from .logic import binary, unary
+from .logic import Binary, Unary, binary, unary
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -392,19 +392,47 @@ class Sigmoid(Elementwise):
     samples = ANYWHERE
 
 
-negative, exp, expm1, exp2 = unary(Neg), unary(Exp), unary(Expm1), unary(Exp2)
-log, log2, log10, log1p = unary(Log), unary(Log2), unary(Log10), unary(Log1p)
-sqrt, cbrt, absolute = unary(Sqrt), unary(Cbrt), unary(Abs)
-sin, cos, tan = unary(Sin), unary(Cos), unary(Tan)
-arcsin, arccos, arctan = unary(Arcsin), unary(Arccos), unary(Arctan)
-sinh, cosh, tanh = unary(Sinh), unary(Cosh), unary(Tanh)
-arcsinh, arccosh, arctanh = unary(Arcsinh), unary(Arccosh), unary(Arctanh)
-floor, ceil, trunc, rint = unary(Floor), unary(Ceil), unary(Trunc), unary(Rint)
-sigmoid = unary(Sigmoid)
-add, subtract, multiply, divide = binary(Add), binary(Sub), binary(Mul), binary(Div)
-floor_divide, remainder, fmod, power = binary(FloorDiv), binary(Mod), binary(Fmod), binary(Power)
-arctan2, hypot, copysign = binary(Arctan2), binary(Hypot), binary(Copysign)
-logaddexp, logaddexp2 = binary(Logaddexp), binary(Logaddexp2)
+negative: Unary = unary(Neg)
+exp: Unary = unary(Exp)
+expm1: Unary = unary(Expm1)
+exp2: Unary = unary(Exp2)
+log: Unary = unary(Log)
+log2: Unary = unary(Log2)
+log10: Unary = unary(Log10)
+log1p: Unary = unary(Log1p)
+sqrt: Unary = unary(Sqrt)
+cbrt: Unary = unary(Cbrt)
+absolute: Unary = unary(Abs)
+sin: Unary = unary(Sin)
+cos: Unary = unary(Cos)
+tan: Unary = unary(Tan)
+arcsin: Unary = unary(Arcsin)
+arccos: Unary = unary(Arccos)
+arctan: Unary = unary(Arctan)
+sinh: Unary = unary(Sinh)
+cosh: Unary = unary(Cosh)
+tanh: Unary = unary(Tanh)
+arcsinh: Unary = unary(Arcsinh)
+arccosh: Unary = unary(Arccosh)
+arctanh: Unary = unary(Arctanh)
+floor: Unary = unary(Floor)
+ceil: Unary = unary(Ceil)
+trunc: Unary = unary(Trunc)
+rint: Unary = unary(Rint)
+sigmoid: Unary = unary(Sigmoid)
+add: Binary = binary(Add)
+subtract: Binary = binary(Sub)
+multiply: Binary = binary(Mul)
+divide: Binary = binary(Div)
+floor_divide: Binary = binary(FloorDiv)
+remainder: Binary = binary(Mod)
+fmod: Binary = binary(Fmod)
+power: Binary = binary(Power)
+arctan2: Binary = binary(Arctan2)
+hypot: Binary = binary(Hypot)
+copysign: Binary = binary(Copysign)
+logaddexp: Binary = binary(Logaddexp)
+logaddexp2: Binary = binary(Logaddexp2)
 
 
 def sign(x: Value, /) -> Value:

@@ -125,9 +125,7 @@ class Scatter(Indexing):
         return Spec(params["shape"], specs[0].dtype)
 
     @staticmethod
-    def vjp(
-        g: Value, y: Value, x: Value, *arrays: Value, index: Index, shape: tuple[int, ...]
-    ) -> tuple[Value, ...]:
+    def vjp(g: Value, y: Value, x: Value, *arrays: Value, index: Index, shape: tuple[int, ...]) -> tuple[Value, ...]:
         return (apply(Gather, (g, *arrays), {"index": index}), *(None for _ in arrays))
 
     samples = Samples(
@@ -165,8 +163,9 @@ class Update(Indexing):
     @staticmethod
     def jvp(ts: Any, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> Value:
         zeros = logic.zeros_like(x)
-        return apply(Update, (zeros if ts[0] is None else ts[0], 0.0 if ts[1] is None else ts[1], *arrays),
-                     {"index": index})
+        return apply(
+            Update, (zeros if ts[0] is None else ts[0], 0.0 if ts[1] is None else ts[1], *arrays), {"index": index}
+        )
 
     samples = Samples(
         cases=lambda rng: [

@@ -12,6 +12,9 @@ from ..graph.apply import apply
 from ..graph.node import Value, shape_of
 from ..graph.primitive import Elementwise, Primitive, Samples
 
+Unary = Callable[[Value], Value]
+Binary = Callable[[Value, Value], Value]
+
 
 def is_complex(x: Value) -> bool:
     """Whether x has a complex dtype."""
@@ -24,12 +27,12 @@ def _named(function: Callable[..., Value], op: type[Primitive]) -> Callable[...,
     return function
 
 
-def unary(op: type[Primitive]) -> Callable[[Value], Value]:
+def unary(op: type[Primitive]) -> Unary:
     """The function of one argument that applies ``op``."""
     return _named(lambda x, /: apply(op, (x,)), op)
 
 
-def binary(op: type[Primitive]) -> Callable[[Value, Value], Value]:
+def binary(op: type[Primitive]) -> Binary:
     """The function of two arguments that applies ``op``."""
     return _named(lambda x1, x2, /: apply(op, (x1, x2)), op)
 
@@ -348,15 +351,31 @@ class RightShift(Elementwise):
     samples = _BITS
 
 
-relu, isnan, isinf, isfinite = unary(Relu), unary(Isnan), unary(Isinf), unary(Isfinite)
-signbit, logical_not, invert = unary(Signbit), unary(LogicalNot), unary(BitwiseNot)
-maximum, minimum, fmax, fmin = binary(Maximum), binary(Minimum), binary(Fmax), binary(Fmin)
-greater, greater_equal = binary(Greater), binary(GreaterEqual)
-less, less_equal = binary(Less), binary(LessEqual)
-equal, not_equal = binary(Equal), binary(NotEqual)
-logical_and, logical_or, logical_xor = binary(LogicalAnd), binary(LogicalOr), binary(LogicalXor)
-bitwise_and, bitwise_or, bitwise_xor = binary(BitwiseAnd), binary(BitwiseOr), binary(BitwiseXor)
-left_shift, right_shift = binary(LeftShift), binary(RightShift)
+relu: Unary = unary(Relu)
+isnan: Unary = unary(Isnan)
+isinf: Unary = unary(Isinf)
+isfinite: Unary = unary(Isfinite)
+signbit: Unary = unary(Signbit)
+logical_not: Unary = unary(LogicalNot)
+invert: Unary = unary(BitwiseNot)
+maximum: Binary = binary(Maximum)
+minimum: Binary = binary(Minimum)
+fmax: Binary = binary(Fmax)
+fmin: Binary = binary(Fmin)
+greater: Binary = binary(Greater)
+greater_equal: Binary = binary(GreaterEqual)
+less: Binary = binary(Less)
+less_equal: Binary = binary(LessEqual)
+equal: Binary = binary(Equal)
+not_equal: Binary = binary(NotEqual)
+logical_and: Binary = binary(LogicalAnd)
+logical_or: Binary = binary(LogicalOr)
+logical_xor: Binary = binary(LogicalXor)
+bitwise_and: Binary = binary(BitwiseAnd)
+bitwise_or: Binary = binary(BitwiseOr)
+bitwise_xor: Binary = binary(BitwiseXor)
+left_shift: Binary = binary(LeftShift)
+right_shift: Binary = binary(RightShift)
 
 
 def where(condition: Value, x: Value, y: Value, /, *, ieee: bool = False) -> Value:

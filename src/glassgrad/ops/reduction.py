@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..graph.apply import apply
-from ..graph.node import Value, is_symbolic, shape_of
-from ..graph.primitive import Reduction, Samples, Spec
+from ..graph.node import Spec, Value, is_symbolic, shape_of
+from ..graph.primitive import Reduction, Samples
 from . import elementwise as ew
 from . import logic, view
 
@@ -58,9 +58,7 @@ class Sum(Reduction):
 
     linear = True
     eval = staticmethod(lambda x, *, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims))
-    vjp = (
-        lambda g, y, x, *, axis, keepdims: view.broadcast_to(expand(g, x, axis, keepdims), shape_of(x)),
-    )
+    vjp = (lambda g, y, x, *, axis, keepdims: view.broadcast_to(expand(g, x, axis, keepdims), shape_of(x)),)
     samples = Samples(cases=_more_cases)
 
 
@@ -113,9 +111,7 @@ class Max(Reduction):
     """y = the largest; elements that tie share the gradient evenly."""
 
     eval = staticmethod(lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims))
-    vjp = (
-        lambda g, y, x, *, axis, keepdims: expand(g, x, axis, keepdims) * _tied(x, y, axis, keepdims),
-    )
+    vjp = (lambda g, y, x, *, axis, keepdims: expand(g, x, axis, keepdims) * _tied(x, y, axis, keepdims),)
 
     @staticmethod
     def jvp(ts: Any, y: Value, x: Value, *, axis: tuple[int, ...], keepdims: bool) -> Value:

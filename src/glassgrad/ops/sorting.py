@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of
-from ..graph.primitive import Indexing, Samples, Spec
+from ..graph.node import Spec, Value, shape_of
+from ..graph.primitive import Indexing, Samples
 from . import indexing, logic, view
 from .reduction import Axis, any, normalize
 
@@ -49,10 +49,14 @@ def quantile(x: Value, q: Any, axis: Axis = None, keepdims: bool = False) -> Val
     place = share * (size - 1)
     low = np.floor(place).astype(np.intp)
     high = np.minimum(low + 1, size - 1)
-    weight = (place - low).astype(logic.zeros_like(ordered).dtype if logic.zeros_like(ordered).dtype.kind == "f" else float)
+    weight = (place - low).astype(
+        logic.zeros_like(ordered).dtype if logic.zeros_like(ordered).dtype.kind == "f" else float
+    )
     result = ordered[..., low] * (1 - weight) + ordered[..., high] * weight
     if ordered is not None and logic.zeros_like(ordered).dtype.kind == "f":
-        result = logic.where(any(logic.isnan(flat), -1, keepdims=share.ndim > 0) if share.ndim < 2 else False, np.nan, result)
+        result = logic.where(
+            any(logic.isnan(flat), -1, keepdims=share.ndim > 0) if share.ndim < 2 else False, np.nan, result
+        )
     if share.ndim:
         result = view.moveaxis(result, range(-share.ndim, 0), range(share.ndim))
     if keepdims:

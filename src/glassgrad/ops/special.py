@@ -12,7 +12,7 @@ from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.primitive import Elementwise, Samples
 from . import elementwise as ew
-from .logic import unary
+from .logic import Unary, unary
 
 ROOT_PI = math.sqrt(math.pi)
 
@@ -78,8 +78,11 @@ class Polygamma(Elementwise):
     samples = Samples(cases=lambda rng: [((rng.uniform(0.5, 4.0, 5),), {"n": n}) for n in (1, 2)])
 
 
-erf, erfc, erfinv = unary(Erf), unary(Erfc), unary(Erfinv)
-lgamma, digamma = unary(Lgamma), unary(Digamma)
+erf: Unary = unary(Erf)
+erfc: Unary = unary(Erfc)
+erfinv: Unary = unary(Erfinv)
+lgamma: Unary = unary(Lgamma)
+digamma: Unary = unary(Digamma)
 
 
 def polygamma(n: int, x: Value, /) -> Value:

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of
-from ..graph.primitive import Samples, Spec, View
+from ..graph.node import Spec, Value, shape_of
+from ..graph.primitive import Samples, View
 
 
 def _case(*arguments: Any, **params: Any) -> Samples:
@@ -74,9 +74,7 @@ class Concatenate(View):
     def vjp(g: Value, y: Value, *xs: Value, axis: int) -> tuple[Value, ...]:
         ends = np.cumsum([shape_of(x)[axis] for x in xs]).tolist()
         lead = (slice(None),) * axis
-        return tuple(
-            g[(*lead, slice(start, stop))] for start, stop in zip([0, *ends[:-1]], ends, strict=True)
-        )
+        return tuple(g[(*lead, slice(start, stop))] for start, stop in zip([0, *ends[:-1]], ends, strict=True))
 
     @staticmethod
     def jvp(ts: Any, y: Value, *xs: Value, axis: int) -> Value:
@@ -208,8 +206,9 @@ def stack(xs: Sequence[Value], axis: int = 0) -> Value:
     if len(shapes) != 1:
         listed = ", ".join(map(str, sorted(shapes))) or "none"
         raise ShapeError(f"stack: all arrays must have one shape: got {listed}")
-    return concatenate([expand_dims(x, axis) for x in xs], np.lib.array_utils.normalize_axis_index(
-        axis, len(shapes.pop()) + 1))
+    return concatenate(
+        [expand_dims(x, axis) for x in xs], np.lib.array_utils.normalize_axis_index(axis, len(shapes.pop()) + 1)
+    )
 
 
 def roll(x: Value, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
@@ -221,8 +220,9 @@ def roll(x: Value, shift: int | Sequence[int], axis: int | Sequence[int] | None 
     shifts = (shift,) * len(axes) if isinstance(shift, (int, np.integer)) else tuple(shift)
     if len(axes) == 1:
         axes = axes * len(shifts)
-    for offset, place in zip(shifts, np.lib.array_utils.normalize_axis_tuple(axes, len(shape), allow_duplicate=True),
-                             strict=True):
+    for offset, place in zip(
+        shifts, np.lib.array_utils.normalize_axis_tuple(axes, len(shape), allow_duplicate=True), strict=True
+    ):
         n = shape[place]
         cut = -int(offset) % n if n else 0
         if cut:

@@ -1,0 +1,140 @@
+"""Functions with a derivative given by the user."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from .. import tree
+from ..errors import RuleError
+from ..graph.apply import apply
+from ..graph.node import Node
+from ..ops.control import Override, OverrideMany, stop_gradient
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class custom_vjp(Generic[P, R]):
+    """Decorator: give a function its reverse-mode derivative by hand.
+
+    ``f.defvjp(forward, backward)`` says how: ``forward(*args)`` returns ``(value, residuals)``; ``backward(residuals,
+    cotangent)`` returns a tuple with one cotangent per argument, None for an argument without one. Both are written
+    with glassgrad.numpy, so they trace and differentiate again.
+
+    Raises
+    ------
+    RuleError
+        if ``defvjp`` was never called, or ``backward`` returns another number of cotangents.
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> import glassgrad.numpy as np
+    >>> @gg.custom_vjp
+    ... def log1pexp(x):
+    ...     return np.log(1.0 + np.exp(x))
+    >>> log1pexp.defvjp(lambda x: (log1pexp(x), x), lambda x, g: (g * (1.0 - 1.0 / (1.0 + np.exp(x))),))
+    >>> float(gg.grad(log1pexp)(0.0))
+    0.5
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.function = function
+        self.rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+        self._running = False
+        functools.update_wrapper(self, function)
+
+    def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        """Set the rule: see the class."""
+        self.rules = (forward, backward)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not any(node.tracked or node.value is None for node in _nodes(args)):
+            return self.function(*args, **kwargs)
+        if self.rules is None:
+            raise RuleError(f"{self._name}: custom_vjp without a rule; call {self._name}.defvjp(forward, backward)")
+        result: R = self._forward_now(args, kwargs) if not self._running else self._forward_later(args, kwargs)
+        return result
+
+    def _forward_now(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the user's forward; what it kept goes to backward.
+
+        The residuals stay connected to the arguments: the first derivative does not look there, the second does.
+        """
+        self._running = True
+        try:
+            value, residuals = self._forward(args, kwargs)
+        finally:
+            self._running = False
+        kept, packing = tree.flatten(residuals)
+        nodes = [r for r in kept if isinstance(r, Node)]
+
+        def rule(g: Any, inputs: tuple[Any, ...]) -> list[Any]:
+            supply = iter(inputs[: len(nodes)])
+            filled = tree.unflatten(packing, [next(supply) if isinstance(r, Node) else r for r in kept])
+            return [None] * len(nodes) + self._cotangents(filled, g, args)
+
+        return self._override(value, [*nodes, *_nodes(args)], rule)
+
+    def _forward_later(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function inside its own forward: forward runs again if the derivative is asked for."""
+        value = self.function(*tree.map(stop_gradient, args), **kwargs)
+        leaves, structure = tree.flatten(args)
+
+        def rule(g: Any, inputs: tuple[Any, ...]) -> list[Any]:
+            supply = iter(inputs)
+            again = tree.unflatten(structure, [next(supply) if isinstance(x, Node) else x for x in leaves])
+            return self._cotangents(self._forward(again, kwargs)[1], g, args)
+
+        return self._override(value, _nodes(args), rule)
+
+    def _override(self, value: Any, inputs: list[Any], rule: Callable[..., list[Any]]) -> Any:
+        """The value's leaves as outputs of a node whose derivative is ``rule``."""
+        values, structure = tree.flatten(value)
+        count = len(values)
+
+        def whole(g: Any, *given: Any) -> tuple[Any, ...]:
+            cotangent = tree.unflatten(structure, list(g) if count > 1 else [g])
+            return (*(None for _ in values), *rule(cotangent, given[count:]))
+
+        given = (*(stop_gradient(v) for v in values), *inputs)
+        if count == 1:
+            return tree.unflatten(structure, [apply(Override, given, {"rule": whole})])
+        return tree.unflatten(structure, list(apply(OverrideMany, given, {"rule": whole, "count": count})))
+
+    def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        assert self.rules is not None
+        pair = self.rules[0](*args, **kwargs)
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise RuleError(f"{self._name}: forward must return (value, residuals): got {type(pair).__name__}")
+        return pair
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "function")
+
+    def _cotangents(self, residuals: Any, g: Any, args: tuple[Any, ...]) -> list[Any]:
+        """What ``backward`` returns, one entry per node among the leaves of the arguments."""
+        assert self.rules is not None
+        returned = self.rules[1](residuals, g)
+        if not isinstance(returned, tuple) or len(returned) != len(args):
+            got = len(returned) if isinstance(returned, tuple) else type(returned).__name__
+            raise RuleError(
+                f"{self._name}: backward must return a tuple with one cotangent per argument: got {got}, expected "
+                f"{len(args)}; use None for an argument without a derivative"
+            )
+        found: list[Any] = []
+        for c, argument in zip(returned, args, strict=True):
+            pairs: list[tuple[Any, Any]] = []
+            if c is None:
+                pairs = [(leaf, None) for leaf in tree.leaves(argument)]
+            else:
+                tree.map(lambda leaf, part, pairs=pairs: pairs.append((leaf, part)), argument, c)
+            found.extend(part for leaf, part in pairs if isinstance(leaf, Node))
+        return found
+
+
+def _nodes(args: Any) -> list[Node]:
+    return [leaf for leaf in tree.leaves(args) if isinstance(leaf, Node)]

@@ -1,0 +1,152 @@
+"""The forward walk: pushing tangents from inputs to outputs. Forward mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..array import as_array
+from ..dtypes import dtype_of
+from ..errors import DtypeError, ShapeError, TreeError
+from ..graph.apply import Output, apply
+from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of
+from ..graph.origin import Context
+from ..ops import logic, view
+from .derivatives import open_argument, plain_kind
+from .vjp import local_products, outputs_of, plan, pull
+
+
+def push(
+    outputs: Sequence[Node], targets: Sequence[Node], tangents: Sequence[Value], recording: bool = False
+) -> list[Value | None]:
+    """Tangents of ``outputs`` from tangents of ``targets``; None for an output that depends on none of them."""
+    found, needed, recording = plan(outputs, targets, recording)
+    held: dict[int, Any] = {t.index: v for t, v in zip(targets, tangents, strict=True)}
+    before = Context.forward
+    try:
+        with np.errstate(all="ignore"):
+            for index in sorted(found):
+                if index in needed and index not in held:
+                    node = found[index]
+                    if recording:
+                        Context.forward = node
+                    held[index] = _tangent(node, [held.get(x.index) for x in node.inputs], recording)
+    finally:
+        Context.forward = before
+    return [held.get(node.index) for node in outputs]
+
+
+def _tangent(node: Node, ts: list[Any], recording: bool) -> Any:
+    """The Jacobian of one node times the tangents of its inputs."""
+    op = node.op
+    if all(t is None for t in ts):
+        return None
+    if op is Output:
+        return ts[0][node.params["index"]]
+    if recording:
+        y: Value = node if op.outputs == 1 else outputs_of(node)
+        xs: Sequence[Any] = node.inputs
+    else:
+        y, xs = node.value, [x.value for x in node.inputs]
+    if op.partials is not None:
+        terms = [_term(p, t, y, xs) for p, t in zip(op.partials, ts, strict=True) if t is not None]
+        result = sum(terms[1:], terms[0])
+    elif op.jvp is not None:
+        result = op.jvp(tuple(ts), y, *xs, **node.params)
+    elif op.linear:
+        moved = [
+            apply(op, tuple(t if k == i else x for k, x in enumerate(xs)), node.params)
+            for i, t in enumerate(ts)
+            if t is not None
+        ]
+        result = sum(moved[1:], moved[0])
+    else:
+        return _transposed(node, ts, y, xs, recording)
+    return _like(result, y)
+
+
+def _term(partial: Any, t: Value, y: Value, xs: Sequence[Value]) -> Value:
+    return t * (partial if isinstance(partial, int) else partial(y, *xs))
+
+
+def _like(t: Any, y: Value) -> Value:
+    return logic.astype(view.broadcast_to(t, shape_of(y)), dtype_of(y))
+
+
+def _transposed(node: Node, ts: list[Any], y: Any, xs: Sequence[Value], recording: bool) -> Any:
+    """The tangent of an op that has only a VJP: the VJP is linear in the cotangent, and its transpose is the JVP."""
+    several = node.op.outputs > 1
+    parts = y if several else (y,)
+    seeds = [make(Input, (), NO_PARAMS, logic.zeros_like(part), tracked=True) for part in parts]
+    products = local_products(node, tuple(seeds) if several else seeds[0], y, xs, {x.index for x in node.inputs})
+    used = [(as_array(c), t) for c, t in zip(products, ts, strict=True) if c is not None and t is not None]
+    outputs = [c for c, _ in used]
+    cotangents = [logic.astype(view.broadcast_to(t, c.shape), c.dtype) for c, t in used]
+    found, _ = pull(outputs, cotangents, seeds, recording)
+    tangents = tuple(logic.zeros_like(p) if v is None else v for v, p in zip(found, parts, strict=True))
+    return tangents if several else tangents[0]
+
+
+def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of ``function`` and its derivative along a direction: v ↦ J v, from one forward pass.
+
+    Parameters
+    ----------
+    function : of as many arguments as there are primals
+    primals, tangents : tuples of arrays or trees, of the same structures and shapes
+
+    Returns
+    -------
+    (value, tangent)
+        trees of the same structure.
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> y, dy = gg.jvp(lambda x, w: x * w, (2.0, 3.0), (1.0, 0.0))
+    >>> float(y), float(dy)
+    (6.0, 3.0)
+    """
+    if not isinstance(primals, (tuple, list)) or len(primals) != len(tangents):
+        raise TreeError("jvp: primals and tangents must be tuples of one length, as in jvp(f, (x,), (v,))")
+    opened = [open_argument(p, "jvp") for p in primals]
+    targets, given = [], []
+    for primal, direction, o in zip(primals, tangents, opened, strict=True):
+        rows = tree.leaves(tree.map(lambda leaf, v: _Held(v), primal, direction))
+        for target, held in zip(o.targets, rows, strict=True):
+            if target is not None:
+                targets.append(target)
+                given.append(_check(target, held.value))
+    value = function(*(o.tree for o in opened))
+    leaves, structure = tree.flatten(value)
+    nodes = [as_array(v) for v in leaves]
+    recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)
+    outside = any(isinstance(leaf, Node) for leaf in tree.leaves([primals, tangents]))
+    in_kind = as_array if outside else plain_kind
+    plain = given if recording else [g.value if isinstance(g, Node) else g for g in given]
+    found = push(nodes, targets, plain, recording)
+    derivatives = [
+        in_kind(np.zeros(n.shape, n.dtype)[()] if t is None else t) for n, t in zip(nodes, found, strict=True)
+    ]
+    depends_outside = recording or any(t.inputs for t in targets) or any(n.value is None for n in nodes)
+    out = [in_kind(n if depends_outside else constant(n.value)) for n in nodes]
+    return tree.unflatten(structure, out), tree.unflatten(structure, derivatives)
+
+
+class _Held:
+    """A leaf that is no container, whatever it holds."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _check(target: Any, v: Any) -> Any:
+    v = v if isinstance(v, Node) else np.asarray(v)[()]
+    if shape_of(v) != target.shape:
+        raise ShapeError(f"jvp: a tangent has its primal's shape: got {shape_of(v)}, expected {target.shape}")
+    if v.dtype.kind == "c" and target.dtype.kind != "c":
+        raise DtypeError(f"jvp: got a complex tangent for a primal of {target.dtype}; make the primal complex too")
+    return logic.astype(v, target.dtype)
