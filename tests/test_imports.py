@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("ops",),
     ("array",),
-    ("numpy",),
+    ("numpy", "random"),
     ("autodiff",),
     ("rewrite",),
     ("kernel",),

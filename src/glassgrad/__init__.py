@@ -1,6 +1,6 @@
 """Glassgrad: backpropagation for Python, compiled and see-through."""
 
-from . import errors, numpy, tree
+from . import errors, numpy, random, tree
 from .array import Array, variable
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
@@ -26,6 +26,7 @@ __all__ = [
     "name",
     "named_grads",
     "numpy",
+    "random",
     "scope",
     "stop_gradient",
     "trace",

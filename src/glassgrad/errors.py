@@ -59,6 +59,13 @@ class GradientCheckError(GlassgradError, AssertionError):
     """A derivative rule disagrees with a numerical derivative; the report is in the message."""
 
 
+class RandomnessError(GlassgradError, TypeError, ValueError):
+    """Random numbers asked for without a seed or key, or from a distribution that does not exist.
+
+    Cause: ``gg.random.normal(size=3)``. Fix: ``gg.random.normal(size=3, rng=0)``.
+    """
+
+
 class DataError(GlassgradError, ValueError):
     """A data file or table that cannot be used as it is; the message names the file, line and column."""
 

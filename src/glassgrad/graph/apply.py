@@ -69,6 +69,7 @@ def unpack(node: Any, count: int) -> tuple[Any, ...]:
 class Output(Structured):
     """One output of an op with several."""
 
+    private = True
     linear = True
 
     @staticmethod

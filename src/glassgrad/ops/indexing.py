@@ -156,8 +156,11 @@ class Update(Indexing):
     def vjp(g: Value, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> tuple[Value, ...]:
         kept = apply(Update, (g, 0.0, *arrays), {"index": index})
         taken = apply(Gather, (g, *arrays), {"index": index})
-        if arrays and all(not isinstance(a, Node) for a in arrays):
-            taken = taken * _winners(arrays, index, shape_of(x))
+        if arrays:
+            order = np.arange(taken.size).reshape(shape_of(taken))
+            places = apply(Update, (np.zeros(shape_of(x), order.dtype), order, *arrays), {"index": index})
+            stands = apply(Gather, (places, *arrays), {"index": index}) == order  # not overwritten by a later one
+            taken = logic.where(stands, taken, 0)
         return (kept, taken, *(None for _ in arrays))
 
     @staticmethod
@@ -172,15 +175,6 @@ class Update(Indexing):
             ((x, rng.normal(size=np.asarray(x)[decode(p["index"], a)].shape), *a), p) for (x, *a), p in _cases(rng)
         ]
     )
-
-
-def _winners(arrays: Sequence[Any], index: Index, shape: tuple[int, ...]) -> Any:
-    """1 for each written element that was not overwritten by a later one, else 0."""
-    key = decode(index, arrays)
-    places = np.empty(shape, np.int64)
-    order = np.arange(places[key].size).reshape(places[key].shape)
-    places[key] = order
-    return (places[key] == order).astype(np.float32)
 
 
 def getitem(x: Value, key: Any) -> Value:

@@ -17,7 +17,7 @@ from ..graph.apply import apply
 from ..graph.node import Value, shape_of
 from ..graph.primitive import Indexing, Primitive, Samples, Spec
 from . import elementwise as ew
-from . import indexing, logic, reduction, sorting, view
+from . import logic, reduction, sorting, view
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -183,7 +183,3 @@ def categorical(key: Value, shape: tuple[int, ...], logits: Value) -> Value:
     size = shape_of(logits)[-1]
     return reduction.argmax(logits + gumbel(key, (*shape, size), dtype_of(logits)), -1)
 
-
-def rows(x: Value, places: Value, axis: int) -> Value:
-    """The slices of x at ``places`` along an axis."""
-    return indexing.take(x, places, axis)

@@ -1,0 +1,182 @@
+"""Layers: frozen dataclasses whose array fields are the parameters, so a model is a tree like any other.
+
+A gradient with respect to a model is a model of the same structure holding gradients.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..data.batches import Seed, generator
+from ..dtypes import is_inexact
+from ..errors import DtypeError, ShapeError
+from ..graph.node import Value, shape_of
+from ..graph.origin import scope
+from ..ops import contraction
+from .activations import ACTIVATIONS, RECTIFIERS
+from .initialisers import Initialiser, glorot_uniform, he_normal
+
+STATIC = {"static": True}  # a field that is part of the structure, not a parameter
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class Linear:
+    """y = x W + b.  # [..., inputs] @ [inputs, outputs] + [outputs] -> [..., outputs]
+
+    Parameters
+    ----------
+    inputs, outputs : sizes of the last axis
+    rng : seed or generator for the weights; the bias starts at 0
+    bias : whether there is a b
+    initialiser : draws W; Glorot's uniform rule by default
+    dtype : of W and b
+    name : the scope its values are made in
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Linear(3, 2, rng=0)
+    >>> layer, layer(np.zeros((5, 3), np.float32)).shape
+    (Linear(3 -> 2), (5, 2))
+    """
+
+    W: Any
+    b: Any
+    name: str = field(metadata=STATIC)
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        rng: Seed,
+        bias: bool = True,
+        initialiser: Initialiser = glorot_uniform,
+        dtype: DTypeLike = np.float32,
+        name: str = "linear",
+    ) -> None:
+        inputs, outputs = _size(inputs, "Linear"), _size(outputs, "Linear")
+        kind = np.dtype(dtype)
+        if not is_inexact(kind):
+            raise DtypeError(f"Linear: parameters must vary continuously: got dtype {kind}, expected float32 or float64")
+        object.__setattr__(self, "W", initialiser(generator(rng), inputs, outputs).astype(kind))
+        object.__setattr__(self, "b", np.zeros(outputs, kind) if bias else None)
+        object.__setattr__(self, "name", name)
+
+    def __call__(self, x: Value) -> Value:
+        with scope(self.name):
+            return self.apply(x)
+
+    def apply(self, x: Value) -> Value:
+        """The layer without a scope of its own, for those who give it one."""
+        y = contraction.matmul(x, self.W)
+        return y if self.b is None else y + self.b
+
+    def check(self) -> None:
+        """Raise ``ShapeError`` unless the parameters fit together; asked of a layer read from a file."""
+        w, b = shape_of(self.W), None if self.b is None else shape_of(self.b)
+        if len(w) != 2 or not all(w) or b not in (None, w[1:]):
+            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected [in, out] and [out]")
+
+    def __repr__(self) -> str:
+        inputs, outputs = shape_of(self.W)
+        return f"Linear({inputs} -> {outputs}{'' if self.b is not None else ', no bias'})"
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class MLP:
+    """Linear layers with an activation between each two: a multi-layer perceptron.
+
+    Parameters
+    ----------
+    sizes : inputs, widths of the hidden layers, outputs; two sizes make one linear layer
+    activation : a name in ``ACTIVATIONS``
+    rng : seed or generator. Hidden layers of rectifiers are drawn by He's rule, everything else by Glorot's.
+    dtype : of the parameters
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg, glassgrad.nn
+    >>> model = MLP((4, 8, 3), "tanh", rng=0)
+    >>> model
+    MLP(4 -> 8 -> 3, tanh)
+    >>> x, labels = np.ones((2, 4), np.float32), np.array([0, 2])
+    >>> loss, slope = gg.value_and_grad(lambda m: gg.nn.cross_entropy(m(x), labels))(model)
+    >>> slope.layers[0].W.shape
+    (4, 8)
+    """
+
+    layers: tuple[Linear, ...]
+    activation: str = field(metadata=STATIC)
+
+    def __init__(
+        self, sizes: Sequence[int], activation: str = "relu", *, rng: Seed, dtype: DTypeLike = np.float32
+    ) -> None:
+        if len(sizes) < 2:
+            raise ShapeError(f"MLP: too few sizes: got {tuple(sizes)}, expected inputs and outputs at least: (64, 10)")
+        _activation(activation)
+        source, last = generator(rng), len(sizes) - 2
+        hidden = he_normal if activation in RECTIFIERS else glorot_uniform
+        layers = tuple(
+            Linear(
+                sizes[i],
+                sizes[i + 1],
+                rng=source,
+                initialiser=glorot_uniform if i == last else hidden,
+                dtype=dtype,
+                name="output" if i == last else f"hidden{i + 1}",
+            )
+            for i in range(last + 1)
+        )
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "activation", activation)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Inputs, widths of the hidden layers, outputs."""
+        return (shape_of(self.layers[0].W)[0], *(shape_of(layer.W)[1] for layer in self.layers))
+
+    def __call__(self, x: Value) -> Value:
+        """Outputs [..., outputs] for inputs [..., inputs]; no activation on the last layer."""
+        inputs = shape_of(self.layers[0].W)[0]
+        if shape_of(x)[-1:] != (inputs,):
+            raise ShapeError(f"MLP: input does not fit: got shape {shape_of(x)}, expected (..., {inputs})")
+        activation = ACTIVATIONS[self.activation]
+        *hidden, output = self.layers
+        for layer in hidden:
+            with scope(layer.name):
+                x = activation(layer.apply(x))
+        return output(x)
+
+    def check(self) -> None:
+        """Raise ``ShapeError`` unless the layers fit together; asked of a model read from a file."""
+        _activation(self.activation)
+        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Linear) for layer in self.layers):
+            raise ShapeError("MLP: layers do not fit: expected a tuple of Linear")
+        sizes = [shape_of(layer.W) for layer in self.layers]
+        if not sizes or any(a[1] != b[0] for a, b in zip(sizes[:-1], sizes[1:], strict=True)):
+            raise ShapeError(f"MLP: layers do not fit: got {sizes}, expected each to start where the last one ends")
+
+    def __repr__(self) -> str:
+        return f"MLP({' -> '.join(map(str, self.sizes))}, {self.activation})"
+
+
+def _size(size: int, layer: str) -> int:
+    try:
+        whole = operator.index(size)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise ShapeError(f"{layer}: bad size: got {size!r}, expected a whole number of at least 1")
+    return whole
+
+
+def _activation(name: str) -> None:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise ValueError(f"MLP: unknown activation: got {name!r}, expected one of {', '.join(ACTIVATIONS)}")
