@@ -9,7 +9,7 @@ import numpy as np
 
 from .dtypes import is_inexact
 from .errors import DtypeError, TracedValueError, UnsupportedError
-from .graph.node import NO_PARAMS, Input, Node, constant, make
+from .graph.node import NO_PARAMS, Node, Variable, constant, make
 from .graph.origin import here
 from .ops import composite, contraction, elementwise, indexing, logic, reduction, sorting, view
 
@@ -495,4 +495,4 @@ def variable(value: Any, dtype: Any = None, name: str | None = None) -> Any:
             f"pass dtype=float"
         )
     params = NO_PARAMS if name is None else {"name": name}
-    return make(Input, (), params, array[()], tracked=True, origin=here(2))
+    return make(Variable, (), params, array[()], tracked=True, origin=here(2))

@@ -74,6 +74,13 @@ class ModelFileError(GlassgradError, ValueError):
     """A saved model that is damaged, foreign or of another version."""
 
 
+class DivergedError(GlassgradError, ArithmeticError):
+    """Training left the finite numbers: the loss or a parameter became NaN or infinite.
+
+    Cause: a learning rate that is too high, or extreme values in the data. Fix: lower it; standardise the data.
+    """
+
+
 class MissingExtraError(GlassgradError, ImportError):
     """An optional library is not installed. Fix: ``pip install 'glassgrad[extra]'``."""
 

@@ -245,8 +245,8 @@ def _numerical(
     wide = [p.astype(np.complex128 if p.dtype.kind == "c" else np.float64) for p in points]
 
     def at(t: complex) -> Any:
-        moved = list(wide)
-        moved[k] = wide[k].astype(np.complex128) if isinstance(t, complex) else wide[k].copy()
+        moved = [w.astype(np.complex128) for w in wide] if isinstance(t, complex) else list(wide)
+        moved[k] = moved[k].copy()
         moved[k][element] += t * direction
         with np.errstate(all="ignore"):
             value = f(*(as_array(m) for m in moved))

@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from .. import tree
 from ..errors import RuleError
 from ..graph.apply import apply
-from ..graph.node import Node
+from ..graph.node import Node, shape_of
 from ..ops.control import Override, OverrideMany, stop_gradient
 
 P = ParamSpec("P")
@@ -132,8 +132,16 @@ class custom_vjp(Generic[P, R]):
                 pairs = [(leaf, None) for leaf in tree.leaves(argument)]
             else:
                 tree.map(lambda leaf, part, pairs=pairs: pairs.append((leaf, part)), argument, c)
-            found.extend(part for leaf, part in pairs if isinstance(leaf, Node))
+            found.extend(self._fitting(leaf, part) for leaf, part in pairs if isinstance(leaf, Node))
         return found
+
+    def _fitting(self, leaf: Node, cotangent: Any) -> Any:
+        if cotangent is None or shape_of(cotangent) == leaf.shape:
+            return cotangent
+        raise RuleError(
+            f"{self._name}: backward returned a cotangent of another shape than its argument: got "
+            f"{shape_of(cotangent)}, expected {leaf.shape}"
+        )
 
 
 def _nodes(args: Any) -> list[Node]:

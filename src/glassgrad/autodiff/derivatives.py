@@ -238,10 +238,11 @@ def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict
     inner = [a if o is None else o.tree for a, o in zip(args, opened, strict=True)]
     value = _scalar(function(*inner, **kwargs), False)
     marked = [n for n in reachable([value]) if n.op is control.Named]
-    found, _ = pull([value], [_one(value)], marked)
+    own = [t for o in opened if o is not None for t in o.targets if t is not None]
+    found, _ = pull([value], [_one(value)], marked + own)
     return {
         node.params["name"]: plain_kind(np.zeros(node.shape, node.dtype) if g is None else g)
-        for node, g in zip(marked, found, strict=True)
+        for node, g in zip(marked, found, strict=False)
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..array import above
 from ..errors import NonDifferentiableError, NotScalarError, ShapeError
-from ..graph.node import Input, Node, shape_of
+from ..graph.node import Node, Variable, shape_of
 from ..ops import control, logic
 from .vjp import plan, pull
 
@@ -25,7 +25,7 @@ class Gradients(Mapping[Any, Any]):
         if isinstance(key, Node):
             if key in self._by_node:
                 return self._by_node[key]
-            if key.op is Input and key.tracked:
+            if key.op is Variable:
                 return np.zeros(key.shape, key.dtype)[()]  # a variable this value does not depend on
             raise KeyError(f"no gradient kept for this Array: ask for it with backward(wrt=[x]); it is {key.op.name}")
         if key in self._by_name:
@@ -83,7 +83,7 @@ def backward(output: Any, cotangent: Any = None, *, wrt: Any = (), create_graph:
         raise ShapeError(f"backward: cotangent has shape {shape_of(seed)}, expected {output.shape}, the value's")
     seed = logic.astype(seed, output.dtype)
     extra = list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
-    leaves = [n for n in plan([output], []).nodes.values() if n.op in (Input, control.Named)]
+    leaves = [n for n in plan([output], []).nodes.values() if n.op in (Variable, control.Named)]
     targets = list(dict.fromkeys([*sorted(leaves, key=lambda n: n.index), *extra]))
     values, _ = pull([output], [seed if create_graph else getattr(seed, "value", seed)], targets, create_graph)
     return Gradients(

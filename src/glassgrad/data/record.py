@@ -28,21 +28,21 @@ class Record:
 
     def text(self, key: str, *, among: tuple[str, ...] | None = None) -> str:
         """A string; one of ``among`` when that is given."""
-        value = self._get(key)
+        value = self.get(key)
         if not isinstance(value, str) or (among is not None and value not in among):
             self.refuse(key, f"one of {', '.join(among)}" if among else "a string")
         return value
 
     def flag(self, key: str) -> bool:
         """True or false."""
-        value = self._get(key)
+        value = self.get(key)
         if not isinstance(value, bool):
             self.refuse(key, "true or false")
         return value
 
     def number(self, key: str, *, least: float = -math.inf) -> float:
         """A finite number, not below ``least``."""
-        value = self._get(key)
+        value = self.get(key)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.refuse(key, "a number")
         try:
@@ -62,7 +62,7 @@ class Record:
 
     def record(self, key: str) -> Record:
         """An object inside this one."""
-        return Record(self._get(key), f"{self._path}.{key}")
+        return Record(self.get(key), f"{self._path}.{key}")
 
     def records(self, key: str) -> list[Record]:
         """A list of objects inside this one."""
@@ -70,15 +70,16 @@ class Record:
 
     def refuse(self, key: str, expected: str) -> NoReturn:
         """Raise :class:`ModelFileError` about one field."""
-        raise _damaged(f"{self._path}.{key}", self._get(key), expected)
+        raise _damaged(f"{self._path}.{key}", self.get(key), expected)
 
     def _list(self, key: str) -> list[Any]:
-        values = self._get(key)
+        values = self.get(key)
         if not isinstance(values, list) or len(values) > MAX_ITEMS:
             self.refuse(key, "a list")
         return values
 
-    def _get(self, key: str) -> Any:
+    def get(self, key: str) -> Any:
+        """A value of any type; it must be there."""
         if key not in self._fields:
             raise ModelFileError(
                 f"load: the model is damaged: {self._path} has no {key!r}, expected it there; save the model again"

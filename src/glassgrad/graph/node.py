@@ -45,7 +45,7 @@ class Node:
 
     Attributes
     ----------
-    op : the primitive (a class) that made it; ``Constant`` or ``Input`` for leaves
+    op : the primitive (a class) that made it; one of LEAVES for those without inputs
     inputs : nodes it was made from
     params : hashable keyword parameters of the op
     value : what NumPy computed, or None while tracing; a tuple for ops with several outputs
@@ -111,9 +111,18 @@ class Constant(Leaf):
 
 
 class Input(Leaf):
-    """A value the program is a function of."""
+    """A value the program is a function of: an argument under ``grad`` or ``trace``."""
 
     name = "input"
+
+
+class Variable(Leaf):
+    """A value made by ``gg.variable``, to be differentiated by with ``backward``."""
+
+    name = "variable"
+
+
+LEAVES = (Constant, Input, Variable)
 
 
 def make(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .node import Constant, Input, Node, reachable
+from .node import LEAVES, Constant, Node, reachable
 
 
 def show(outputs: Iterable[Node]) -> str:
@@ -33,7 +33,7 @@ def show(outputs: Iterable[Node]) -> str:
 
 def _line(node: Node, names: dict[Node, str]) -> str:
     arguments = [names[x] for x in node.inputs] + [f"{k}={v}" for k, v in node.params.items()]
-    call = f"{node.op.name}({', '.join(arguments)})" if node.op not in (Constant, Input) else node.op.name
+    call = f"{node.op.name}({', '.join(arguments)})" if node.op not in LEAVES else node.op.name
     origin = f"  # {node.origin} {node.origin.text}".rstrip() if node.origin else ""
     return f"{names[node]} = {call} : {_type(node)}{origin}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import GlassgradError
 from .apply import spec_or_scalar
-from .node import Constant, Input, Node, reachable
+from .node import LEAVES, Node, reachable
 
 
 class GraphError(GlassgradError, AssertionError):
@@ -31,7 +31,7 @@ def verify(outputs: Iterable[Node]) -> int:
 def _problem(node: Node) -> str:
     if any(x.index >= node.index for x in node.inputs):
         return "an input is younger than the node"
-    if (node.op in (Constant, Input)) != (not node.inputs):
+    if (node.op in LEAVES) != (not node.inputs):
         return "leaves and only leaves have no inputs"
     if node.value is None and node.spec is None:
         return "neither value nor spec"

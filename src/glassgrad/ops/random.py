@@ -14,8 +14,8 @@ import numpy as np
 
 from ..dtypes import dtype_of
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of
-from ..graph.primitive import Indexing, Primitive, Samples, Spec
+from ..graph.node import Spec, Value, shape_of
+from ..graph.primitive import Indexing, Primitive, Samples
 from . import elementwise as ew
 from . import logic, reduction, sorting, view
 
@@ -32,8 +32,8 @@ _KEY = np.array([1, 2], np.uint32)
 
 def philox(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, Any, Any, Any]:
     """Four random words from four counter words and two key words: uint64 arrays holding 32 bits each, broadcast."""
-    c0, c1, c2, c3 = (np.asarray(c, np.uint64) for c in counter)
-    k0, k1 = (np.asarray(k, np.uint64) for k in key)
+    words: list[Any] = [np.asarray(word, np.uint64) for word in (*counter, *key)]
+    c0, c1, c2, c3, k0, k1 = words
     for _ in range(ROUNDS):
         p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & WORD, (p0 >> 32) ^ c3 ^ k1, p0 & WORD

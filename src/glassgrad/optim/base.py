@@ -71,7 +71,8 @@ class Optimizer(abc.ABC):
             Structures differ.
         """
         found: list[tuple[Any, Any]] = []
-        tree.map(lambda p, g, slots: found.append(self._leaf(p, g, slots, donate)), params, grads, state)
+        with np.errstate(all="ignore"):  # a diverged parameter is reported by its loss, not by a warning in here
+            tree.map(lambda p, g, slots: found.append(self._leaf(p, g, slots, donate)), params, grads, state)
         shape = tree.structure(params)
         return tree.unflatten(shape, [p for p, _ in found]), tree.unflatten(shape, [slots for _, slots in found])
 
@@ -87,8 +88,7 @@ class Optimizer(abc.ABC):
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
         value = p if own else np.array(old, order="C")
         averages = slots.averages if donate else tuple(a.copy() for a in slots.averages)
-        with np.errstate(all="ignore"):  # a diverged parameter is reported by its loss, not by a warning in here
-            self.update(*_as_real(value, slope, averages), slots.count + 1)
+        self.update(*_as_real(value, slope, averages), slots.count + 1)
         return (value if own else _in_kind(p)(value)), Slots(slots.count + 1, averages)
 
 

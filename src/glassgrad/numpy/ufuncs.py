@@ -1,0 +1,314 @@
+"""NumPy's ufuncs: functions of elements, with ``where=`` and ``dtype=`` as there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..array import as_array
+from ..dtypes import dtype_of
+from ..errors import DtypeError
+from ..graph.node import Node
+from ..ops import contraction, control, indexing, logic, reduction, view
+from ..ops import elementwise as ew
+from .arguments import absent, array_of, cast_safely, no_out, numbers, operand
+
+Ufunc = Callable[..., Any]
+
+
+def _unary(name: str, function: Callable[[Any], Any], doc: str | None = None) -> Ufunc:
+    """The ufunc of one argument that computes ``function``, which works on whatever ops work on."""
+
+    def ufunc(
+        x: Any, /, out: None = None, *, where: Any = True, dtype: Any = None, casting: Any = "same_kind",
+        order: str = "K", subok: bool = True,
+    ) -> Any:
+        if isinstance(x, Node) and where is True and out is None and dtype is None:
+            return function(x)
+        return _in_general(name, function, (x,), out, where, dtype, casting)
+
+    return _signed(ufunc, name, function, doc)
+
+
+def _binary(name: str, function: Callable[[Any, Any], Any], doc: str | None = None) -> Ufunc:
+    """The ufunc of two arguments that computes ``function``."""
+
+    def ufunc(
+        x1: Any, x2: Any, /, out: None = None, *, where: Any = True, dtype: Any = None, casting: Any = "same_kind",
+        order: str = "K", subok: bool = True,
+    ) -> Any:
+        if isinstance(x1, Node) and isinstance(x2, _READY) and where is True and out is None and dtype is None:
+            return function(x1, x2)
+        return _in_general(name, function, (x1, x2), out, where, dtype, casting)
+
+    return _signed(ufunc, name, function, doc)
+
+
+_READY = (Node, float, int)
+
+
+def _signed(ufunc: Any, name: str, function: Any, doc: str | None) -> Ufunc:
+    ufunc.__name__ = ufunc.__qualname__ = name
+    text = doc or function.__doc__ or ""
+    ufunc.__doc__ = (
+        f"{text.strip()}\n\nOne result element per element of the arguments, whose shapes broadcast. Elements where the "
+        f"mask ``where`` is\nfalse are 0. Arrays, numbers and nested lists of them are accepted; the result is an Array."
+    )
+    return ufunc  # type: ignore[no-any-return]
+
+
+def _in_general(
+    name: str, function: Callable[..., Any], inputs: tuple[Any, ...], out: Any, where: Any, dtype: Any, casting: str
+) -> Any:
+    """The ufunc's call with any kind of argument and any option."""
+    no_out(name, out)
+    xs = [cast_safely(name, operand(x), dtype, casting) for x in inputs]
+    result = function(*xs)
+    if isinstance(result, tuple):
+        return tuple(_masked(as_array(r), where) for r in result)
+    return _masked(as_array(result), where)
+
+
+def _masked(result: Any, where: Any) -> Any:
+    return result if where is True else logic.where(array_of(where), result, np.zeros((), result.dtype))
+
+
+def _real_only(name: str, x: Any) -> Any:
+    if logic.is_complex(x):
+        raise DtypeError(f"{name}: not defined for complex numbers: got {dtype_of(x)}; take its real or imaginary part")
+    return x
+
+
+def _positive(x: Any) -> Any:
+    """+x"""
+    if dtype_of(x).kind == "b":
+        raise DtypeError("positive: not defined for booleans: cast them with astype(int)")
+    return x
+
+
+def _reciprocal(x: Any) -> Any:
+    """1 / x; whole numbers divide as NumPy's do."""
+    return np.reciprocal(numbers("reciprocal", x)) if dtype_of(x).kind in "iu" else ew.divide(1.0, x)
+
+
+def _fabs(x: Any) -> Any:
+    """|x| as a floating-point number"""
+    x = _real_only("fabs", x)
+    return ew.absolute(x if dtype_of(x).kind == "f" else x * 1.0)
+
+
+def _degrees(x: Any) -> Any:
+    """Radians as degrees."""
+    return _real_only("degrees", x) * (180 / math.pi)
+
+
+def _radians(x: Any) -> Any:
+    """Degrees as radians."""
+    return _real_only("radians", x) * (math.pi / 180)
+
+
+def _modf(x: Any) -> tuple[Any, Any]:
+    """Fractional and whole part, both with the sign of x."""
+    whole = ew.trunc(_real_only("modf", x) * 1.0)
+    return logic.where(logic.isinf(x), 0.0 * whole if dtype_of(x).kind != "f" else ew.copysign(0.0, x), x - whole), whole
+
+
+def _ldexp(x: Any, exponent: Any) -> Any:
+    """x · 2ⁿ"""
+    if not (isinstance(x, Node) and (x.tracked or x.value is None)):
+        return np.ldexp(numbers("ldexp", x), numbers("ldexp", exponent))
+    half = exponent // 2  # in two steps, so that neither power overflows before the product does
+    two = np.ones((), x.dtype) * 2
+    return x * ew.power(two, half) * ew.power(two, exponent - half)
+
+
+def _frexp(x: Any) -> tuple[Any, Any]:
+    """Mantissa in [½, 1) and exponent of 2."""
+    mantissa, exponent = np.frexp(numbers("frexp", x))
+    return (_ldexp(x, -exponent) if isinstance(x, Node) and x.tracked else mantissa), exponent
+
+
+def _heaviside(x: Any, at_zero: Any) -> Any:
+    """0 for x < 0, 1 for x > 0, and the second argument at 0."""
+    step = logic.where(x < 0, 0.0, logic.where(x > 0, 1.0, logic.where(x == 0, at_zero, np.nan)))
+    return logic.astype(step, np.heaviside(*(np.ones((), dtype_of(v)) for v in (x, at_zero))).dtype)
+
+
+def _nextafter(x: Any, towards: Any) -> Any:
+    """The next floating-point number after x on the way to the second argument; it moves along with x."""
+    value = np.nextafter(numbers("nextafter", x), numbers("nextafter", towards))
+    return x + control.stop_gradient(as_array(value) - x) if isinstance(x, Node) and x.tracked else value
+
+
+def _float_power(x: Any, exponent: Any) -> Any:
+    """xⁿ in double precision at least"""
+    dtype = np.result_type(dtype_of(x), dtype_of(exponent), np.float64)
+    return ew.power(logic.astype(x, dtype), logic.astype(exponent, dtype))
+
+
+def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    """Floored quotient and remainder."""
+    return ew.floor_divide(x, y), ew.remainder(x, y)
+
+
+def _on_values(name: str, doc: str) -> Ufunc:
+    """A ufunc of whole numbers, or one whose derivative is zero wherever it has one: computed by NumPy."""
+    function = getattr(np, name)
+    wrap = _unary if function.nin == 1 else _binary
+    return wrap(name, lambda *xs: function(*(numbers(name, x) for x in xs)), doc)
+
+
+def _vecdot(x1: Any, x2: Any) -> Any:
+    """Σ conj(x1) x2 over the last axis."""
+    return reduction.sum(ew.conj(x1) * x2, -1)
+
+
+def _matvec(x1: Any, x2: Any) -> Any:
+    """Matrix times vector.  [..., M, N], [..., N] -> [..., M]"""
+    return contraction.matmul(x1, view.expand_dims(x2, -1))[..., 0]
+
+
+def _vecmat(x1: Any, x2: Any) -> Any:
+    """Conjugated vector times matrix.  [..., N], [..., N, M] -> [..., M]"""
+    return contraction.matmul(view.expand_dims(ew.conj(x1), -2), x2)[..., 0, :]
+
+
+def _contraction(name: str, function: Callable[[Any, Any], Any]) -> Ufunc:
+    def ufunc(x1: Any, x2: Any, /, out: None = None, *, dtype: Any = None, casting: Any = "same_kind",
+              order: str = "K", subok: bool = True, axes: Any = absent, axis: int = -1) -> Any:
+        no_out(name, out)
+        xs = [cast_safely(name, array_of(x), dtype, casting) for x in (x1, x2)]
+        if axes is not absent:
+            return _along_axes(name, function, xs, axes)
+        if axis != -1 and name == "vecdot":
+            xs = [view.moveaxis(x, axis, -1) for x in xs]
+        return function(*xs)
+
+    return _signed(ufunc, name, function, None)
+
+
+def _along_axes(name: str, function: Callable[[Any, Any], Any], xs: list[Any], axes: Any) -> Any:
+    """The core axes of each operand moved to the end, and those of the result to where they are wanted."""
+    places = [(a,) if isinstance(a, int) else tuple(a) for a in axes]
+    xs = [view.moveaxis(x, place, tuple(range(-len(place), 0))) for x, place in zip(xs, places, strict=False)]
+    result = function(*xs)
+    if len(places) > 2 and places[2]:
+        result = view.moveaxis(result, tuple(range(-len(places[2]), 0)), places[2])
+    return result
+
+
+# Arithmetic
+add = _binary("add", ew.add)
+subtract = _binary("subtract", ew.subtract)
+multiply = _binary("multiply", ew.multiply)
+divide = true_divide = _binary("divide", ew.divide)
+floor_divide = _binary("floor_divide", ew.floor_divide)
+remainder = mod = _binary("remainder", ew.remainder)
+fmod = _binary("fmod", ew.fmod)
+divmod = _binary("divmod", _divmod)
+power = pow = _binary("power", ew.power)
+float_power = _binary("float_power", _float_power)
+negative = _unary("negative", ew.negative)
+positive = _unary("positive", _positive)
+absolute = abs = _unary("absolute", ew.absolute)
+fabs = _unary("fabs", _fabs)
+sign = _unary("sign", ew.sign)
+square = _unary("square", ew.square)
+sqrt = _unary("sqrt", ew.sqrt)
+cbrt = _unary("cbrt", ew.cbrt)
+reciprocal = _unary("reciprocal", _reciprocal)
+conjugate = conj = _unary("conjugate", ew.conj)
+
+# Exponentials and logarithms
+exp = _unary("exp", ew.exp)
+exp2 = _unary("exp2", ew.exp2)
+expm1 = _unary("expm1", ew.expm1)
+log = _unary("log", ew.log)
+log2 = _unary("log2", ew.log2)
+log10 = _unary("log10", ew.log10)
+log1p = _unary("log1p", ew.log1p)
+logaddexp = _binary("logaddexp", ew.logaddexp)
+logaddexp2 = _binary("logaddexp2", ew.logaddexp2)
+
+# Trigonometry
+sin = _unary("sin", ew.sin)
+cos = _unary("cos", ew.cos)
+tan = _unary("tan", ew.tan)
+arcsin = asin = _unary("arcsin", ew.arcsin)
+arccos = acos = _unary("arccos", ew.arccos)
+arctan = atan = _unary("arctan", ew.arctan)
+sinh = _unary("sinh", ew.sinh)
+cosh = _unary("cosh", ew.cosh)
+tanh = _unary("tanh", ew.tanh)
+arcsinh = asinh = _unary("arcsinh", ew.arcsinh)
+arccosh = acosh = _unary("arccosh", ew.arccosh)
+arctanh = atanh = _unary("arctanh", ew.arctanh)
+arctan2 = atan2 = _binary("arctan2", ew.arctan2)
+hypot = _binary("hypot", ew.hypot)
+degrees = _unary("degrees", _degrees)
+rad2deg = _unary("rad2deg", _degrees)
+radians = _unary("radians", _radians)
+deg2rad = _unary("deg2rad", _radians)
+
+# Comparisons and logic
+greater = _binary("greater", logic.greater)
+greater_equal = _binary("greater_equal", logic.greater_equal)
+less = _binary("less", logic.less)
+less_equal = _binary("less_equal", logic.less_equal)
+equal = _binary("equal", logic.equal)
+not_equal = _binary("not_equal", logic.not_equal)
+logical_and = _binary("logical_and", logic.logical_and)
+logical_or = _binary("logical_or", logic.logical_or)
+logical_xor = _binary("logical_xor", logic.logical_xor)
+logical_not = _unary("logical_not", logic.logical_not)
+maximum = _binary("maximum", logic.maximum)
+minimum = _binary("minimum", logic.minimum)
+fmax = _binary("fmax", logic.fmax)
+fmin = _binary("fmin", logic.fmin)
+isnan = _unary("isnan", logic.isnan)
+isinf = _unary("isinf", logic.isinf)
+isfinite = _unary("isfinite", logic.isfinite)
+signbit = _unary("signbit", logic.signbit)
+
+# Bits and whole numbers
+bitwise_and = _binary("bitwise_and", logic.bitwise_and)
+bitwise_or = _binary("bitwise_or", logic.bitwise_or)
+bitwise_xor = _binary("bitwise_xor", logic.bitwise_xor)
+invert = bitwise_invert = bitwise_not = _unary("invert", logic.invert)
+left_shift = bitwise_left_shift = _binary("left_shift", logic.left_shift)
+right_shift = bitwise_right_shift = _binary("right_shift", logic.right_shift)
+bitwise_count = _on_values("bitwise_count", "Number of bits set in |x|.")
+gcd = _on_values("gcd", "Greatest common divisor.")
+lcm = _on_values("lcm", "Least common multiple.")
+
+# Rounding and parts of floating-point numbers
+floor = _unary("floor", ew.floor)
+ceil = _unary("ceil", ew.ceil)
+trunc = _unary("trunc", ew.trunc)
+rint = _unary("rint", ew.rint)
+copysign = _binary("copysign", ew.copysign)
+modf = _unary("modf", _modf)
+frexp = _unary("frexp", _frexp)
+ldexp = _binary("ldexp", _ldexp)
+heaviside = _binary("heaviside", _heaviside)
+nextafter = _binary("nextafter", _nextafter)
+spacing = _on_values("spacing", "Distance to the next floating-point number.")
+
+# Products of vectors and matrices
+matmul = _contraction("matmul", contraction.matmul)
+vecdot = _contraction("vecdot", _vecdot)
+matvec = _contraction("matvec", _matvec)
+vecmat = _contraction("vecmat", _vecmat)
+
+
+def extreme_accumulated(name: str, x: Any, axis: int) -> Any:
+    """Running maximum or minimum: the elements at the places where a new extreme was reached."""
+    function = getattr(np, name).accumulate
+    values = np.moveaxis(numbers(f"{name}.accumulate", x), axis, -1)
+    reached = values == function(values, axis=-1)
+    reached |= np.isnan(values)
+    places = np.maximum.accumulate(np.where(reached, np.arange(values.shape[-1]), 0), axis=-1)
+    return view.moveaxis(indexing.take_along_axis(view.moveaxis(x, axis, -1), places, -1), -1, axis)

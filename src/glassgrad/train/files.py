@@ -1,0 +1,65 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import GlassgradError
+
+Failure = type[GlassgradError]
+
+
+def require_place(path: str | os.PathLike[str], failure: Failure) -> Path:
+    """The file a path leads to, if one can be written there; otherwise ``failure`` says what is in the way.
+
+    Asked before long work whose result goes there.
+    """
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if not str(path) or str(path).endswith(os.sep) or target.is_dir():
+        raise failure(f"save: not a file: got {str(path)!r}, expected the name of a file to write; add one")
+    if not folder.is_dir():
+        raise failure(f"save: no such folder: got {folder} for {target.name}; make it first, or choose another path")
+    if target.exists() and not target.is_file():
+        raise failure(f"save: not an ordinary file: got {target}, which is a device or a pipe; choose another path")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise failure(f"save: no permission to write in {folder}: choose another path")
+    return target
+
+
+def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None], failure: Failure) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
+
+    Whatever interrupts this, a full disk or Ctrl-C, leaves at ``path`` what was there before, and nothing beside it.
+    """
+    target = require_place(path, failure)
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with open(part, "xb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise failure(f"save: cannot write {target}: {reason}; nothing was left there half-written") from None
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,85 @@
+"""custom_vjp: rules given by the user, first and higher order, traced, and broken ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassgrad as gg
+from glassgrad import errors
+from glassgrad.ops import elementwise as ew
+
+
+def log1pexp(factor: float = 1.0) -> Any:
+    @gg.custom_vjp
+    def f(x: Any) -> Any:
+        return ew.log(1.0 + ew.exp(x))
+
+    f.defvjp(lambda x: (f(x), x), lambda x, g: (factor * g * (1.0 - 1.0 / (1.0 + ew.exp(x))),))
+    return f
+
+
+def test_the_rule_is_used_and_differentiates_again() -> None:
+    x = np.array([-1.0, 0.5, 2.0])
+    assert gg.check_grads(log1pexp(), (x,), order=3).compared == 18
+    assert float(gg.grad(log1pexp(2.0))(0.0)) == 1.0  # twice the truth: the user's word counts
+
+
+def test_a_rule_wrong_by_a_thousandth_is_found() -> None:
+    with pytest.raises(errors.GradientCheckError, match=r"argument \[0\], element \[1\].*tolerance"):
+        gg.check_grads(log1pexp(1.001), (np.array([0.3, 1.0]),), order=1, modes=["rev"])
+    with pytest.raises(errors.GradientCheckError, match="fwd"):
+        gg.check_grads(log1pexp(1.001), (np.array([0.3, 1.0]),), order=1, modes=["fwd"])
+
+
+def test_traced() -> None:
+    f = log1pexp()
+    program = gg.trace(gg.grad(lambda x: f(x).sum()), np.ones(2))
+    np.testing.assert_allclose(np.asarray(program(np.zeros(2))), [0.5, 0.5])
+
+
+def test_several_arguments_results_and_static_ones() -> None:
+    @gg.custom_vjp
+    def f(x: Any, n: int, p: Any) -> Any:
+        return {"a": x * n, "b": x * p["q"]}
+
+    def backward(kept: Any, g: Any) -> Any:
+        x, n, p = kept
+        return (g["a"] * n + g["b"] * p["q"], None, {"q": g["b"] * x})
+
+    f.defvjp(lambda x, n, p: (f(x, n, p), (x, n, p)), backward)
+    rng = np.random.default_rng(0)
+    gg.check_grads(lambda x, p: f(x, 3, p), (rng.normal(size=3), {"q": rng.normal(size=3)}))
+
+
+def test_the_residual_may_be_the_value_itself() -> None:
+    @gg.custom_vjp
+    def exponential(x: Any) -> Any:
+        return ew.exp(x)
+
+    def forward(x: Any) -> Any:
+        y = exponential(x)
+        return y, y
+
+    exponential.defvjp(forward, lambda y, g: (g * y,))
+    gg.check_grads(exponential, (np.array([0.1, 1.0]),), order=3)
+
+
+def test_broken_rules_are_named() -> None:
+    @gg.custom_vjp
+    def f(x: Any, y: Any) -> Any:
+        return x * y
+
+    with pytest.raises(errors.RuleError, match="defvjp"):
+        gg.grad(f)(1.0, 2.0)
+    f.defvjp(lambda x, y: (x * y, None), lambda kept, g: (g,))
+    with pytest.raises(errors.RuleError, match="got 1, expected 2"):
+        gg.grad(f)(1.0, 2.0)
+    f.defvjp(lambda x, y: x * y, lambda kept, g: (g, g))
+    with pytest.raises(errors.RuleError, match=r"\(value, residuals\)"):
+        gg.grad(f)(1.0, 2.0)
+    f.defvjp(lambda x, y: (x * y, None), lambda kept, g: (np.ones(5), g))
+    with pytest.raises(errors.RuleError, match=r"\(5,\), expected \(\)"):
+        gg.grad(f)(1.0, 2.0)

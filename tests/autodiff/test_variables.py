@@ -1,0 +1,99 @@
+"""Define-by-run: variables and backward."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import glassgrad as gg
+from glassgrad import errors
+from glassgrad.ops import elementwise as ew
+
+
+def test_the_readme_loop_descends() -> None:
+    w = gg.variable(1.0)
+    for _ in range(100):
+        error = (2.0 * w - 10.0) ** 2
+        w = gg.variable(w - 0.1 * error.backward()[w])
+    assert w.item() == pytest.approx(5.0)
+
+
+def test_nothing_accumulates() -> None:
+    w = gg.variable(3.0)
+    y = w * w
+    assert y.backward()[w] == 6.0
+    assert y.backward()[w] == 6.0
+
+
+def test_by_variable_by_name_and_by_request() -> None:
+    w, b = gg.variable([1.0, 2.0], name="w"), gg.variable(0.5, name="b")
+    h = w * 3.0 + b
+    k = gg.name(h * h, "squares")
+    grads = k.sum().backward(wrt=[h])
+    np.testing.assert_allclose(grads["w"], 6.0 * h.value)
+    np.testing.assert_allclose(grads[w], grads["w"])
+    np.testing.assert_allclose(grads[h], 2.0 * h.value)
+    np.testing.assert_array_equal(grads["squares"], [1.0, 1.0])
+    assert len(grads) == 4 and w in grads
+    with pytest.raises(KeyError, match="no variable or intermediate is named 'v'"):
+        grads["v"]
+    with pytest.raises(KeyError, match="wrt"):
+        grads[w * 2.0]
+
+
+def test_a_variable_that_was_not_used_has_gradient_zero() -> None:
+    w, other = gg.variable(1.0), gg.variable([1.0, 2.0])
+    np.testing.assert_array_equal((w * 2.0).backward()[other], [0.0, 0.0])
+
+
+def test_create_graph_differentiates_again() -> None:
+    w = gg.variable(2.0)
+    slope = (w**3).backward(create_graph=True)[w]
+    assert slope.item() == 12.0
+    assert slope.backward()[w] == 12.0
+
+
+def test_cotangent() -> None:
+    w = gg.variable([1.0, 2.0])
+    y = w * w
+    np.testing.assert_array_equal(y.backward([1.0, 10.0])[w], [2.0, 40.0])
+    with pytest.raises(errors.NotScalarError, match="expected one number"):
+        y.backward()
+    with pytest.raises(errors.ShapeError, match=r"\(3,\), expected \(2,\)"):
+        y.backward(np.ones(3))
+
+
+def test_inside_grad_the_gradient_is_differentiable() -> None:
+    def f(x: float) -> object:
+        w = gg.variable(3.0)
+        return (w * w * x).backward()[w]
+
+    assert gg.grad(f)(5.0) == 6.0
+
+
+def test_refusals() -> None:
+    with pytest.raises(errors.DtypeError, match="int64.*dtype=float"):
+        gg.variable([1, 2])
+    with pytest.raises(errors.NonDifferentiableError, match=r"gg\.variable"):
+        gg.numpy.array(1.0).backward()
+    with pytest.raises(errors.NonDifferentiableError):
+        (gg.variable(1.0) > 0).backward()
+
+
+def test_a_variable_copies_its_array() -> None:
+    data = np.ones(2)
+    w = gg.variable(data)
+    data[:] = 5.0
+    np.testing.assert_array_equal(w.value, [1.0, 1.0])
+
+
+def test_torch_gives_the_same_gradients() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x, a, b = rng.normal(size=(5, 4)), rng.normal(size=(4, 3)), rng.normal(size=3)
+    va, vb = gg.variable(a), gg.variable(b)
+    grads = ew.tanh(x @ va + vb).sum().backward()
+    ta, tb = (torch.tensor(v, requires_grad=True) for v in (a, b))
+    torch.tanh(torch.tensor(x) @ ta + tb).sum().backward()
+    np.testing.assert_allclose(grads[va], ta.grad.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(grads[vb], tb.grad.numpy(), rtol=1e-12)
