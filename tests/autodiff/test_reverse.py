@@ -48,6 +48,15 @@ def test_nested_derivatives_do_not_confuse_their_variables() -> None:
     assert gg.jvp(lambda x: gg.grad(lambda y: y**3 * x)(x), (2.0,), (1.0,))[1] == pytest.approx(9 * 4.0)
 
 
+def test_nor_when_traced() -> None:
+    def value(f: Any, *args: Any) -> Any:
+        return [float(np.asarray(v)) for v in gg.tree.leaves(gg.trace(f, *args)(*args))]
+
+    assert value(lambda x: gg.grad(lambda a, b: a * b * b, (0, 1))(x, x), 3.0) == [9.0, 18.0]
+    assert value(lambda x: gg.grad(lambda y: gg.grad(lambda z: z * y * y)(x))(x), 3.0) == [6.0]
+    assert value(lambda x: gg.grad(lambda y: y * gg.stop_gradient(x))(gg.stop_gradient(x)), 3.0) == [3.0]
+
+
 def test_an_inner_gradient_by_a_constant_still_depends_on_the_outer_variable() -> None:
     assert gg.grad(lambda z: gg.grad(lambda y: y * y * z)(3.0))(5.0) == 6.0
 
@@ -297,6 +306,9 @@ class TestWhere:
             lambda x: composite.logsumexp(view.stack([ew.log(x), x]), 0),
             lambda x: logic.where(x < 2.0, ew.sqrt(x), 1.0 / x),
             lambda x: ew.arctan2(x, x),
+            lambda x: reduction.cumsum(ew.sqrt(x[:, None]), 1)[:, 0],
+            lambda x: contraction.einsum("i,j->i", ew.sqrt(x), np.ones(2)),
+            lambda x: contraction.einsum("ij,kj->ki", ew.sqrt(x)[:, None] * np.ones((4, 3)), np.ones((2, 3)))[1],
         ],
     )
     def test_discarded_infinities_do_not_leak(self, risky: Any) -> None:

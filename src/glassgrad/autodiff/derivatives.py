@@ -53,7 +53,12 @@ def _open_leaf(leaf: Any) -> Any:
     if isinstance(leaf, Node):
         if not is_inexact(leaf.dtype):
             return None
-        return control.alias(leaf) if leaf.tracked else make(Input, (), NO_PARAMS, leaf.value, tracked=True)
+        if leaf.tracked or leaf.value is None:
+            # Made here and never shared: two arguments, or two nested derivatives, by one value stay two nodes.
+            return make(
+                control.Alias, (leaf,), NO_PARAMS, leaf.value, spec=leaf.spec, tracked=True, program=leaf.program
+            )
+        return make(Input, (), NO_PARAMS, leaf.value, tracked=True)
     if isinstance(leaf, (str, bytes)) or callable(leaf):
         return None
     value = np.asarray(leaf)[()]

@@ -17,8 +17,8 @@ from ..graph.apply import Output, unpack
 from ..graph.node import Node, Value, shape_of
 from ..graph.origin import Context
 from ..graph.primitive import Contraction, Elementwise, Indexing, Reduction, View
-from ..ops import logic, reduction
-from ..ops.contraction import Matmul
+from ..ops import logic, reduction, view
+from ..ops.contraction import Einsum, Matmul
 
 
 class Plan(NamedTuple):
@@ -259,13 +259,18 @@ def _fit(x: Node, c: Value, shape: tuple[int, ...]) -> Value:
     return reduction.sum_to(c, shape)
 
 
-def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value | None:
-    """Which elements of input k are kept, given which of the node's are; None where the op mixes them."""
+def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value:
+    """Which elements of input k are kept, given which of the node's are.
+
+    Exact for ops that keep elements or rows apart; an op that mixes all of them keeps all if it keeps any.
+    """
     op, params = node.op, node.params
     if issubclass(op, Elementwise):
         return keep
     if issubclass(op, Matmul):
         return reduction.any(keep, -1 if k == 0 else -2, keepdims=True)
+    if issubclass(op, Einsum):
+        return _keep_of_term(keep, k, params["subscripts"])
     if issubclass(op, Reduction) and "keepdims" in params:
         return reduction.expand(keep & np.ones(shape_of(g), bool), xs[0], params["axis"], params["keepdims"])
     if issubclass(op, (View, Indexing)) or (op.linear and not issubclass(op, Contraction)):
@@ -275,4 +280,14 @@ def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value 
             rule[k](weights, None, *xs, **params) if isinstance(rule, tuple) else rule(weights, None, *xs, **params)[k]
         )
         return reduction.sum_to(back, shape_of(xs[k])) != 0
-    return None
+    return reduction.any(keep)
+
+
+def _keep_of_term(keep: Value, k: int, subscripts: str) -> Value:
+    """For einsum: an element of operand k is kept if any output element with its indices is."""
+    terms, output = subscripts.split("->")
+    own = terms.split(",")[k]
+    kept = reduction.any(keep, tuple(i for i, c in enumerate(output) if c not in own))
+    shared = [c for c in output if c in own]
+    ordered = view.transpose(kept, [shared.index(c) for c in own if c in shared])
+    return view.expand_dims(ordered, tuple(i for i, c in enumerate(own) if c not in shared))

@@ -4,10 +4,17 @@ from ..ops.composite import (
     absolute_error,
     binary_cross_entropy,
     cross_entropy,
+    elu,
+    gelu,
+    leaky_relu,
     log_softmax,
+    silu,
     softmax,
+    softplus,
     squared_error,
 )
+from ..ops.elementwise import sigmoid, tanh
+from ..ops.logic import relu
 from .activations import ACTIVATIONS
 from .initialisers import glorot_normal, glorot_uniform, he_normal, he_uniform
 from .layers import MLP, Linear
@@ -26,4 +33,12 @@ __all__ = [
     "squared_error",
     "softmax",
     "log_softmax",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "silu",
+    "elu",
+    "leaky_relu",
+    "softplus",
 ]

@@ -91,7 +91,7 @@ def _positive(x: Any) -> Any:
 
 def _reciprocal(x: Any) -> Any:
     """1 / x; whole numbers divide as NumPy's do."""
-    return np.reciprocal(numbers("reciprocal", x)) if dtype_of(x).kind in "iu" else ew.divide(1.0, x)
+    return as_array(np.reciprocal(numbers("reciprocal", x))) if dtype_of(x).kind in "iu" else ew.divide(1.0, x)
 
 
 def _fabs(x: Any) -> Any:
@@ -119,7 +119,7 @@ def _modf(x: Any) -> tuple[Any, Any]:
 def _ldexp(x: Any, exponent: Any) -> Any:
     """x · 2ⁿ"""
     if not (isinstance(x, Node) and (x.tracked or x.value is None)):
-        return np.ldexp(numbers("ldexp", x), numbers("ldexp", exponent))
+        return as_array(np.ldexp(numbers("ldexp", x), numbers("ldexp", exponent)))
     half = exponent // 2  # in two steps, so that neither power overflows before the product does
     two = np.ones((), x.dtype) * 2
     return x * ew.power(two, half) * ew.power(two, exponent - half)
@@ -128,7 +128,7 @@ def _ldexp(x: Any, exponent: Any) -> Any:
 def _frexp(x: Any) -> tuple[Any, Any]:
     """Mantissa in [½, 1) and exponent of 2."""
     mantissa, exponent = np.frexp(numbers("frexp", x))
-    return (_ldexp(x, -exponent) if isinstance(x, Node) and x.tracked else mantissa), exponent
+    return (_ldexp(x, -exponent) if isinstance(x, Node) and x.tracked else as_array(mantissa)), as_array(exponent)
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
@@ -139,8 +139,8 @@ def _heaviside(x: Any, at_zero: Any) -> Any:
 
 def _nextafter(x: Any, towards: Any) -> Any:
     """The next floating-point number after x on the way to the second argument; it moves along with x."""
-    value = np.nextafter(numbers("nextafter", x), numbers("nextafter", towards))
-    return x + control.stop_gradient(as_array(value) - x) if isinstance(x, Node) and x.tracked else value
+    value = as_array(np.nextafter(numbers("nextafter", x), numbers("nextafter", towards)))
+    return x + control.stop_gradient(value - x) if isinstance(x, Node) and x.tracked else value
 
 
 def _float_power(x: Any, exponent: Any) -> Any:
@@ -158,7 +158,7 @@ def _on_values(name: str, doc: str) -> Ufunc:
     """A ufunc of whole numbers, or one whose derivative is zero wherever it has one: computed by NumPy."""
     function = getattr(np, name)
     wrap = _unary if function.nin == 1 else _binary
-    return wrap(name, lambda *xs: function(*(numbers(name, x) for x in xs)), doc)
+    return wrap(name, lambda *xs: as_array(function(*(numbers(name, x) for x in xs))), doc)
 
 
 def _vecdot(x1: Any, x2: Any) -> Any:

@@ -77,11 +77,6 @@ class OverrideMany(Structured):
     vjp = staticmethod(lambda g, y, *inputs, rule, count: rule(g, *inputs))
 
 
-def alias(x: Value) -> Value:
-    """x as a node of its own."""
-    return apply(Alias, (x,))
-
-
 def stop_gradient(x: Value) -> Value:
     """x as a constant: the value passes, the gradient does not.
 

@@ -2,6 +2,7 @@
 
 from .adam import Adam, AdamW
 from .base import Optimizer
+from .schedule import Cosine
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = ["SGD", "Adam", "AdamW", "Cosine", "Optimizer"]

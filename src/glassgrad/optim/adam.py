@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import Buffer, Optimizer, require
+from .schedule import Schedule, rate
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Adam(Optimizer):
 
     m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  p ← p - lr · m̂ / (√v̂ + eps)  with  m̂ = m / (1 - β₁ᵗ) and
     v̂ = v / (1 - β₂ᵗ), which undo that both start at 0: Kingma & Ba 2015, algorithm 1. ``weight_decay`` adds
-    weight_decay · p to g. Complex parameters are pairs of real ones.
+    weight_decay · p to g; ``lr`` may be a schedule, such as ``Cosine``. Complex parameters are pairs of real ones.
 
     Examples
     --------
@@ -28,13 +29,13 @@ class Adam(Optimizer):
     array([0.9, 2.1])
     """
 
-    lr: float = 1e-3
+    lr: float | Schedule = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        require("lr", self.lr, 0)
+        require("lr", rate(self.lr, 1), 0)
         for beta in self.betas:
             require("beta", beta, 0, 1)
         require("eps", self.eps, 0)
@@ -61,7 +62,7 @@ class Adam(Optimizer):
         np.sqrt(v, out=work)
         work += self.eps * root
         np.divide(m, work, out=work)
-        work *= self.lr * root / (1 - beta1**count)
+        work *= rate(self.lr, count) * root / (1 - beta1**count)
         p -= work
 
 
@@ -80,6 +81,6 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
-        p *= 1 - self.lr * self.weight_decay
+        p *= 1 - rate(self.lr, count) * self.weight_decay
         plain = Adam(self.lr, self.betas, self.eps)
         plain.update(p, g, averages, count)

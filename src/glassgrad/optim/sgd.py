@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import Buffer, Optimizer, require
+from .schedule import Schedule, rate
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class SGD(Optimizer):
     """p ← p - lr · v, where v is the gradient g, or its running sum v ← momentum · v + g.
 
     With ``nesterov`` the step goes along g + momentum · v (Sutskever et al. 2013, in PyTorch's form). ``weight_decay``
-    adds weight_decay · p to g, the gradient of weight_decay/2 · |p|².
+    adds weight_decay · p to g, the gradient of weight_decay/2 · |p|². ``lr`` may be a schedule, such as ``Cosine``.
 
     Examples
     --------
@@ -24,13 +25,13 @@ class SGD(Optimizer):
     {'w': array([0.9, 2.1])}
     """
 
-    lr: float = 0.01
+    lr: float | Schedule = 0.01
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        require("lr", self.lr, 0)
+        require("lr", rate(self.lr, 1), 0)
         require("momentum", self.momentum, 0)
         require("weight_decay", self.weight_decay, 0)
         if self.nesterov and not self.momentum:
@@ -48,4 +49,4 @@ class SGD(Optimizer):
             v *= self.momentum
             v += g
             g = g + self.momentum * v if self.nesterov else v
-        p -= self.lr * g
+        p -= rate(self.lr, count) * g

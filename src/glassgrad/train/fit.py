@@ -17,6 +17,7 @@ from ..data.batches import Seed, generator, minibatches
 from ..errors import DataError, DivergedError
 from ..graph.node import Value
 from ..optim import Optimizer
+from ..optim.schedule import rate
 
 Model = TypeVar("Model", bound=Callable[[Any], Any])
 Loss = Callable[[Value, Value], Value]
@@ -186,7 +187,7 @@ class _Run:
 
     def _diverged(self, what: str, epoch: int, step: int) -> DivergedError:
         lr = getattr(self.optimizer, "lr", None)
-        got = "" if lr is None else f" (got {lr:g})"
+        got = "" if lr is None else f" (got {rate(lr, self.steps + 1):g})"
         return DivergedError(
             f"fit: {what} at epoch {epoch}, step {step}: expected finite numbers; lower the learning rate{got}, or "
             f"look for extreme values in the data"

@@ -1,0 +1,450 @@
+"""Rearranging without computing: shapes, axes, flips, joins and splits."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from ..array import as_array
+from ..errors import ShapeError, UnsupportedError
+from ..graph.node import Node, shape_of
+from ..ops import indexing, logic, view
+from ..ops import reduction as red
+from .arguments import array_of, arrays_of, cast_safely, gathered, no_out, numbers
+
+Axis = Any
+
+
+def shape(a: Any) -> tuple[int, ...]:
+    """Sizes of the axes."""
+    return shape_of(gathered(a))
+
+
+def ndim(a: Any) -> int:
+    """Number of axes."""
+    return len(shape(a))
+
+
+def size(a: Any, axis: Axis = None) -> int:
+    """Number of elements, or of those along an axis."""
+    sizes = shape(a)
+    return math.prod(sizes[i] for i in red.normalize(axis, len(sizes)))
+
+
+def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+    """The same elements under another shape; one size may be -1. ``order="F"`` reads and writes columns first."""
+    x = array_of(a)
+    sizes = tuple(numbers("reshape", shape).tolist()) if isinstance(shape, (Node, np.ndarray)) else shape
+    if order in ("C", "A"):
+        return view.reshape(x, sizes)
+    if order != "F":
+        raise ValueError(f"reshape: got order={order!r}, expected 'C', 'F' or 'A'")
+    sizes = (sizes,) if isinstance(sizes, (int, np.integer)) else tuple(sizes)
+    return view.transpose(view.reshape(view.transpose(x), sizes[::-1]))
+
+
+def ravel(a: Any, order: str = "C") -> Any:
+    """All elements along one axis."""
+    return reshape(a, -1, "C" if order == "K" else order)
+
+
+def transpose(a: Any, axes: Any = None) -> Any:
+    """Axes in the order given, reversed by default."""
+    return view.transpose(array_of(a), axes)
+
+
+def permute_dims(a: Any, axes: Any = None) -> Any:
+    """Axes in the order given."""
+    return view.transpose(array_of(a), axes)
+
+
+def matrix_transpose(x: Any, /) -> Any:
+    """The last two axes exchanged."""
+    x = array_of(x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: input array must be at least 2-dimensional: got shape {x.shape}")
+    return view.matrix_transpose(x)
+
+
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """Axes moved to other places, the rest in order."""
+    return view.moveaxis(array_of(a), source, destination)
+
+
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """An axis moved back until it stands before ``start``."""
+    x = array_of(a)
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    start = start + x.ndim if start < 0 else start
+    if not 0 <= start <= x.ndim:
+        raise np.exceptions.AxisError(start, x.ndim + 1, "start")
+    return view.moveaxis(x, axis, start - 1 if axis < start else start)
+
+
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    x = array_of(a)
+    first, second = (np.lib.array_utils.normalize_axis_index(i, x.ndim) for i in (axis1, axis2))
+    return view.swapaxes(x, first, second)
+
+
+def squeeze(a: Any, axis: Axis = None) -> Any:
+    """Without axes of size 1: all of them, or those named."""
+    return view.squeeze(array_of(a), axis)
+
+
+def expand_dims(a: Any, axis: Any) -> Any:
+    """New axes of size 1 at these places of the result."""
+    return view.expand_dims(array_of(a), axis)
+
+
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    """The array stretched to a shape by NumPy's rules."""
+    return view.broadcast_to(array_of(array), shape)
+
+
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    """The arrays stretched to their common shape."""
+    arrays = [array_of(a) for a in args]
+    common = np.broadcast_shapes(*(x.shape for x in arrays))
+    return tuple(view.broadcast_to(x, common) for x in arrays)
+
+
+def _at_least(name: str, count: int, grow: Any) -> Any:
+    def at_least(*arys: Any) -> Any:
+        result = tuple(grow(array_of(a)) for a in arys)
+        return result[0] if len(result) == 1 else result
+
+    at_least.__name__ = at_least.__qualname__ = name
+    at_least.__doc__ = f"Arrays with {count} axes or more; axes of size 1 are added."
+    return at_least
+
+
+atleast_1d = _at_least("atleast_1d", 1, lambda x: view.reshape(x, (1,)) if x.ndim == 0 else x)
+atleast_2d = _at_least("atleast_2d", 2, lambda x: view.reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x)
+atleast_3d = _at_least(
+    "atleast_3d",
+    3,
+    lambda x: view.reshape(x, {0: (1, 1, 1), 1: (1, *x.shape, 1), 2: (*x.shape, 1)}[x.ndim]) if x.ndim < 3 else x,
+)
+
+
+def flip(m: Any, axis: Axis = None) -> Any:
+    """Elements in reverse order along the axes, all by default."""
+    return view.flip(array_of(m), axis)
+
+
+def flipud(m: Any) -> Any:
+    """Rows in reverse order."""
+    return view.flip(array_of(m), 0)
+
+
+def fliplr(m: Any) -> Any:
+    """Columns in reverse order."""
+    return view.flip(array_of(m), 1)
+
+
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """The plane of two axes turned k times by 90 degrees, from the first axis towards the second."""
+    x = array_of(m)
+    first, second = np.lib.array_utils.normalize_axis_tuple(axes, x.ndim)
+    k %= 4
+    if k == 2:
+        return view.flip(x, (first, second))
+    if k == 1:
+        return view.swapaxes(view.flip(x, second), first, second)
+    return view.flip(view.swapaxes(x, first, second), second) if k else x
+
+
+def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
+    """Elements moved along axes, those pushed out coming in at the other end."""
+    x = array_of(a)
+    shift = tuple(shift) if isinstance(shift, (list, tuple)) else shift
+    if axis is not None and isinstance(shift, tuple) and not isinstance(axis, int) and len(shift) == 1:
+        shift = shift[0]
+    return view.roll(x, shift, axis)
+
+
+def tile(A: Any, reps: Any) -> Any:
+    """A laid side by side ``reps`` times along each axis."""
+    return view.tile(array_of(A), numbers("tile", reps).tolist() if isinstance(reps, (Node, np.ndarray)) else reps)
+
+
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element ``repeats`` times in a row along an axis."""
+    return indexing.repeat(array_of(a), numbers("repeat", repeats), axis)
+
+
+def _joined(name: str, xs: list[Any], axis: int | None, dtype: Any, casting: str) -> Any:
+    if axis is None:
+        xs, axis = [view.reshape(x, (-1,)) for x in xs], 0
+    return view.concatenate([cast_safely(name, x, dtype, casting) for x in xs], axis)
+
+
+def concatenate(arrays: Any, /, axis: int | None = 0, out: None = None, *, dtype: Any = None,
+                casting: str = "same_kind") -> Any:
+    """Arrays joined along an existing axis; flattened first with ``axis=None``."""
+    no_out("concatenate", out)
+    return _joined("concatenate", arrays_of(arrays), axis, dtype, casting)
+
+
+concat = concatenate
+
+
+def stack(arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    """Arrays of one shape joined along a new axis."""
+    no_out("stack", out)
+    return view.stack([cast_safely("stack", x, dtype, casting) for x in arrays_of(arrays)], axis)
+
+
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    """Arrays side by side: joined along the second axis, or along the only one."""
+    xs = [atleast_1d(x) for x in arrays_of(tup)]
+    return _joined("hstack", xs, 0 if not xs or xs[0].ndim == 1 else 1, dtype, casting)
+
+
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    """Arrays one below the other: joined along the first axis, after making rows of vectors."""
+    return _joined("vstack", [atleast_2d(x) for x in arrays_of(tup)], 0, dtype, casting)
+
+
+def dstack(tup: Any) -> Any:
+    """Arrays joined along the third axis."""
+    return view.concatenate([atleast_3d(x) for x in arrays_of(tup)], 2)
+
+
+def column_stack(tup: Any) -> Any:
+    """Vectors as the columns of a matrix; matrices side by side."""
+    return view.concatenate([x if x.ndim > 1 else view.reshape(x, (-1, 1)) for x in arrays_of(tup)], 1)
+
+
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """``values`` after the elements of ``arr``, both flattened unless an axis is given."""
+    return concatenate([arr, values], axis)
+
+
+def block(arrays: Any) -> Any:
+    """One array from nested lists of blocks: the innermost lists are joined along the last axis, and so on outwards."""
+    depth = _depth(arrays)
+    ndim = builtins.max(depth, _most_axes(arrays))
+
+    def join(part: Any, level: int) -> Any:
+        if level == depth:
+            x = array_of(part)
+            return view.reshape(x, (1,) * (ndim - x.ndim) + x.shape)
+        return view.concatenate([join(item, level + 1) for item in part], level - depth)
+
+    return join(arrays, 0)
+
+
+def _depth(part: Any) -> int:
+    if not isinstance(part, list):
+        return 0
+    depths = {_depth(item) for item in part}
+    if len(depths) != 1:
+        raise ValueError("block: lists of different depths, or an empty one; nest every block equally deep")
+    return depths.pop() + 1
+
+
+def _most_axes(part: Any) -> int:
+    return builtins.max(map(_most_axes, part)) if isinstance(part, list) else ndim(part)
+
+
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """The array cut along an axis at these places, or into this many parts of nearly equal size."""
+    x = array_of(ary)
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    size = x.shape[axis]
+    cuts = numbers("split", indices_or_sections)
+    if cuts.ndim == 0:
+        count = int(cuts)
+        if count <= 0:
+            raise ValueError("array_split: number sections must be larger than 0")
+        each, extra = builtins.divmod(size, count)
+        cuts = np.cumsum([0] + extra * [each + 1] + (count - extra) * [each])
+    else:
+        cuts = np.array([0, *cuts.tolist(), size])
+    lead = (slice(None),) * axis
+    return [x[(*lead, slice(a, b))] for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
+
+
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """The array cut along an axis at these places, or into this many parts of equal size."""
+    count = numbers("split", indices_or_sections)
+    sizes = shape(ary)
+    if count.ndim == 0 and sizes[np.lib.array_utils.normalize_axis_index(axis, len(sizes))] % int(count):
+        raise ShapeError(
+            f"split: array split does not result in an equal division: got {sizes} along axis {axis} into "
+            f"{int(count)} parts; use array_split for parts of different sizes"
+        )
+    return array_split(ary, indices_or_sections, axis)
+
+
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """The array cut along its second axis, or its only one."""
+    if ndim(ary) == 0:
+        raise ValueError("hsplit only works on arrays of 1 or more dimensions")
+    return split(ary, indices_or_sections, 1 if ndim(ary) > 1 else 0)
+
+
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """The array cut along its first axis."""
+    if ndim(ary) < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
+    return split(ary, indices_or_sections, 0)
+
+
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """The array cut along its third axis."""
+    if ndim(ary) < 3:
+        raise ValueError("dsplit only works on arrays of 3 or more dimensions")
+    return split(ary, indices_or_sections, 2)
+
+
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """The parts along an axis, without that axis."""
+    x = array_of(x)
+    if x.ndim == 0:
+        raise ValueError("unstack: input array must be at least 1-d")
+    moved = view.moveaxis(x, axis, 0)
+    return tuple(moved[i] for i in range(moved.shape[0]))
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """The elements, over again as often as needed, under a new shape."""
+    x = view.reshape(array_of(a), (-1,))
+    sizes = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    count = math.prod(sizes)
+    if not x.size:
+        return as_array(np.zeros(sizes, x.dtype))
+    return view.reshape(x[np.arange(count) % x.size], sizes)
+
+
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """The array with more elements around it.
+
+    Parameters
+    ----------
+    pad_width : (before, after) for each axis, one such pair for all, one number for all, or a dict from axis to either
+    mode : ``"constant"`` (``constant_values=0``, which keep their gradient), ``"edge"``, ``"reflect"``,
+        ``"symmetric"`` or ``"wrap"``; NumPy's further modes where no gradient is asked for
+    """
+    x = array_of(array)
+    widths = _pairs(pad_width, x.ndim, "pad_width")
+    if (widths < 0).any():
+        raise ValueError("pad: index can't contain negative values; cut with a slice to make an array smaller")
+    if mode == "constant":
+        return _pad_constant(x, widths, **kwargs)
+    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
+        for axis, width in enumerate(widths):
+            if width.any():
+                x = indexing.take(x, np.pad(np.arange(x.shape[axis]), tuple(width), mode), axis)
+        return x
+    if x.tracked or x.value is None:
+        raise UnsupportedError(
+            f"pad: mode={mode!r} has no gradient here; use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap', or "
+            f"concatenate what is to stand around"
+        )
+    return as_array(np.pad(numbers("pad", x), widths, mode, **kwargs))
+
+
+def _pairs(value: Any, ndim: int, what: str) -> Any:
+    if isinstance(value, dict):
+        pairs = np.zeros((ndim, 2), int)
+        for axis, pair in value.items():
+            pairs[axis] = pair
+        return pairs
+    given = np.asarray(numbers(what, value))
+    if given.size and given.dtype.kind not in "iu":
+        raise TypeError(f"pad: `{what}` must be of integral type: got {given.dtype}")
+    return np.broadcast_to(given.astype(int), (ndim, 2))
+
+
+def _pad_constant(x: Any, widths: Any, constant_values: Any = 0) -> Any:
+    if isinstance(constant_values, (int, float)) and constant_values == 0:
+        return view.pad(x, widths.tolist())
+    values = view.broadcast_to(logic.astype(array_of(constant_values), x.dtype), (x.ndim, 2))
+    for axis, (before, after) in enumerate(widths.tolist()):
+        if before or after:
+            sides = []
+            for side, width in enumerate((before, after)):
+                sizes = (*x.shape[:axis], width, *x.shape[axis + 1 :])
+                sides.append(view.broadcast_to(values[axis, side], sizes))
+            x = view.concatenate([sides[0], x, sides[1]], axis)
+    return x
+
+
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """``values`` put in before the places ``obj`` along an axis, of the flattened array by default."""
+    x, new = array_of(arr), array_of(values)
+    if axis is None:
+        x, axis = view.reshape(x, (-1,)), 0
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    n = x.shape[axis]
+    places = np.arange(n)[obj] if isinstance(obj, slice) else numbers("insert", obj)
+    new = logic.astype(new, x.dtype)
+    if places.ndim == 0 and new.ndim:  # one place takes all the values, whose first axis is the one put in
+        new = view.moveaxis(view.reshape(new, (1,) * (x.ndim - new.ndim) + new.shape), 0, axis)
+    count = (new.shape[axis] if new.ndim else 1) if places.ndim == 0 else int(
+        places.sum() if places.dtype.kind == "b" else places.size
+    )
+    if places.size == 1 and places.ndim and new.ndim == x.ndim:
+        count = new.shape[axis]
+    new = view.broadcast_to(new, (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+    where = places if places.dtype.kind == "b" or places.size else places.astype(int)
+    order = np.insert(np.arange(n), where, n + np.arange(count))
+    return indexing.take(view.concatenate([x, new], axis), order, axis)
+
+
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    """Without the elements at the places ``obj`` along an axis, of the flattened array by default."""
+    x = array_of(arr)
+    if axis is None:
+        x, axis = view.reshape(x, (-1,)), 0
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    left = np.delete(np.arange(x.shape[axis]), obj if isinstance(obj, slice) else numbers("delete", obj))
+    return indexing.take(x, left, axis)
+
+
+def trim_zeros(filt: Any, trim: str = "fb", axis: Axis = None) -> Any:
+    """Without the zeros at the front and the back."""
+    x = array_of(filt)
+    found = np.argwhere(numbers("trim_zeros", x))
+    if not len(found):
+        return x[(slice(0, 0),) * x.ndim]
+    axes = red.normalize(axis, x.ndim)
+    low, high = found.min(0), found.max(0) + 1
+    key = [
+        slice(int(low[i]) if "f" in trim.lower() else 0, int(high[i]) if "b" in trim.lower() else None)
+        if i in axes else slice(None)
+        for i in range(x.ndim)
+    ]
+    return x[tuple(key)]
+
+
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a function of vectors gives for every vector along an axis, put where the vector was."""
+    x = array_of(arr)
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    rows = view.moveaxis(x, axis, -1)
+    lead = rows.shape[:-1]
+    results = [array_of(func1d(rows[place], *args, **kwargs)) for place in np.ndindex(lead)]
+    if not results:
+        raise ValueError("apply_along_axis: cannot apply along an axis when any other axis has size 0")
+    made = results[0].shape
+    whole = view.reshape(view.stack(results), (*lead, *made))
+    return view.moveaxis(whole, tuple(range(len(lead), len(lead) + len(made))), tuple(range(axis, axis + len(made))))
+
+
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """A reduction applied over one axis after another, each kept with size 1."""
+    x = array_of(a)
+    for axis in red.normalize(axes, x.ndim):
+        result = func(x, axis)
+        x = result if result.ndim == x.ndim else view.expand_dims(result, axis)
+    return x
+
+
