@@ -14,10 +14,12 @@ SIZES = (3, 5, 4, 4, 2)
 
 
 def network(seed=0):
-    keys = gg.random.split(seed, len(SIZES))
-    shapes = zip(SIZES[1:], SIZES[:-1], strict=True)
-    layers = [{"W": gg.random.normal(size=s, rng=k).value, "b": np.zeros(s[0])} for s, k in zip(shapes, keys, strict=False)]
-    return layers, gg.random.normal(size=SIZES[0], rng=keys[-1]).value, np.array([1.0, 0.0])
+    *keys, last = gg.random.split(seed, len(SIZES))
+    layers = [
+        {"W": gg.random.normal(size=(after, before), rng=key).value, "b": np.zeros(after)}
+        for before, after, key in zip(SIZES[:-1], SIZES[1:], keys, strict=True)
+    ]
+    return layers, gg.random.normal(size=SIZES[0], rng=last).value, np.array([1.0, 0.0])
 
 
 def cost(layers, x, y):
@@ -57,10 +59,11 @@ def main():
     for i, (delta, a, grads) in enumerate(zip(deltas, activations, engine, strict=False)):
         by_hand = np.outer(delta, a)
         off = max(np.abs(by_hand - grads["W"]).max(), np.abs(delta - at_z[f"z{i + 1}"]).max())
-        norms = (np.linalg.norm(v) for v in (a, delta, by_hand))
-        print("{:5d}  {:13.4f}  {gain:13.4f}  {:14.6f}  {:9.6f}     {:.1e}".format(i + 1, *norms, off, gain=gains[i].mean()))
+        at, through, product = (np.linalg.norm(v) for v in (a, delta, by_hand))
+        print(f"{i + 1:5d}  {at:13.4f}  {gains[i].mean():13.4f}  {through:14.6f}  {product:9.6f}     {off:.1e}")
     doubled = reverse(layers, gains, 2 * error)
-    print("\ntwice the error, twice every δ:", all(np.allclose(2 * d, e) for d, e in zip(deltas, doubled, strict=True)))
+    linear = all(np.allclose(2 * d, e) for d, e in zip(deltas, doubled, strict=True))
+    print("\nthe reverse network is linear (twice the error, twice every δ):", linear)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main():
 
     step = 1e-6
     left, right = (relu(0.0) - relu(-step)) / step, (relu(step) - relu(0.0)) / step
-    print(f"\nfrom the left the slope at 0 is {left}, from the right {right}: there is no derivative, only a convention")
+    print(f"\nfrom the left the slope at 0 is {left}, from the right {right}: only a convention can choose")
     half = gg.grad(lambda x: gg.numpy.maximum(x, 0.0))(0.0)
     print(f"maximum(x, 0) treats its two arguments alike, so a tie gives each half: {half}")
 

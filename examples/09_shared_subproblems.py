@@ -14,7 +14,7 @@ from glassgrad.graph.node import reachable
 def network(x, depth):
     u, v = x * 1.0, x * 0.5
     for _ in range(depth):
-        u, v = 0.6 * u + 0.3 * v, 0.2 * u + 0.7 * v
+        u, v = gg.numpy.sin(u + v), gg.numpy.cos(u - v)
     return u + v
 
 

@@ -39,7 +39,7 @@ def main():
     print("\nRosenbrock's function at its minimum: gradient", gg.grad(rosenbrock)(minimum))
     h = hessian(rosenbrock, minimum)
     print("Hessian\n", h)
-    print(f"symmetric: {np.array_equal(h, h.T)}; condition number {np.linalg.cond(h):.0f}, why plain descent crawls there")
+    print(f"symmetric: {np.array_equal(h, h.T)}; condition number {np.linalg.cond(h):.0f}: plain descent crawls there")
     print("Newton's method from (-1.2, 1), six steps:", newton(rosenbrock, np.array([-1.2, 1.0]), 6))
 
 

@@ -1,4 +1,4 @@
-"""Batch, mini-batch and stochastic descent on one data set: the same gradient, estimated from more or fewer examples."""
+"""Batch, mini-batch and stochastic descent on one data set: one gradient, estimated from more or fewer examples."""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
 """The 2-2-2 network of Matt Mazur's "A Step by Step Backpropagation Example" (2015), step by step and for 10,000 steps.
 
-The published biases stay fixed, and so do they here. Two programs speak in the post: the weights and the last error are
-those of gradient descent, the error after one step (0.291027924) is that of a program which already uses the new w5 ... w8
-when it computes the gradients of w1 ... w4; gradient descent gives 0.291027774.
+The published biases stay fixed, and so do they here. Two programs speak in the post: its weights and its last error are
+those of gradient descent; its error after one step, 0.291027924, is that of a program which already uses the new
+w5 ... w8 when it computes the gradients of w1 ... w4. Gradient descent gives 0.291027774.
 """
 
 import numpy as np

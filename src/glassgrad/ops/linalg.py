@@ -170,8 +170,8 @@ class Pinv(Opaque):
     @staticmethod
     def vjp(g: Value, y: Value, a: Value, rcond: Value) -> tuple[Value, None]:
         p, ph, gh = y, adjoint(y), adjoint(g)
-        left = matmul(gh, matmul(p, ph))  # [M, M]... the rows of A
-        right = matmul(matmul(ph, p), gh)
+        left = matmul(gh, matmul(p, ph))  # [M, N] @ [N, N]
+        right = matmul(matmul(ph, p), gh)  # [M, M] @ [M, N]
         away = left - matmul(a, matmul(p, left)) + right - matmul(matmul(right, p), a)
         return away - matmul(matmul(ph, g), ph), None
 
@@ -293,7 +293,7 @@ def matrix_power(a: Value, n: int) -> Value:
     if not isinstance(n, (int, np.integer)):
         raise TypeError(f"matrix_power: exponent must be an integer: got {type(n).__name__} at {here(2)}")
     if n == 0:
-        return view.broadcast_to(np.eye(shape_of(a)[-1], dtype=dtype_of(a)), shape_of(a)) + 0 * a
+        return view.broadcast_to(np.eye(shape_of(a)[-1], dtype=dtype_of(a)), shape_of(a))
     base, power = (inv(a) if n < 0 else a), abs(int(n))
     result = None
     while power:

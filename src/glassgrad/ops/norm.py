@@ -16,6 +16,7 @@ from ..graph.origin import here
 from . import elementwise as ew
 from . import logic, reduction, view
 from .composite import safe_sqrt
+from .control import stop_gradient
 from .factor import svdvals
 from .reduction import Axis, normalize
 from .solve import check_square, inv
@@ -39,7 +40,7 @@ def _power_sum(x: Value, p: float, axis: tuple[int, ...], keepdims: bool) -> Val
     total = reduction.sum(logic.where(zero, at_zero, logic.where(zero, 1, size) ** p), axis, keepdims)
     flat = (total == 0) | logic.isinf(total)
     with np.errstate(divide="ignore"):
-        return logic.where(flat, total ** (1 / p), logic.where(flat, 1, total) ** (1 / p))
+        return logic.where(flat, stop_gradient(total) ** (1 / p), logic.where(flat, 1, total) ** (1 / p))
 
 
 def _along(x: Value, order: Any, axis: tuple[int, ...], keepdims: bool) -> Value:
