@@ -9,33 +9,52 @@ import numpy as np
 
 from .dtypes import is_inexact
 from .errors import DtypeError, TracedValueError, UnsupportedError
+from .graph.apply import apply
 from .graph.node import NO_PARAMS, Node, Variable, constant, make
 from .graph.origin import here
 from .ops import composite, contraction, elementwise, indexing, logic, reduction, sorting, view
 
-_OPERANDS = (Node, np.ndarray, np.generic, int, float, complex, list, tuple)
+_DIRECT = frozenset((float, int, np.ndarray, np.float64, np.float32, bool, complex))
+_OPERANDS = (Node, np.ndarray, np.generic, int, float, complex)
 Binary = Callable[[Any, Any], Any]
 
 # What the layers above do for an Array. They enter it here when imported, so that this file need not know them.
 above: dict[str, Callable[..., Any]] = {}
 
 
-def _operator(function: Binary) -> Binary:
+def _operator(op: Any) -> tuple[Binary, Binary]:
+    """The methods for ``self ∘ other`` and ``other ∘ self``."""
+
     def method(self: Any, other: Any) -> Any:
-        if isinstance(other, _OPERANDS):
-            return function(self, np.asarray(other) if isinstance(other, (list, tuple)) else other)
-        return NotImplemented
+        if other.__class__ is Array or other.__class__ in _DIRECT:
+            return apply(op, (self, other))
+        operand = _operand(other)
+        return operand if operand is NotImplemented else apply(op, (self, operand))
 
-    return method
+    def reflected(self: Any, other: Any) -> Any:
+        if other.__class__ in _DIRECT:
+            return apply(op, (other, self))
+        operand = _operand(other)
+        return operand if operand is NotImplemented else apply(op, (operand, self))
+
+    return method, reflected
 
 
-def _reflected(function: Binary) -> Binary:
-    def method(self: Any, other: Any) -> Any:
-        if isinstance(other, _OPERANDS):
-            return function(np.asarray(other) if isinstance(other, (list, tuple)) else other, self)
-        return NotImplemented
+def _operand(other: Any) -> Any:
+    """What an operator makes of a rarer operand: lists become arrays, unknown types get their own turn."""
+    if isinstance(other, (list, tuple)):
+        return np.asarray(other)
+    return other if isinstance(other, _OPERANDS) else NotImplemented
 
-    return method
+
+def _product(self: Any, other: Any) -> Any:
+    operand = _operand(other)
+    return operand if operand is NotImplemented else contraction.matmul(self, operand)
+
+
+def _reflected_product(self: Any, other: Any) -> Any:
+    operand = _operand(other)
+    return operand if operand is NotImplemented else contraction.matmul(operand, self)
 
 
 class Array(Node):
@@ -55,22 +74,22 @@ class Array(Node):
     __hash__ = object.__hash__
     __array_priority__ = 1000
 
-    __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
-    __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
-    __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)
-    __truediv__, __rtruediv__ = _operator(elementwise.divide), _reflected(elementwise.divide)
-    __floordiv__, __rfloordiv__ = _operator(elementwise.floor_divide), _reflected(elementwise.floor_divide)
-    __mod__, __rmod__ = _operator(elementwise.remainder), _reflected(elementwise.remainder)
-    __pow__, __rpow__ = _operator(elementwise.power), _reflected(elementwise.power)
-    __matmul__, __rmatmul__ = _operator(contraction.matmul), _reflected(contraction.matmul)
-    __and__, __rand__ = _operator(logic.bitwise_and), _reflected(logic.bitwise_and)
-    __or__, __ror__ = _operator(logic.bitwise_or), _reflected(logic.bitwise_or)
-    __xor__, __rxor__ = _operator(logic.bitwise_xor), _reflected(logic.bitwise_xor)
-    __lshift__, __rlshift__ = _operator(logic.left_shift), _reflected(logic.left_shift)
-    __rshift__, __rrshift__ = _operator(logic.right_shift), _reflected(logic.right_shift)
-    __lt__, __le__ = _operator(logic.less), _operator(logic.less_equal)
-    __gt__, __ge__ = _operator(logic.greater), _operator(logic.greater_equal)
-    __eq__, __ne__ = _operator(logic.equal), _operator(logic.not_equal)
+    __add__, __radd__ = _operator(elementwise.Add)
+    __sub__, __rsub__ = _operator(elementwise.Sub)
+    __mul__, __rmul__ = _operator(elementwise.Mul)
+    __truediv__, __rtruediv__ = _operator(elementwise.Div)
+    __floordiv__, __rfloordiv__ = _operator(elementwise.FloorDiv)
+    __mod__, __rmod__ = _operator(elementwise.Mod)
+    __pow__, __rpow__ = _operator(elementwise.Power)
+    __and__, __rand__ = _operator(logic.BitwiseAnd)
+    __or__, __ror__ = _operator(logic.BitwiseOr)
+    __xor__, __rxor__ = _operator(logic.BitwiseXor)
+    __lshift__, __rlshift__ = _operator(logic.LeftShift)
+    __rshift__, __rrshift__ = _operator(logic.RightShift)
+    __matmul__, __rmatmul__ = _product, _reflected_product
+    __lt__, __gt__ = _operator(logic.Less)[0], _operator(logic.Greater)[0]
+    __le__, __ge__ = _operator(logic.LessEqual)[0], _operator(logic.GreaterEqual)[0]
+    __eq__, __ne__ = _operator(logic.Equal)[0], _operator(logic.NotEqual)[0]
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other

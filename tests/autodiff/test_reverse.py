@@ -303,6 +303,8 @@ class TestWhere:
             lambda x: reduction.prod(view.stack([ew.sqrt(x), x + 1.0]), 0),
             lambda x: reduction.max(view.stack([ew.sqrt(x) + 9.0, x]), 0),
             lambda x: contraction.matmul(ew.sqrt(x)[:, None], np.ones((1, 1)))[:, 0],
+            lambda x: contraction.matmul(ew.sqrt(x)[:, None] * np.ones((4, 3)), np.ones(3)),
+            lambda x: contraction.matmul(np.ones(3), np.ones((3, 1)) * ew.sqrt(x)),
             lambda x: composite.logsumexp(view.stack([ew.log(x), x]), 0),
             lambda x: logic.where(x < 2.0, ew.sqrt(x), 1.0 / x),
             lambda x: ew.arctan2(x, x),

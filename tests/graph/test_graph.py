@@ -122,7 +122,7 @@ def test_verify_finds_broken_graphs() -> None:
         verify([make(ew.Sin, (constant(1.0),), {"axis": []}, np.ones(()))])
     with pytest.raises(GraphError, match="younger"):
         old = make(ew.Sin, (), {}, 1.0)
-        old.inputs = (constant(1.0),)
+        old.inputs = (constant(np.ones(2)),)
         verify([old])
 
 

@@ -100,6 +100,7 @@ class _Walk:
     def run(self, found: dict[int, Node], wanted: set[int]) -> dict[int, Value]:
         """Visit the nodes against their creation order; returns the cotangents of those wanted."""
         cotangents, keeps, recording = self.cotangents, self.keeps, self.recording
+        fast = not recording
         kept: dict[int, Value] = {}
         for index in sorted(found, reverse=True):
             g = cotangents.pop(index, None)
@@ -109,19 +110,26 @@ class _Walk:
             if index in wanted:
                 kept[index] = g
             inputs = node.inputs
-            if len(inputs) == 1 and not recording and not keeps and node.op.partials is not None:
-                # The commonest node, an elementwise function of one array, without the calls of the general way.
-                partial, x = node.op.partials[0], inputs[0]
-                value = x.value
-                if partial.__class__ is int:
-                    c = g if partial == 1 else g * partial
-                else:
-                    c = partial(node.value, value)
-                    c = g * (c.conjugate() if g.dtype.kind == "c" else c)
-                if c.dtype is value.dtype and c.shape == value.shape and x.index not in cotangents:
-                    cotangents[x.index] = c
-                else:
-                    self.receive(x, c, None)
+            if fast and not keeps and node.op.partials is not None:
+                # The commonest node, an elementwise function, without the calls of the general way. Outside of a
+                # recording walk an input is needed exactly if it is tracked.
+                values = [x.value for x in inputs]
+                conjugate = g.dtype.kind == "c"
+                for partial, x, value in zip(node.op.partials, inputs, values):  # noqa: B905
+                    if not x.tracked:
+                        continue
+                    if partial.__class__ is int:
+                        if partial == 0:
+                            continue
+                        c = g if partial == 1 else -g
+                    else:
+                        p = partial(node.value, *values)
+                        c = g * (p.conjugate() if conjugate else p)
+                    if c.dtype is value.dtype and c.shape == value.shape:
+                        held = cotangents.get(x.index)
+                        cotangents[x.index] = c if held is None else held + c
+                    else:
+                        self.receive(x, c, None)
             elif inputs:
                 if recording:
                     Context.forward = node
@@ -268,7 +276,7 @@ def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value:
     if issubclass(op, Elementwise):
         return keep
     if issubclass(op, Matmul):
-        return reduction.any(keep, -1 if k == 0 else -2, keepdims=True)
+        return _keep_of_factor(keep, k, len(shape_of(xs[0])), len(shape_of(xs[1])))
     if issubclass(op, Einsum):
         return _keep_of_term(keep, k, params["subscripts"])
     if issubclass(op, Reduction) and "keepdims" in params:
@@ -291,3 +299,13 @@ def _keep_of_term(keep: Value, k: int, subscripts: str) -> Value:
     shared = [c for c in output if c in own]
     ordered = view.transpose(kept, [shared.index(c) for c in own if c in shared])
     return view.expand_dims(ordered, tuple(i for i, c in enumerate(own) if c not in shared))
+
+
+def _keep_of_factor(keep: Value, k: int, rows: int, columns: int) -> Value:
+    """For a matrix product: a row of the left factor is kept if any of its products is, so a column of the right."""
+    if rows == 1:
+        keep = view.expand_dims(keep, -1 if columns == 1 else -2)
+    if columns == 1:
+        keep = view.expand_dims(keep, -1)
+    kept = reduction.any(keep, -1 if k == 0 else -2, keepdims=True)
+    return view.squeeze(kept, -2 if k == 0 else -1) if (rows, columns)[k] == 1 else kept

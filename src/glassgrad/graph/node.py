@@ -145,8 +145,18 @@ def make(
     return node
 
 
+_scalars: dict[tuple[type, Any], Any] = {}
+
+
 def constant(value: Any) -> Any:
     """A leaf holding ``value`` as it is; a Python scalar stays one, because NumPy promotes it weakly."""
+    if value.__class__ is float or value.__class__ is int:
+        key = (value.__class__, value)
+        if key in _scalars:
+            return _scalars[key]
+        if value and len(_scalars) < 1000:  # 0.0 equals -0.0, so a zero is never kept
+            _scalars[key] = make(Constant, (), NO_PARAMS, value)
+            return _scalars[key]
     return make(Constant, (), NO_PARAMS, value)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..data.batches import Seed, generator
-from ..dtypes import is_inexact
+from ..dtypes import dtype_of, is_inexact
 from ..errors import DtypeError, ShapeError
 from ..graph.node import Value, shape_of
 from ..graph.origin import scope
@@ -81,8 +81,9 @@ class Linear:
     def check(self) -> None:
         """Raise ``ShapeError`` unless the parameters fit together; asked of a layer read from a file."""
         w, b = shape_of(self.W), None if self.b is None else shape_of(self.b)
-        if len(w) != 2 or not all(w) or b not in (None, w[1:]):
-            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected [in, out] and [out]")
+        kinds = {dtype_of(part) for part in (self.W, self.b) if part is not None}
+        if len(w) != 2 or not all(w) or b not in (None, w[1:]) or len(kinds) != 1 or not is_inexact(kinds.pop()):
+            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected floating [in, out] and [out]")
 
     def __repr__(self) -> str:
         inputs, outputs = shape_of(self.W)

@@ -15,6 +15,15 @@ from ..ops import elementwise as ew
 from ..ops import indexing, logic, view
 from .arguments import array_of, cast, constants, gathered, numbers, on_cpu, row_major
 
+__all__ = [
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite", "copy", "astype", "from_dlpack",
+    "frombuffer", "fromiter", "fromfunction", "zeros", "ones", "empty", "full", "zeros_like", "ones_like",
+    "empty_like", "full_like", "eye", "identity", "tri", "arange", "linspace", "geomspace", "logspace",
+    "meshgrid", "indices", "diag", "diagflat", "tril", "triu", "vander", "tril_indices", "triu_indices",
+    "diag_indices", "mask_indices", "unravel_index", "ix_", "tril_indices_from", "triu_indices_from",
+    "diag_indices_from", "mgrid", "ogrid", "r_", "c_", "s_", "index_exp",
+]  # fmt: skip
+
 Shape = int | Sequence[int]
 
 

@@ -17,6 +17,12 @@ from ..ops import reduction as red
 from ..ops.reduction import normalize
 from .arguments import absent, array_of, cast, no_out, operand
 
+__all__ = [
+    "sum", "prod", "max", "amax", "min", "amin", "ptp", "any", "all", "argmax", "argmin", "count_nonzero",
+    "cumsum", "cumprod", "cumulative_sum", "cumulative_prod", "nansum", "nanprod", "nancumsum", "nancumprod",
+    "nanmax", "nanmin", "nanargmax", "nanargmin", "mean", "var", "std", "nanmean", "nanvar", "nanstd",
+]  # fmt: skip
+
 Axis = Any
 
 

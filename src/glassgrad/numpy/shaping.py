@@ -15,6 +15,15 @@ from ..ops import indexing, logic, view
 from ..ops import reduction as red
 from .arguments import array_of, arrays_of, cast_safely, gathered, no_out, numbers
 
+__all__ = [
+    "shape", "ndim", "size", "reshape", "ravel", "transpose", "permute_dims", "matrix_transpose", "moveaxis",
+    "rollaxis", "swapaxes", "squeeze", "expand_dims", "broadcast_to", "broadcast_arrays", "atleast_1d",
+    "atleast_2d", "atleast_3d", "flip", "flipud", "fliplr", "rot90", "roll", "tile", "repeat", "concatenate",
+    "concat", "stack", "hstack", "vstack", "dstack", "column_stack", "append", "block", "array_split", "split",
+    "hsplit", "vsplit", "dsplit", "unstack", "resize", "pad", "insert", "delete", "trim_zeros",
+    "apply_along_axis", "apply_over_axes",
+]  # fmt: skip
+
 Axis = Any
 
 

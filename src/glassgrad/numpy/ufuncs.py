@@ -16,6 +16,20 @@ from ..ops import contraction, control, indexing, logic, reduction, view
 from ..ops import elementwise as ew
 from .arguments import absent, array_of, cast_safely, no_out, numbers, operand
 
+__all__ = [
+    "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "fmod",
+    "divmod", "power", "pow", "float_power", "negative", "positive", "absolute", "abs", "fabs", "sign",
+    "square", "sqrt", "cbrt", "reciprocal", "conjugate", "conj", "exp", "exp2", "expm1", "log", "log2", "log10",
+    "log1p", "logaddexp", "logaddexp2", "sin", "cos", "tan", "arcsin", "asin", "arccos", "acos", "arctan",
+    "atan", "sinh", "cosh", "tanh", "arcsinh", "asinh", "arccosh", "acosh", "arctanh", "atanh", "arctan2",
+    "atan2", "hypot", "degrees", "rad2deg", "radians", "deg2rad", "greater", "greater_equal", "less",
+    "less_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "maximum",
+    "minimum", "fmax", "fmin", "isnan", "isinf", "isfinite", "signbit", "bitwise_and", "bitwise_or",
+    "bitwise_xor", "invert", "bitwise_invert", "bitwise_not", "left_shift", "bitwise_left_shift", "right_shift",
+    "bitwise_right_shift", "bitwise_count", "gcd", "lcm", "floor", "ceil", "trunc", "rint", "copysign", "modf",
+    "frexp", "ldexp", "heaviside", "nextafter", "spacing", "matmul", "vecdot", "matvec", "vecmat",
+]  # fmt: skip
+
 Ufunc = Callable[..., Any]
 
 

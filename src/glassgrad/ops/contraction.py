@@ -12,37 +12,64 @@ import numpy as np
 from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
+from ..graph.origin import here
 from ..graph.primitive import Contraction, Samples
 from . import elementwise as ew
 from . import indexing, reduction, view
+
+
+def _left(g: Value, y: Value, a: Value, b: Value) -> Value:
+    """ā = ȳ bᴴ;  [..., M, N] @ [..., N, K] -> [..., M, K].  A vector b is a column, a vector a is a row."""
+    if len(shape_of(b)) == 1:
+        return (g if len(shape_of(a)) == 1 else view.expand_dims(g, -1)) * ew.conj(b)
+    row = len(shape_of(a)) == 1 and len(shape_of(b)) > 2
+    return apply(Matmul, (view.expand_dims(g, -2) if row else g, ew.conj(view.matrix_transpose(b))))
+
+
+def _right(g: Value, y: Value, a: Value, b: Value) -> Value:
+    """b̄ = aᴴ ȳ;  [..., K, M] @ [..., M, N] -> [..., K, N].  A vector b is a column, a vector a is a row."""
+    if len(shape_of(a)) == 1:
+        if len(shape_of(b)) == 1:
+            return g * ew.conj(a)
+        return view.expand_dims(ew.conj(a), -1) * view.expand_dims(g, -2)
+    adjoint = ew.conj(view.matrix_transpose(a))
+    if len(shape_of(b)) == 1 and len(shape_of(a)) > 2:
+        return view.squeeze(apply(Matmul, (adjoint, view.expand_dims(g, -1))), -1)
+    return apply(Matmul, (adjoint, g))
+
+
+_SHAPES = [
+    ((2, 3), (3, 4)),
+    ((5, 2, 3), (5, 3, 1)),
+    ((5, 1, 2, 3), (4, 3, 2)),
+    ((0, 3), (3, 2)),
+    ((3,), (3,)),
+    ((3,), (3, 2)),
+    ((3,), (4, 3, 2)),
+    ((2, 3), (3,)),
+    ((4, 2, 3), (3,)),
+]
 
 
 class Matmul(Contraction):
     """y = a b over the last two axes, leading axes broadcasting.  [..., M, K] @ [..., K, N] -> [..., M, N]"""
 
     eval = np.matmul
-    vjp = (
-        lambda g, y, a, b: matmul(g, ew.conj(view.matrix_transpose(b))),  # [M, N] @ [N, K] -> [M, K]
-        lambda g, y, a, b: matmul(ew.conj(view.matrix_transpose(a)), g),  # [K, M] @ [M, N] -> [K, N]
-    )
+    vjp = (_left, _right)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
-        a, b = specs
-        if a.shape[-1] != b.shape[-2]:
-            raise ValueError("sizes")
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        dtype = np.matmul(np.ones((1, 1), a.dtype), np.ones((1, 1), b.dtype)).dtype
-        return Spec((*lead, a.shape[-2], b.shape[-1]), dtype)
+        # A product with one row and one column of each has the dtype, at the cost of K multiplications.
+        a, b = (np.ones(s.shape[-2:], s.dtype) for s in specs)
+        core = np.matmul(a[:1] if a.ndim > 1 else a, b[:, :1] if b.ndim > 1 else b)
+        lead = np.broadcast_shapes(*(s.shape[:-2] for s in specs))
+        return Spec((*lead, *a.shape[:-1], *b.shape[1:]), core.dtype)
 
     samples = Samples(
-        cases=lambda rng: (
-            [
-                ((rng.normal(size=a), rng.normal(size=b)), {})
-                for a, b in [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 1)), ((5, 1, 2, 3), (4, 3, 2)), ((0, 3), (3, 2))]
-            ]
-            + [((rng.normal(size=(2, 3)) + 1j, rng.normal(size=(3, 2)) * 1j), {})]
-        )
+        cases=lambda rng: [
+            *[((rng.normal(size=a), rng.normal(size=b)), {}) for a, b in _SHAPES],
+            ((rng.normal(size=(2, 3)) + 1j, rng.normal(size=(3, 2)) * 1j), {}),
+        ]
     )
 
 
@@ -53,8 +80,6 @@ def _mismatch(a: Value, b: Value) -> ShapeError:
         hint = "did you mean b.T?"
     elif len(first) >= 2 and len(second) and first[-2] == second[-2 if len(second) > 1 else 0]:
         hint = "did you mean a.T?"
-    from ..graph.origin import here
-
     return ShapeError(f"matmul: inner sizes differ: a {first} @ b {second} at {here(2)}; {hint}")
 
 
@@ -65,18 +90,7 @@ def matmul(a: Value, b: Value, /) -> Value:
         raise ShapeError(f"matmul: a scalar has no axes to sum over: got {left} @ {right}; use * to scale")
     if left[-1] != (right[-2] if len(right) > 1 else right[0]):
         raise _mismatch(a, b)
-    if len(left) == 2 == len(right):
-        return apply(Matmul, (a, b))
-    if len(left) == 1 or len(right) == 1:
-        row = view.reshape(a, (1, *left)) if len(left) == 1 else a
-        column = view.reshape(b, (*right, 1)) if len(right) == 1 else b
-        lead = matmul(row, column)
-        shape = shape_of(lead)
-        shape = shape[:-1] if len(right) == 1 else shape
-        if len(left) == 1:
-            shape = shape[:-2] + (shape[-1:] if len(right) > 1 else ())
-        return view.reshape(lead, shape)
-    if len(right) == 2 and 0 not in left:
+    if len(left) > 2 == len(right) and 0 not in left:
         # One large product instead of a batch of small ones, forward and for the gradient of b.
         return view.reshape(apply(Matmul, (view.reshape(a, (-1, left[-1])), b)), (*left[:-1], right[-1]))
     return apply(Matmul, (a, b))

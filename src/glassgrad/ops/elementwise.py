@@ -381,7 +381,7 @@ def _sigmoid(x: Any) -> Any:
     if np.iscomplexobj(x):
         return 1 / (1 + np.exp(-x))
     decay = np.exp(-np.abs(x))
-    return np.where(np.greater_equal(x, 0), 1, decay).astype(decay.dtype)[()] / (1 + decay)
+    return np.where(np.greater_equal(x, 0), 1, decay)[()] / (1 + decay)
 
 
 class Sigmoid(Elementwise):

@@ -14,9 +14,9 @@ import numpy as np
 from ..dtypes import dtype_of, real_dtype
 from ..errors import DtypeError, ShapeError
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of
+from ..graph.node import Spec, Value, shape_of
 from ..graph.origin import here
-from ..graph.primitive import Contraction, Samples, Spec
+from ..graph.primitive import Contraction, Samples
 from . import elementwise as ew
 from . import logic, view
 
@@ -25,15 +25,13 @@ Axes = Sequence[int] | None
 _OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
-def _cases(real: bool, **more: Any) -> Samples:
-    def cases(rng: np.random.Generator) -> list[Any]:
-        found = []
-        for norm in _OPPOSITE:
-            x = rng.normal(size=(3, 5, 4)) + (0 if real else 1j * rng.normal(size=(3, 5, 4)))
-            found.append((x, norm))
-        return [((x[::-1],), {"norm": norm, **more}) for x, norm in found]
-
-    return Samples(cases=cases)
+def _cases(rng: np.random.Generator, real: bool, **params: Any) -> list[Any]:
+    """One case per norm."""
+    found = []
+    for norm in _OPPOSITE:
+        x = rng.normal(size=(3, 5, 4)) + (0 if real else 1j * rng.normal(size=(3, 5, 4)))
+        found.append(((x[::-1],), {"norm": norm, **params}))
+    return found
 
 
 class Fft(Contraction):
@@ -51,30 +49,26 @@ class Fft(Contraction):
 
     samples = Samples(
         cases=lambda rng: [
-            *_cases(True, axes=(1,), inverse=False).cases(rng),  # type: ignore[misc]
-            *_cases(False, axes=(0, 2), inverse=False).cases(rng),  # type: ignore[misc]
-            *_cases(False, axes=(2, 1), inverse=True).cases(rng),  # type: ignore[misc]
+            *_cases(rng, True, axes=(1,), inverse=False),
+            *_cases(rng, False, axes=(0, 2), inverse=False),
+            *_cases(rng, False, axes=(2, 1), inverse=True),
         ]
     )
 
 
-def _halves(n: int, dtype: np.dtype[Any]) -> Any:
-    """For each kept frequency of a real signal of length n, half the number of frequencies it stands for."""
-    weights = np.full(n // 2 + 1, 1.0, real_dtype(dtype))
-    weights[0] = 0.5
+def _multiplicity(n: int, axis: int, like: Value) -> Any:
+    """How many frequencies of a real signal of length n each kept one stands for: 1 at both ends, 2 between."""
+    count = np.full(n // 2 + 1, 2, real_dtype(dtype_of(like)))
+    count[0] = 1
     if n % 2 == 0:
-        weights[-1] = 0.5
-    return weights
-
-
-def _column(weights: Any, axis: int, ndim: int) -> Any:
-    return weights.reshape([-1 if i == axis else 1 for i in range(ndim)])
+        count[-1] = 1
+    return count.reshape([-1 if i == axis else 1 for i in range(len(shape_of(like)))])
 
 
 class Rfft(Contraction):
     """y = the non-negative frequencies of a real x along ``axis``.
 
-    x̄ = Re Fᴴ ȳ over those frequencies; irfft counts each but the first and the middle one twice, hence the halves.
+    x̄ = Re Fᴴ ȳ over those frequencies; irfft counts all but those at the ends twice.
     """
 
     linear = True
@@ -89,14 +83,12 @@ class Rfft(Contraction):
     @staticmethod
     def vjp(g: Value, y: Value, x: Value, *, axis: int, norm: str) -> tuple[Value]:
         n = shape_of(x)[axis]
-        weights = _halves(n, dtype_of(g)) if n > 1 else np.ones(1, real_dtype(dtype_of(g))) / 2
-        doubled = g * _column(0.5 / weights, axis, len(shape_of(g)))  # 1 for first and middle, 1/2 for the rest
-        return (apply(Irfft, (doubled,), {"n": n, "axis": axis, "norm": _OPPOSITE[norm]}),)
+        return (apply(Irfft, (g / _multiplicity(n, axis, g),), {"n": n, "axis": axis, "norm": _OPPOSITE[norm]}),)
 
     samples = Samples(
         cases=lambda rng: [
-            *_cases(True, axis=1).cases(rng),  # type: ignore[misc]
-            *_cases(True, axis=2).cases(rng),  # type: ignore[misc]
+            *_cases(rng, True, axis=1),
+            *_cases(rng, True, axis=2),
         ]
     )
 
@@ -116,13 +108,12 @@ class Irfft(Contraction):
     @staticmethod
     def vjp(g: Value, y: Value, x: Value, *, n: int, axis: int, norm: str) -> tuple[Value]:
         spectrum = apply(Rfft, (g,), {"axis": axis, "norm": _OPPOSITE[norm]})
-        weights = _halves(n, dtype_of(g)) if n > 1 else np.ones(1, real_dtype(dtype_of(g))) / 2
-        return (spectrum * _column(2 * weights, axis, len(shape_of(g))),)
+        return (spectrum * _multiplicity(n, axis, g),)
 
     samples = Samples(
         cases=lambda rng: [
-            *_cases(False, axis=1, n=8).cases(rng),  # type: ignore[misc]
-            *_cases(False, axis=0, n=5).cases(rng),  # type: ignore[misc]
+            *_cases(rng, False, axis=1, n=8),
+            *_cases(rng, False, axis=0, n=5),
         ]
     )
 
@@ -158,10 +149,14 @@ def _plan(x: Value, s: Sequence[int] | None, axes: Axes, half: bool = False) -> 
         axes = range(ndim) if s is None else range(ndim - len(s), ndim)
     places = tuple(int(np.lib.array_utils.normalize_axis_index(a, ndim)) for a in axes)
     if s is not None and len(s) != len(places):
-        raise ShapeError(f"fft: s and axes must be of one length: got {len(s)} sizes for {len(places)} axes at {here(3)}")
-    sizes = [shape[a] for a in places] if s is None else [
-        shape[a] if n == -1 else int(n) for n, a in zip(s, places, strict=True)
-    ]
+        raise ShapeError(
+            f"fft: s and axes must be of one length: got {len(s)} sizes for {len(places)} axes at {here(3)}"
+        )
+    sizes = (
+        [shape[a] for a in places]
+        if s is None
+        else [shape[a] if n == -1 else int(n) for n, a in zip(s, places, strict=True)]
+    )
     if half and places and (s is None or s[-1] == -1):
         sizes[-1] = 2 * (shape[places[-1]] - 1)
     return places, sizes
@@ -172,9 +167,7 @@ def _real(name: str, x: Value) -> None:
         raise DtypeError(f"{name}: needs real input: got {dtype_of(x)} at {here(3)}; use fft, or x.real")
 
 
-def _transform(
-    x: Value, s: Sequence[int] | None, axes: Axes, norm: str | None, inverse: bool
-) -> Value:
+def _transform(x: Value, s: Sequence[int] | None, axes: Axes, norm: str | None, inverse: bool) -> Value:
     scale = _scale(norm)
     places, sizes = _plan(x, s, axes)
     for axis, n in zip(places, sizes, strict=True):
@@ -222,7 +215,7 @@ def rfftn(a: Value, s: Sequence[int] | None = None, axes: Axes = None, norm: str
     scale = _scale(norm)
     places, sizes = _plan(a, s, axes)
     if not places:
-        raise ShapeError(f"rfftn: at least one axis must be transformed: got none for shape {shape_of(a)} at {here(2)}")
+        raise ShapeError(f"rfftn: one axis at least must be transformed: got none of {shape_of(a)} at {here(2)}")
     for axis, n in zip(places, sizes, strict=True):
         a = _resize(a, axis, n)
     half = apply(Rfft, (a,), {"axis": places[-1], "norm": scale})
@@ -234,7 +227,7 @@ def irfftn(a: Value, s: Sequence[int] | None = None, axes: Axes = None, norm: st
     scale = _scale(norm)
     places, sizes = _plan(a, s, axes, half=True)
     if not places:
-        raise ShapeError(f"irfftn: at least one axis must be transformed: got none for shape {shape_of(a)} at {here(2)}")
+        raise ShapeError(f"irfftn: one axis at least must be transformed: got none of {shape_of(a)} at {here(2)}")
     for axis, n in zip(places[:-1], sizes[:-1], strict=True):
         a = _resize(a, axis, n)
     if places[:-1]:

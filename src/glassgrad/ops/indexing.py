@@ -179,6 +179,8 @@ class Update(Indexing):
 
 def getitem(x: Value, key: Any) -> Value:
     """x[key] by NumPy's rules."""
+    if key.__class__ is int:
+        return apply(Gather, (x,), {"index": (key,)})
     index, arrays = encode(x, key)
     return apply(Gather, (x, *arrays), {"index": index})
 

@@ -1,156 +1,40 @@
-"""Linear algebra made of the factorisations: determinants, pseudo-inverse, least squares, powers, exponential.
+"""Linear algebra made of the factorisations: pseudo-inverse, least squares, powers, exponential, products.
 
-Norms are in norm.py, matrix equations in solve.py, factorisations in factor.py; everything public is importable here.
+Norms are in norm.py, determinants in determinant.py, matrix equations in solve.py, factorisations in factor.py and
+spectrum.py; everything public is importable here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..dtypes import dtype_of, floating_dtype, real_dtype
 from ..errors import MissingExtraError, ShapeError
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of, value_of
+from ..graph.node import Spec, Value, shape_of, value_of
 from ..graph.origin import here
-from ..graph.primitive import Opaque, Samples, Spec
+from ..graph.primitive import Opaque, Samples
 from . import elementwise as ew
-from . import logic, reduction, view
-from .contraction import matmul, tensordot
-from .factor import (
-    EighResult,
-    EigResult,
-    QRResult,
-    SVDResult,
-    cholesky,
-    eig,
-    eigh,
-    eigvals,
-    eigvalsh,
-    from_triangle,
-    qr,
-    svd,
-    svdvals,
-)
-from .indexing import diag_embed
-from .indexing import diagonal as _diagonal
+from . import indexing, logic, reduction, view
+from .contraction import matmul
+from .determinant import SlogdetResult, det, slogdet
+from .factor import QRResult, cholesky, from_triangle, qr
 from .norm import cond, matrix_norm, norm, vector_norm
 from .solve import adjoint, check_matrix, check_square, common_dtype, inv, solve, solve_triangular, well_posed
+from .spectrum import EighResult, EigResult, SVDResult, eig, eigh, eigvals, eigvalsh, svd, svdvals
+from .view import matrix_transpose
 
-
-class SlogdetResult(NamedTuple):
-    """Sign, or phase for a complex matrix, and logarithm of the absolute value of a determinant."""
-
-    sign: Any
-    logabsdet: Any
-
-
-def _adjugate(a: Any) -> Any:
-    u, s, vh = np.linalg.svd(a)
-    phase = np.linalg.det(u) * np.linalg.det(vh)
-    n = s.shape[-1]
-    others = np.prod(np.where(np.eye(n, dtype=bool), 1, s[..., None, :]), axis=-1)  # Π_{k ≠ i} sₖ
-    scaled = np.conjugate(np.swapaxes(vh, -1, -2)) * others[..., None, :]
-    return (phase[..., None, None] * (scaled @ np.conjugate(np.swapaxes(u, -1, -2)))).astype(u.dtype)
-
-
-class Adjugate(Opaque):
-    """adj A = det(A) A⁻¹, continued to singular matrices: the transposed cofactors.
-
-    With A = U S Vᴴ, adj A = det(U Vᴴ) V adj(S) Uᴴ, and the adjugate of S + E is, to first order in E,
-    -P[i, j] E[i, j] off the diagonal and Π_{k≠i} sₖ + Σⱼ P[i, j] E[j, j] on it, where P[i, j] is the product of all
-    singular values but sᵢ and sⱼ. Nothing is divided by, so the rank does not matter.
-    """
-
-    eval = staticmethod(_adjugate)
-    infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
-
-    @staticmethod
-    def vjp(g: Value, y: Value, a: Value) -> tuple[Value]:
-        u, s, vh = svd(a)
-        n = shape_of(s)[-1]
-        phase = (det(u) * det(vh))[..., None, None]
-        same = np.eye(n, dtype=bool)
-        pairs = logic.where(same, 0, _products_of_others(logic.where(same, 1, view.expand_dims(s, -2))))
-        inner = matmul(matmul(vh, ew.conj(phase) * g), u)
-        crossed = matmul(pairs, view.expand_dims(_diagonal(inner, 0, -2, -1), -1))[..., 0]
-        return (matmul(matmul(u, diag_embed(crossed) - pairs * inner), vh),)
-
-    samples = Samples(
-        cases=lambda rng: [
-            ((well_posed(rng, 3, 3),), {}),
-            ((np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 5.0]]),), {}),
-            ((rng.normal(size=(2, 2, 2)) + 1j,), {}),
-        ]
-    )
-
-
-def _products_of_others(x: Value) -> Value:
-    """Along the last axis, the product of all the other elements, without dividing."""
-    first = np.ones((*shape_of(x)[:-1], 1), dtype_of(x))
-    before = reduction.cumprod(view.concatenate([first, x[..., :-1]], len(shape_of(x)) - 1), -1)
-    after = reduction.cumprod(view.concatenate([first, view.flip(x, -1)[..., :-1]], len(shape_of(x)) - 1), -1)
-    return before * view.flip(after, -1)
-
-
-def _cofactors(y: Value, a: Value) -> Value:
-    """det(A) A⁻ᵀ, conjugated: from the inverse, which can be differentiated again and again, while that is accurate."""
-    value = value_of(a)
-    if value is not None:
-        try:
-            inverse = inv(a)
-        except np.linalg.LinAlgError:
-            pass
-        else:
-            sizes = [np.max(np.sum(np.abs(m), -2), -1, initial=0) for m in (value, value_of(inverse))]
-            if np.all(sizes[0] * sizes[1] < 0.1 / math.sqrt(np.finfo(value_of(inverse).dtype).eps)):
-                return adjoint(y[..., None, None] * inverse)
-    return adjoint(apply(Adjugate, (a,)))
-
-
-class Det(Opaque):
-    """y = det A.  Ā = ȳ conj(adj A)ᵀ, Jacobi's formula; Giles 2.2.4 for matrices that have an inverse."""
-
-    eval = np.linalg.det
-    infer = classmethod(lambda cls, a: Spec(a.shape[:-2], common_dtype(a)))
-    vjp = (lambda g, y, a: g[..., None, None] * _cofactors(y, a),)
-    samples = Samples(
-        cases=lambda rng: [
-            ((well_posed(rng, 3, 3),), {}),
-            ((np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 5.0]]),), {}),  # singular
-            ((well_posed(rng, 2, 2, 2)[::-1] + 1j,), {}),
-            ((rng.normal(size=(1, 1)),), {}),
-        ]
-    )
-
-
-class Slogdet(Opaque):
-    """s, l with det A = s eˡ, |s| = 1.  Ā = (l̄ + i Im(s̄ conj s)) A⁻ᴴ, since d ln det A = tr(A⁻¹ dA)."""
-
-    outputs = 2
-    eval = staticmethod(lambda a: tuple(np.linalg.slogdet(a)))
-
-    @classmethod
-    def infer(cls, *specs: Any, **params: Any) -> Any:
-        lead, dtype = specs[0].shape[:-2], common_dtype(*specs)
-        return Spec(lead, dtype), Spec(lead, real_dtype(dtype))
-
-    @staticmethod
-    def vjp(g: Any, y: Any, a: Value) -> tuple[Value]:
-        turn, stretch = g
-        weight = stretch + 1j * ew.imag(turn * ew.conj(y[0])) if logic.is_complex(a) else stretch
-        return (weight[..., None, None] * adjoint(inv(a)),)
-
-    samples = Samples(
-        cases=lambda rng: [
-            ((well_posed(rng, 3, 3),), {}),
-            ((-well_posed(rng, 2, 3, 3),), {}),
-            ((well_posed(rng, 2, 2) + 1j * rng.normal(size=(2, 2)),), {}),
-        ]
-    )
+__all__ = [
+    "EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult",
+    "inv", "solve", "solve_triangular", "pinv", "lstsq", "tensorinv", "tensorsolve",
+    "cholesky", "qr", "eig", "eigh", "eigvals", "eigvalsh", "svd", "svdvals",
+    "det", "slogdet", "matrix_rank", "cond", "norm", "vector_norm", "matrix_norm", "trace", "diagonal",
+    "matmul", "multi_dot", "matrix_power", "expm", "cross", "outer", "vecdot", "matrix_transpose",
+]  # fmt: skip
 
 
 class Pinv(Opaque):
@@ -226,25 +110,13 @@ def _expm_along(a: Value, direction: Value) -> Value:
     return apply(Expm, (view.concatenate([upper, lower], last - 1),))[..., :n, n:]
 
 
-def det(a: Value) -> Value:
-    """The determinant of each matrix.  [..., M, M] -> [...]  Its gradient is right for singular matrices too."""
-    check_square("det", a)
-    return apply(Det, (a,))
-
-
-def slogdet(a: Value) -> SlogdetResult:
-    """Sign and ln |det a|, where the determinant itself would overflow."""
-    check_square("slogdet", a)
-    return SlogdetResult(*apply(Slogdet, (a,)))
-
-
 def pinv(a: Value, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e-15) -> Value:
     """The Moore-Penrose inverse.  [..., M, N] -> [..., N, M]
 
     Parameters
     ----------
     a : the gradient holds while its rank does not change
-    rcond, rtol : singular values at most this times the largest count as 0; an ``rtol`` of None stands for max(M, N) · eps
+    rcond, rtol : singular values at most this times the largest count as 0; with ``rtol=None`` max(M, N) · eps
     hermitian : a is Hermitian, and only its lower triangle is read
     """
     check_matrix("pinv", a)
@@ -305,7 +177,7 @@ def matrix_power(a: Value, n: int) -> Value:
 
 
 def matrix_rank(a: Value, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Value:
-    """How many singular values exceed ``tol``, by default max(M, N) · eps times the largest. An integer: no derivative."""
+    """How many singular values exceed ``tol``, by default max(M, N) · eps times the largest: an integer."""
     if len(shape_of(a)) < 2:
         return logic.astype(reduction.any(a != 0), np.intp)
     s = svd(a, compute_uv=False, hermitian=hermitian)
@@ -334,9 +206,7 @@ def multi_dot(arrays: Sequence[Value]) -> Value:
     for length in range(1, count):
         for i in range(count - length):
             j = i + length
-            options = [
-                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
-            ]
+            options = [(cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)]
             cost[i][j], split[i][j] = min(options)
 
     def product(i: int, j: int) -> Value:
@@ -349,7 +219,7 @@ def cross(x1: Value, x2: Value, /, *, axis: int = -1) -> Value:
     """The vector product of 3-vectors along ``axis``."""
     if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
         raise ShapeError(
-            f"cross: both arrays must hold 3-vectors along axis {axis}: got {shape_of(x1)} and {shape_of(x2)} at {here(2)}"
+            f"cross: both must hold 3-vectors along axis {axis}: got {shape_of(x1)} and {shape_of(x2)} at {here(2)}"
         )
     a, b = view.moveaxis(x1, axis, -1), view.moveaxis(x2, axis, -1)
     following, last = np.array([1, 2, 0]), np.array([2, 0, 1])
@@ -374,13 +244,13 @@ def vecdot(x1: Value, x2: Value, /, *, axis: int = -1) -> Value:
 def diagonal(x: Value, /, *, offset: int = 0) -> Value:
     """The diagonal of each matrix.  [..., M, N] -> [..., K]"""
     check_matrix("diagonal", x)
-    return _diagonal(x, offset, -2, -1)
+    return indexing.diagonal(x, offset, -2, -1)
 
 
 def trace(x: Value, /, *, offset: int = 0, dtype: Any = None) -> Value:
     """The sum of the diagonal of each matrix.  [..., M, N] -> [...]"""
     check_matrix("trace", x)
-    return reduction.sum(_diagonal(x if dtype is None else logic.astype(x, dtype), offset, -2, -1), -1)
+    return reduction.sum(indexing.diagonal(x if dtype is None else logic.astype(x, dtype), offset, -2, -1), -1)
 
 
 def tensorinv(a: Value, ind: int = 2) -> Value:
@@ -390,7 +260,9 @@ def tensorinv(a: Value, ind: int = 2) -> Value:
     shape = shape_of(a)
     rows, columns = math.prod(shape[:ind]), math.prod(shape[ind:])
     if rows != columns:
-        raise ShapeError(f"tensorinv: got shape {shape}, whose first {ind} axes hold {rows} elements and the rest {columns}")
+        raise ShapeError(
+            f"tensorinv: got shape {shape}, whose first {ind} axes hold {rows} elements and the rest {columns}"
+        )
     return view.reshape(inv(view.reshape(a, (rows, columns))), shape[ind:] + shape[:ind])
 
 

@@ -5,6 +5,7 @@ Where a norm has a kink its derivative is the smallest subgradient: 0 at the ori
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from . import elementwise as ew
 from . import logic, reduction, view
 from .composite import safe_sqrt
 from .control import stop_gradient
-from .factor import svdvals
 from .reduction import Axis, normalize
 from .solve import check_square, inv
+from .spectrum import svdvals
 
 
 def _floating(x: Value) -> Value:
@@ -66,12 +67,17 @@ def _nuclear(s: Value) -> Value:
     return reduction.sum(logic.where(s == 0, 0, s), -1)
 
 
-_OF_SINGULAR_VALUES = {
+_OF_SINGULAR_VALUES: dict[Any, Callable[[Value], Value]] = {
     "nuc": _nuclear,
     2: lambda s: reduction.max(logic.where(s == 0, 0, s), -1),
     -2: lambda s: reduction.min(logic.where(s == 0, 0, s), -1),
 }
-_OF_SUMS = {1: (-2, reduction.max), -1: (-2, reduction.min), np.inf: (-1, reduction.max), -np.inf: (-1, reduction.min)}
+_OF_SUMS: dict[Any, tuple[int, Callable[..., Value]]] = {
+    1: (-2, reduction.max),
+    -1: (-2, reduction.min),
+    np.inf: (-1, reduction.max),
+    -np.inf: (-1, reduction.min),
+}
 
 
 def _matrix(x: Value, order: Any, axis: tuple[int, int], keepdims: bool) -> Value:

@@ -13,9 +13,9 @@ import numpy as np
 from ..dtypes import floating_dtype
 from ..errors import ShapeError
 from ..graph.apply import apply
-from ..graph.node import Node, Value, shape_of
+from ..graph.node import Node, Spec, Value, shape_of
 from ..graph.origin import here
-from ..graph.primitive import Opaque, Samples, Spec
+from ..graph.primitive import Opaque, Samples
 from . import elementwise as ew
 from . import logic, view
 from .contraction import matmul
@@ -60,7 +60,7 @@ def common_dtype(*specs: Any) -> np.dtype[Any]:
 
 
 def vanishes(g: Value) -> bool:
-    """Whether a cotangent is zero and stays zero: nothing used this output, so its (perhaps singular) part is skipped."""
+    """Whether a cotangent is zero and stays zero: nothing used this output, so its part of a rule is skipped."""
     if isinstance(g, Node):
         return not g.tracked and g.value is not None and not np.any(g.value)
     return not np.any(g)
@@ -68,7 +68,7 @@ def vanishes(g: Value) -> bool:
 
 def well_posed(rng: np.random.Generator, *shape: int) -> Any:
     """A random matrix far from singular, for samples."""
-    return rng.normal(size=shape) + 3.0 * np.eye(*shape[-2:])
+    return rng.normal(size=shape) + 3.0 * np.eye(shape[-2], shape[-1])
 
 
 class Inv(Opaque):
@@ -146,9 +146,7 @@ class SolveTriangular(Opaque):
     infer = classmethod(lambda cls, a, b, **params: _solved(a, b))
 
     @staticmethod
-    def vjp(
-        g: Value, y: Value, a: Value, b: Value, *, lower: bool, unit_diagonal: bool
-    ) -> tuple[Value, Value]:
+    def vjp(g: Value, y: Value, a: Value, b: Value, *, lower: bool, unit_diagonal: bool) -> tuple[Value, Value]:
         flipped = {"lower": not lower, "unit_diagonal": unit_diagonal}
         back = apply(SolveTriangular, (adjoint(a), g), flipped)
         offset = (-1 if lower else 1) if unit_diagonal else 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype_of
+from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Value, shape_of
 from ..graph.primitive import Indexing, Samples, Spec
@@ -103,6 +104,8 @@ def quantile(
         raise ValueError(f"quantile: got method={method!r}, expected one of {', '.join(METHODS)}")
     if not np.all((share >= 0) & (share <= 1)):
         raise ValueError(f"quantile: quantiles must be in the range [0, 1]: got {share}; divide percentages by 100")
+    if logic.is_complex(x):
+        raise DtypeError("quantile: complex numbers have no order to take quantiles of; take real or imaginary parts")
     axes = normalize(axis, len(shape))
     kept = tuple(i for i in range(len(shape)) if i not in axes)
     size = math.prod(shape[i] for i in axes)
@@ -142,7 +145,7 @@ def _chosen(ordered: Value, flat: Value, shares: Any, method: str, skip_nan: boo
 
 def _between(below: Value, above: Value, weight: Value) -> Value:
     """below + weight · (above - below), exact at both ends and where the two are equally infinite."""
-    inside = (weight > 0) & (weight < 1) & (below != above)
+    inside = (weight > 0) & (weight < 1) & (logic.isfinite(below) | (below != above))
     mixed = below + weight * (above - below)
     return logic.where(inside, mixed, logic.where(weight < 0.5, below, above))
 

@@ -88,7 +88,7 @@ class Optimizer(abc.ABC):
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
         value = p if own else np.array(old, order="C")
         averages = slots.averages if donate else tuple(a.copy() for a in slots.averages)
-        self.update(*_as_real(value, slope, averages), slots.count + 1)
+        self.update(*_as_vectors(value, slope, averages), slots.count + 1)
         return (value if own else _in_kind(p)(value)), Slots(slots.count + 1, averages)
 
 
@@ -107,13 +107,18 @@ def _in_kind(p: Any) -> Callable[[Buffer], Any]:
     return (lambda a: a) if isinstance(p, np.ndarray) else (lambda a: a[()])
 
 
-def _as_real(p: Buffer, g: Buffer, averages: tuple[Buffer, ...]) -> tuple[Buffer, Buffer, tuple[Buffer, ...]]:
-    """Complex parameters as pairs of real ones, which is how they are learnt; real ones as they are."""
-    if p.dtype.kind != "c":
-        return p, g, averages
-    real = real_dtype(p.dtype)
-    view = lambda a: np.atleast_1d(a).view(real)
-    return view(p), view(np.array(g, p.dtype, order="C")), tuple(view(a) for a in averages)
+def _as_vectors(p: Buffer, g: Buffer, averages: tuple[Buffer, ...]) -> tuple[Buffer, Buffer, tuple[Buffer, ...]]:
+    """What a formula may change in place: no scalars, and complex numbers as the pairs of real ones they are learnt as.
+
+    Everything but a complex gradient is a view.
+    """
+    if p.ndim == 0:
+        p, g, averages = p.reshape(1), g.reshape(1), tuple(a.reshape(1) for a in averages)
+    if p.dtype.kind == "c":
+        real = real_dtype(p.dtype)
+        p, g = p.view(real), np.array(g, p.dtype, order="C").view(real)
+        averages = tuple(a.view(real) for a in averages)
+    return p, g, averages
 
 
 def require(name: str, value: float, low: float, high: float = math.inf) -> None:

@@ -1,0 +1,5 @@
+"""``python -m glassgrad`` is ``glassgrad``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,242 @@
+"""Order and sets: sorting, searching, counting, unique elements."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..array import as_array
+from ..errors import UnsupportedError
+from ..graph.node import Node
+from ..ops import indexing, logic, sorting, view
+from ..ops import reduction as red
+from .arguments import array_of, arrays_of, constants, gathered, no_out, numbers
+
+__all__ = [
+    "sort", "argsort", "partition", "argpartition", "sort_complex", "lexsort", "searchsorted", "digitize",
+    "bincount", "histogram_bin_edges", "histogram", "unique", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values", "isin", "quantile", "percentile", "median", "nanquantile", "nanpercentile", "nanmedian",
+]  # fmt: skip
+
+
+def _no_fields(name: str, order: Any) -> None:
+    if order is not None:
+        raise UnsupportedError(f"{name}: got order=, which names fields of a structured array; an Array has no fields")
+
+
+def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None,
+         descending: bool = False) -> Any:
+    """A sorted copy along an axis, of the flattened array if None. Always stable; NaN stands last.
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> gg.grad(lambda x: gg.numpy.sort(x)[0])([3.0, 1.0, 2.0])
+    [np.float64(0.0), np.float64(1.0), np.float64(0.0)]
+    """
+    _no_fields("sort", order)
+    return sorting.sort(array_of(a), axis, descending)
+
+
+def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None,
+            descending: bool = False) -> Any:
+    """Positions that would sort along an axis, of the flattened array if None. Always stable."""
+    _no_fields("argsort", order)
+    return sorting.argsort(array_of(a), axis, descending)
+
+
+def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """The array with the k-th element where sorting would put it; here, the sorted array."""
+    _check_kth("partition", a, kth, axis)
+    return sort(a, axis, order=order)
+
+
+def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """Positions that put the k-th element where sorting would; here, those that sort."""
+    _check_kth("argpartition", a, kth, axis)
+    return argsort(a, axis, order=order)
+
+
+def _check_kth(name: str, a: Any, kth: Any, axis: int | None) -> None:
+    x = gathered(a)
+    n = int(np.prod(x.shape)) if axis is None else x.shape[np.lib.array_utils.normalize_axis_index(axis, len(x.shape))]
+    places = numbers(name, kth)
+    if n and ((places < -n) | (places >= n)).any():
+        raise ValueError(f"{name}: kth(={places}) out of bounds ({n})")
+
+
+def sort_complex(a: Any) -> Any:
+    """A sorted copy of all elements as complex numbers."""
+    x = array_of(a)
+    return sorting.sort(x if x.dtype.kind == "c" else logic.astype(x, complex), -1)
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Positions that sort by the last key, ties by the one before it, and so on."""
+    return as_array(np.lexsort([numbers("lexsort", key) for key in arrays_of(keys)], axis))
+
+
+def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    """Places at which ``v`` would be put into the sorted ``a`` to keep it sorted."""
+    order = None if sorter is None else numbers("searchsorted", sorter)
+    return as_array(np.searchsorted(numbers("searchsorted", a), numbers("searchsorted", v), side, order))
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """The number of the bin that each element falls into."""
+    return as_array(np.digitize(numbers("digitize", x), numbers("digitize", bins), right))
+
+
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each whole number occurs, or the sum of the weights of its places, which keeps their gradient."""
+    places = numbers("bincount", x)
+    if not (isinstance(weights, Node) and (weights.tracked or weights.value is None)):
+        given = None if weights is None else numbers("bincount", weights)
+        return as_array(np.bincount(places, given, minlength))
+    size = len(np.bincount(places, minlength=minlength))
+    if weights.shape != places.shape:
+        raise ValueError(f"bincount: one weight per element: got {weights.shape} for {places.shape}")
+    return indexing.additem(as_array(np.zeros(size)), places, weights)
+
+
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The edges of the bins that ``histogram`` uses."""
+    given = bins if isinstance(bins, (str, int, np.integer)) else numbers("histogram", bins)
+    return as_array(np.histogram_bin_edges(numbers("histogram", a), given, range))
+
+
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: bool | None = None,
+              weights: Any = None) -> tuple[Any, Any]:
+    """How many elements fall between neighbouring edges, and the edges; weights keep their gradient."""
+    edges = histogram_bin_edges(a, bins, range)
+    if not (isinstance(weights, Node) and (weights.tracked or weights.value is None)):
+        given = None if weights is None else numbers("histogram", weights)
+        return as_array(np.histogram(numbers("histogram", a), edges.value, density=density, weights=given)[0]), edges
+    values = numbers("histogram", a).reshape(-1)
+    place = np.searchsorted(edges.value, values, "right") - 1
+    place[values == edges.value[-1]] -= 1
+    inside = (place >= 0) & (place < len(edges.value) - 1)
+    counts = bincount(place[inside], view.reshape(weights, (-1,))[np.flatnonzero(inside)], len(edges.value) - 1)
+    return (counts / np.diff(edges.value) / red.sum(counts) if density else counts), edges
+
+
+# Sets. Unique elements are taken from the array by position, so they keep their gradient.
+
+
+class UniqueAll(NamedTuple):
+    """Distinct values, where each first occurs, which of them each element is, and how often each occurs."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCounts(NamedTuple):
+    """Distinct values and how often each occurs."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverse(NamedTuple):
+    """Distinct values and which of them each element is."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+           axis: int | None = None, *, equal_nan: bool = True, sorted: bool = True) -> Any:
+    """The distinct elements in order, or distinct slices along an axis, and what else is asked for."""
+    x = array_of(ar)
+    _, index, *rest = np.unique(
+        numbers("unique", x), True, return_inverse, return_counts, axis, equal_nan=equal_nan
+    )
+    values = indexing.take(x, index, axis)
+    found = [values, *([as_array(index)] if return_index else []), *(as_array(r) for r in rest)]
+    return tuple(found) if len(found) > 1 else values
+
+
+def unique_all(x: Any, /) -> UniqueAll:
+    """Distinct values with first places, inverse and counts; each NaN counts as distinct."""
+    return UniqueAll(*unique(x, True, True, True, equal_nan=False))
+
+
+def unique_counts(x: Any, /) -> UniqueCounts:
+    """Distinct values with counts; each NaN counts as distinct."""
+    return UniqueCounts(*unique(x, return_counts=True, equal_nan=False))
+
+
+def unique_inverse(x: Any, /) -> UniqueInverse:
+    """Distinct values and which of them each element is; each NaN counts as distinct."""
+    return UniqueInverse(*unique(x, return_inverse=True, equal_nan=False))
+
+
+def unique_values(x: Any, /) -> Any:
+    """Distinct values; each NaN counts as distinct."""
+    return unique(x, equal_nan=False)
+
+
+def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *,
+         kind: Any = None) -> Any:
+    """Whether each element is among the test elements."""
+    return as_array(np.isin(numbers("isin", element), numbers("isin", test_elements), assume_unique, invert, kind=kind))
+
+
+# Quantiles
+
+
+def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: Any, weights: Any,
+              scale: float = 1.0, skip_nan: bool = False) -> Any:
+    no_out(name, out)
+    if weights is not None:
+        raise UnsupportedError(f"{name}: weights= is not supported; sort, and take where the running sum of weights is")
+    x = array_of(a)
+    shares = constants(name, q, "it can be had with respect to the array only").astype(float) / scale
+    kept = keepdims is True
+    result = as_array(sorting.quantile(x, shares, axis, kept, method, skip_nan))
+    return logic.astype(result, x.dtype) if x.dtype.kind == "f" else result
+
+
+def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+             method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
+    """The value below which a share ``q`` of the elements lies.
+
+    Parameters
+    ----------
+    q : shares from 0 to 1; its axes come first in the result
+    method : how to choose between two neighbours, by NumPy's names
+    """
+    return _quantile("quantile", a, q, axis, out, method, keepdims, weights)
+
+
+def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+               method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
+    """The value below which ``q`` per cent of the elements lie."""
+    return _quantile("percentile", a, q, axis, out, method, keepdims, weights, 100.0)
+
+
+def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    """The middle of the sorted elements, or the mean of the two middle ones."""
+    return _quantile("median", a, 0.5, axis, out, "linear", keepdims, None)
+
+
+def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+                method: str = "linear", keepdims: Any = False, *, weights: Any = None) -> Any:
+    """As ``quantile``, passing over NaN."""
+    return _quantile("nanquantile", a, q, axis, out, method, keepdims, weights, 1.0, True)
+
+
+def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+                  method: str = "linear", keepdims: Any = False, *, weights: Any = None) -> Any:
+    """As ``percentile``, passing over NaN."""
+    return _quantile("nanpercentile", a, q, axis, out, method, keepdims, weights, 100.0, True)
+
+
+def nanmedian(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """As ``median``, passing over NaN."""
+    return _quantile("nanmedian", a, 0.5, axis, out, "linear", keepdims, None, 1.0, True)
+
+
