@@ -43,7 +43,7 @@ def _operator(op: Any) -> tuple[Binary, Binary]:
 def _operand(other: Any) -> Any:
     """What an operator makes of a rarer operand: lists become arrays, unknown types get their own turn."""
     if isinstance(other, (list, tuple)):
-        return np.asarray(other)
+        return above["gathered"](other)
     return other if isinstance(other, _OPERANDS) else NotImplemented
 
 
@@ -55,6 +55,28 @@ def _product(self: Any, other: Any) -> Any:
 def _reflected_product(self: Any, other: Any) -> Any:
     operand = _operand(other)
     return operand if operand is NotImplemented else contraction.matmul(operand, self)
+
+
+def _method(name: str, function: str = "") -> Callable[..., Any]:
+    """The method that is this function of the NumPy namespace, with its arguments."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(above["namespace"](), function or name)(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, f"Array.{name}"
+    method.__doc__ = f"``numpy.{function or name}`` of this array; the same arguments."
+    return method
+
+
+def _refused(name: str, way_out: str) -> Callable[..., Any]:
+    """A method of NumPy's that changes an array in place."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedError(f"{name} in place: Array is immutable; write {way_out}")
+
+    method.__name__, method.__qualname__ = name, f"Array.{name}"
+    method.__doc__ = f"Refused, because an Array is immutable: write ``{way_out}``."
+    return method
 
 
 class Array(Node):
@@ -209,12 +231,15 @@ class Array(Node):
 
     def __index__(self) -> int:
         value = self._concrete("index()")
-        if self.dtype.kind not in "iu":
-            raise TypeError(f"only integer Arrays can be an index or a size: got dtype {self.dtype}; use int(x)")
+        if self.dtype.kind not in "iu" or self.shape:
+            raise TypeError(
+                f"only integer scalar Arrays can be an index or a size: got dtype {self.dtype}, shape {self.shape}; "
+                f"use int(x)"
+            )
         return int(value)
 
     def __round__(self, digits: int | None = None) -> Any:
-        return elementwise.rint(self) if not digits else elementwise.rint(self * 10.0**digits) / 10.0**digits
+        return self.round(0 if digits is None else digits)
 
     def item(self, *index: Any) -> Any:
         """One element as a Python number, without gradient."""
@@ -273,8 +298,14 @@ class Array(Node):
             raise ValueError(f"to_device: got {device!r}, expected 'cpu', the only device there is")
         return self
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return np.array(self._untracked("DLPack export")).__dlpack__(**kwargs)
+    def __dlpack__(self, *, copy: bool | None = None, max_version: Any = None, **options: Any) -> Any:
+        """This array for another library: shared and marked read-only with one that understands the mark, else copied."""
+        array = np.asarray(self._untracked("DLPack export"))
+        if copy is False or (copy is None and max_version is not None and max_version[0] >= 1):
+            array = array.view()
+            array.flags.writeable = False
+            return array.__dlpack__(copy=copy, max_version=max_version, **options)
+        return array.copy().__dlpack__(max_version=max_version, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -287,114 +318,60 @@ class Array(Node):
 
     # Methods that are functions
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return reduction.sum(self if dtype is None else self.astype(dtype), axis, keepdims)
+    def sum(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **options: Any) -> Any:
+        """Sum over ``axis``, all axes by default."""
+        if dtype is None and out is None and not options:
+            return reduction.sum(self, axis, keepdims)
+        return above["namespace"]().sum(self, axis, dtype, out, keepdims, **options)
 
-    def prod(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return reduction.prod(self if dtype is None else self.astype(dtype), axis, keepdims)
+    prod, max, min = _method("prod"), _method("max"), _method("min")
+    mean, var, std = _method("mean"), _method("var"), _method("std")
+    any, all, argmax, argmin = _method("any"), _method("all"), _method("argmax"), _method("argmin")
+    cumsum, cumprod, trace, diagonal = _method("cumsum"), _method("cumprod"), _method("trace"), _method("diagonal")
+    swapaxes, squeeze, repeat, take = _method("swapaxes"), _method("squeeze"), _method("repeat"), _method("take")
+    dot, clip, round, choose = _method("dot"), _method("clip"), _method("round"), _method("choose")
+    conj, conjugate, nonzero = _method("conj"), _method("conjugate"), _method("nonzero")
+    argsort, argpartition = _method("argsort"), _method("argpartition")
+    searchsorted, ravel, flatten = _method("searchsorted"), _method("ravel"), _method("flatten", "ravel")
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return composite.mean(self if dtype is None else self.astype(dtype), axis, keepdims)
+    sort = _refused("sort", "x = numpy.sort(x)")
+    partition = _refused("partition", "x = numpy.partition(x, kth)")
+    fill = _refused("fill", "x = numpy.full_like(x, value)")
+    put = _refused("put", "x = x.ravel().at[indices].set(v).reshape(x.shape)")
+    resize = _refused("resize", "x = numpy.resize(x, shape)")
 
-    def var(
-        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
-    ) -> Any:
-        return composite.var(self if dtype is None else self.astype(dtype), axis, ddof, keepdims)
-
-    def std(
-        self, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
-    ) -> Any:
-        return composite.std(self if dtype is None else self.astype(dtype), axis, ddof, keepdims)
-
-    def max(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return reduction.max(self, axis, keepdims)
-
-    def min(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return reduction.min(self, axis, keepdims)
-
-    def any(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return reduction.any(self, axis, keepdims)
-
-    def all(self, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        return reduction.all(self, axis, keepdims)
-
-    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
-        return reduction.argmax(self, axis, keepdims)
-
-    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
-        return reduction.argmin(self, axis, keepdims)
-
-    def cumsum(self, axis: int | None = None) -> Any:
-        return reduction.cumsum(self, axis)
-
-    def cumprod(self, axis: int | None = None) -> Any:
-        return reduction.cumprod(self, axis)
-
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        if order not in ("C", "A"):
-            raise UnsupportedError(
-                f"reshape: got order={order!r}, expected 'C'; use x.T.reshape(shape[::-1]).T for 'F'"
-            )
-        return view.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def ravel(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order)
-
-    def flatten(self, order: str = "C") -> Any:
-        return self.reshape(-1, order=order)
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+        """The same elements under another shape, given as one tuple or as several sizes; one may be -1."""
+        sizes = shape[0] if len(shape) == 1 else shape
+        return view.reshape(self, sizes) if order == "C" else above["namespace"]().reshape(self, sizes, order)
 
     def transpose(self, *axes: Any) -> Any:
-        if len(axes) == 1 and (axes[0] is None or not isinstance(axes[0], int)):
+        """Axes in the order given, as one tuple or one by one; reversed by default."""
+        if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)):
             return view.transpose(self, axes[0])
         return view.transpose(self, axes or None)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
-        return view.swapaxes(self, axis1, axis2)
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        """Slices along an axis where a vector of conditions holds."""
+        return above["namespace"]().compress(condition, self, axis)
 
-    def squeeze(self, axis: Any = None) -> Any:
-        return view.squeeze(self, axis)
-
-    def repeat(self, repeats: Any, axis: int | None = None) -> Any:
-        return indexing.repeat(self, repeats, axis)
-
-    def take(self, indices: Any, axis: int | None = None) -> Any:
-        return indexing.take(self, indices, axis)
-
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-        return indexing.diagonal(self, offset, axis1, axis2)
-
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-        return reduction.sum(indexing.diagonal(self, offset, axis1, axis2), -1)
-
-    def dot(self, other: Any) -> Any:
-        return contraction.dot(self, other)
-
-    def clip(self, min: Any = None, max: Any = None) -> Any:
-        return logic.clip(self, min, max)
-
-    def round(self, decimals: int = 0) -> Any:
-        return self.__round__(decimals)
-
-    def conj(self) -> Any:
-        return elementwise.conj(self)
-
-    def conjugate(self) -> Any:
-        return elementwise.conj(self)
-
-    def sort(self, axis: int = -1) -> Any:
-        raise UnsupportedError("sort in place: Array is immutable; use numpy.sort(x), which returns a sorted copy")
-
-    def argsort(self, axis: int | None = -1) -> Any:
-        return sorting.argsort(self, axis)
-
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        """This array in another dtype. Casts between floating and complex dtypes keep the gradient."""
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise DtypeError(f"astype: cannot cast from {self.dtype} to {np.dtype(dtype)} by casting={casting!r}")
         return logic.astype(self, dtype)
 
     def copy(self, order: str = "C") -> Any:
+        """The array itself: it is immutable, so it is its own copy."""
         return self
 
-    def nonzero(self) -> Any:
-        return tuple(constant(i) for i in np.nonzero(self._concrete("nonzero()")))
+    __copy__ = copy
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The bytes of the elements."""
+        return np.asarray(self._untracked("tobytes()")).tobytes(order)
 
 
 Node.made_as = Array

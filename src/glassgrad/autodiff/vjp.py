@@ -100,7 +100,6 @@ class _Walk:
     def run(self, found: dict[int, Node], wanted: set[int]) -> dict[int, Value]:
         """Visit the nodes against their creation order; returns the cotangents of those wanted."""
         cotangents, keeps, recording = self.cotangents, self.keeps, self.recording
-        fast = not recording
         kept: dict[int, Value] = {}
         for index in sorted(found, reverse=True):
             g = cotangents.pop(index, None)
@@ -110,31 +109,50 @@ class _Walk:
             if index in wanted:
                 kept[index] = g
             inputs = node.inputs
-            if fast and not keeps and node.op.partials is not None:
-                # The commonest node, an elementwise function, without the calls of the general way. Outside of a
-                # recording walk an input is needed exactly if it is tracked.
-                values = [x.value for x in inputs]
-                conjugate = g.dtype.kind == "c"
-                for partial, x, value in zip(node.op.partials, inputs, values):  # noqa: B905
-                    if not x.tracked:
-                        continue
-                    if partial.__class__ is int:
-                        if partial == 0:
-                            continue
-                        c = g if partial == 1 else -g
-                    else:
-                        p = partial(node.value, *values)
-                        c = g * (p.conjugate() if conjugate else p)
-                    if c.dtype is value.dtype and c.shape == value.shape:
-                        held = cotangents.get(x.index)
-                        cotangents[x.index] = c if held is None else held + c
-                    else:
-                        self.receive(x, c, None)
-            elif inputs:
-                if recording:
-                    Context.forward = node
-                self.visit(node, g)
+            if recording or keeps or node.op.partials is None:
+                if inputs:
+                    if recording:
+                        Context.forward = node
+                    self.visit(node, g)
+            elif len(inputs) == 1:
+                # The commonest node, a function of one array, without the calls of the general way.
+                partial, x = node.op.partials[0], inputs[0]
+                value = x.value
+                if partial.__class__ is int:
+                    c = g if partial == 1 else g * partial
+                else:
+                    p = partial(node.value, value)
+                    c = g * (p.conjugate() if g.dtype.kind == "c" else p)
+                if c.dtype is value.dtype and c.shape == value.shape and x.index not in cotangents:
+                    cotangents[x.index] = c
+                else:
+                    self.receive(x, c, None)
+            else:
+                self.multiply(node, g)
         return kept
+
+    def multiply(self, node: Node, g: Value) -> None:
+        """Hand on g times each local derivative of an elementwise node, outside of a recording walk.
+
+        There an input is needed exactly if it is tracked.
+        """
+        cotangents = self.cotangents
+        values = [x.value for x in node.inputs]
+        for partial, x, value in zip(node.op.partials, node.inputs, values):  # noqa: B905
+            if not x.tracked:
+                continue
+            if partial.__class__ is int:
+                if partial == 0:
+                    continue
+                c = g if partial == 1 else -g
+            else:
+                p = partial(node.value, *values)
+                c = g * (p.conjugate() if g.dtype.kind == "c" else p)
+            if c.dtype is value.dtype and c.shape == value.shape:
+                held = cotangents.get(x.index)
+                cotangents[x.index] = c if held is None else held + c
+            else:
+                self.receive(x, c, None)
 
     def visit(self, node: Node, g: Value) -> None:
         """Hand the cotangent of a node on to its inputs."""

@@ -14,6 +14,7 @@ from ..graph.origin import here
 from ..ops import logic, view
 
 PLAIN = (Node, np.ndarray, np.generic, bool, int, float, complex)
+theirs: Any = np  # for calls whose arguments NumPy checks itself; its stubs know only some of them
 absent: Any = np._NoValue  # NumPy's own mark of an argument that was not given
 
 

@@ -38,7 +38,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = absent, append: Any 
     if x.ndim == 0:
         raise ValueError("diff: requires input that is at least one dimensional")
     axis = _place(axis, x.ndim)
-    ends = []
+    ends: list[list[Value]] = []
     for end in (prepend, append):
         if end is absent or end is None:
             ends.append([])
@@ -62,7 +62,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
         if extra is not None:
             end = view.reshape(array_of(extra), (-1,))
             if not np.can_cast(end.dtype, x.dtype, "same_kind"):
-                raise DtypeError(f"ediff1d: got ends of {end.dtype}, which do not fit an array of {x.dtype}; use astype")
+                raise DtypeError(f"ediff1d: ends of {end.dtype} do not fit an array of {x.dtype}; use astype")
             parts.insert(where, logic.astype(end, x.dtype))
     return view.concatenate(parts, 0) if len(parts) > 1 else parts[0]
 
@@ -155,7 +155,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     values = values if values.dtype.kind in "fc" else logic.astype(values, float)
     at = at if at.dtype == np.float64 else logic.astype(at, float)
     if points.ndim != 1 or values.shape != points.shape or not points.size:
-        raise ValueError(f"interp: xp and fp must be 1-D, not empty and of one length: got {points.shape} and {values.shape}")
+        raise ValueError(
+            f"interp: xp and fp must be 1-D, not empty and of one length: got {points.shape} and {values.shape}"
+        )
     if period is not None:
         length = abs(float(numbers("interp", period)))
         if not length:

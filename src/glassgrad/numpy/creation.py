@@ -13,7 +13,7 @@ from ..errors import UnsupportedError
 from ..graph.node import Node, Value, shape_of
 from ..ops import elementwise as ew
 from ..ops import indexing, logic, view
-from .arguments import array_of, cast, constants, gathered, numbers, on_cpu, row_major
+from .arguments import array_of, cast, constants, gathered, numbers, on_cpu, row_major, theirs
 
 __all__ = [
     "array", "asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite", "copy", "astype", "from_dlpack",
@@ -122,7 +122,7 @@ def _filled(name: str, maker: Any) -> Any:
         return as_array(maker(_sizes(shape), float if dtype is None else dtype))
 
     filled.__name__ = filled.__qualname__ = name
-    filled.__doc__ = f"An Array of {name.replace('empty', 'zero')}s of this shape; float64 by default.".replace("ss", "s")
+    filled.__doc__ = f"An Array of {'ones' if name == 'ones' else 'zeros'} of this shape; float64 by default."
     return filled
 
 
@@ -155,7 +155,8 @@ def _filled_like(name: str, maker: Any) -> Any:
         row_major(name, order)
         on_cpu(name, device)
         like = gathered(a)
-        return as_array(maker(shape_of(like) if shape is None else _sizes(shape), like.dtype if dtype is None else dtype))
+        sizes = shape_of(like) if shape is None else _sizes(shape)
+        return as_array(maker(sizes, like.dtype if dtype is None else dtype))
 
     filled_like.__name__ = filled_like.__qualname__ = name
     filled_like.__doc__ = f"An Array of {name.removesuffix('_like')} with the shape and dtype of ``a``."
@@ -208,7 +209,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     on_cpu("linspace", device)
     first, last = gathered(start), gathered(stop)
     if not _varies(first, last):
-        made = np.linspace(numbers("linspace", first), numbers("linspace", last), num, endpoint, retstep, dtype, axis)
+        made = theirs.linspace(numbers("linspace", first), numbers("linspace", last), num, endpoint, retstep, dtype, axis)
         return tuple(map(as_array, made)) if retstep else as_array(made)
     first, last = _floating(first), _floating(last)
     intervals = num - 1 if endpoint else num
@@ -221,9 +222,8 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     """``num`` numbers at equal ratios from ``start`` to ``stop``."""
     first, last = gathered(start), gathered(stop)
     if not _varies(first, last):
-        return as_array(
-            np.geomspace(numbers("geomspace", first), numbers("geomspace", last), num, endpoint, dtype, axis)
-        )
+        ends = numbers("geomspace", first), numbers("geomspace", last)
+        return as_array(np.geomspace(*ends, num, endpoint, dtype, axis))
     intervals = num - 1 if endpoint else num
     share = np.arange(num) / builtins.max(intervals, 1)
     return _between(_floating(first), _floating(last), share, lambda a, b, t: a * ew.power(b / a, t), axis, dtype)
@@ -232,8 +232,8 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None,
              axis: int = 0) -> Any:
     """``base`` to the power of ``num`` numbers at equal distances from ``start`` to ``stop``."""
-    return cast(ew.power(base if np.isscalar(base) else array_of(base), linspace(start, stop, num, endpoint, axis=axis)),
-                dtype)
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    return cast(ew.power(base if np.isscalar(base) else array_of(base), exponents), dtype)
 
 
 def _varies(*xs: Value) -> bool:
@@ -274,7 +274,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     """The coordinates of every place of an array of these sizes, one array per axis, stacked."""
-    made = np.indices(_sizes(dimensions), dtype, sparse)
+    made = theirs.indices(_sizes(dimensions), dtype, sparse)
     return tuple(as_array(m) for m in made) if sparse else as_array(made)
 
 
@@ -299,12 +299,12 @@ def _triangle(m: Any, keep: Any) -> Any:
 
 def tril(m: Any, k: int = 0) -> Any:
     """``m`` with zeros above diagonal ``k`` of its last two axes."""
-    return _triangle(m, lambda shape: np.tri(*shape[-2:], k=k, dtype=builtins.bool))
+    return _triangle(m, lambda shape: theirs.tri(*shape[-2:], k=k, dtype=builtins.bool))
 
 
 def triu(m: Any, k: int = 0) -> Any:
     """``m`` with zeros below diagonal ``k`` of its last two axes."""
-    return _triangle(m, lambda shape: ~np.tri(*shape[-2:], k=k - 1, dtype=builtins.bool))
+    return _triangle(m, lambda shape: ~theirs.tri(*shape[-2:], k=k - 1, dtype=builtins.bool))
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:

@@ -11,7 +11,7 @@ from ..errors import UnsupportedError
 from ..graph.node import Node
 from ..ops import indexing, logic, sorting, view
 from ..ops import reduction as red
-from .arguments import array_of, arrays_of, constants, gathered, no_out, numbers
+from .arguments import array_of, arrays_of, constants, gathered, no_out, numbers, theirs
 
 __all__ = [
     "sort", "argsort", "partition", "argpartition", "sort_complex", "lexsort", "searchsorted", "digitize",
@@ -151,7 +151,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
            axis: int | None = None, *, equal_nan: bool = True, sorted: bool = True) -> Any:
     """The distinct elements in order, or distinct slices along an axis, and what else is asked for."""
     x = array_of(ar)
-    _, index, *rest = np.unique(
+    _, index, *rest = theirs.unique(
         numbers("unique", x), True, return_inverse, return_counts, axis, equal_nan=equal_nan
     )
     values = indexing.take(x, index, axis)

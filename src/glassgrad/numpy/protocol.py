@@ -56,7 +56,7 @@ def _call_of(ufunc: Any) -> Any:
 @cache
 def functions() -> dict[Any, Any]:
     """NumPy's functions that have a counterpart here, by the function itself."""
-    table = {}
+    table: dict[Any, Any] = {}
     for part in ("", "linalg", "fft"):
         theirs = getattr(np, part) if part else np
         for name in dir(theirs):
@@ -89,7 +89,8 @@ def _ufunc(called: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
         if name == "logaddexp":
             return composite.logsumexp(array_of(inputs[0]), kwargs.get("axis", 0), kwargs.get("keepdims", False))
     if method == "accumulate" and name in _ACCUMULATE:
-        return _ACCUMULATE[name](array_of(inputs[0]), *inputs[1:], **({"axis": 0} | kwargs if len(inputs) < 2 else kwargs))
+        axis = inputs[1] if len(inputs) > 1 else kwargs.pop("axis", 0)
+        return _ACCUMULATE[name](array_of(inputs[0]), axis=axis, **kwargs)
     if method == "outer" and own is not None:
         first, second = map(array_of, inputs)
         return own(view.reshape(first, first.shape + (1,) * second.ndim), second, **kwargs)
@@ -165,10 +166,10 @@ def wrapped(value: Any) -> Any:
 
 
 def _inexact(value: Any) -> bool:
+    """Whether a result holds something a gradient could flow through, or is the writing of something."""
     if isinstance(value, (list, tuple)):
         return any(map(_inexact, value))
-    return value is None or getattr(value, "dtype", np.dtype(type(value) if isinstance(value, (float, complex)) else "O")
-                                    ).kind in "fc"
+    return value is None or isinstance(value, (float, complex)) or getattr(value, "dtype", np.dtype("O")).kind in "fc"
 
 
 def on_values(name: str, called: Any, args: Any, kwargs: Any) -> Any:
@@ -182,8 +183,8 @@ def on_values(name: str, called: Any, args: Any, kwargs: Any) -> Any:
     result = called(*map(_without_nodes, args), **_without_nodes(kwargs))
     if any(node.tracked for node in found) and _inexact(result):
         raise UnsupportedError(
-            f"numpy.{name}: has no gradient here, at {here(2)}; write it with functions that have one, give it one with "
-            f"glassgrad.custom_vjp, or call it on glassgrad.stop_gradient(x) if none is wanted"
+            f"numpy.{name}: has no gradient here, at {here(2)}; write it with functions that have one, give it one "
+            f"with glassgrad.custom_vjp, or call it on glassgrad.stop_gradient(x) if none is wanted"
         )
     return wrapped(result)
 

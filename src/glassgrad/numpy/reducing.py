@@ -91,7 +91,8 @@ def _extreme(name: str, fold: Any, pair: Any) -> Any:
         return pair(fold(masked, axis, _kept(keepdims)), bound)
 
     extreme.__name__ = extreme.__qualname__ = name
-    extreme.__doc__ = f"The {'largest' if name == 'max' else 'smallest'} element over ``axis``; ties share the gradient."
+    which = "largest" if name == "max" else "smallest"
+    extreme.__doc__ = f"The {which} element over ``axis``; elements that tie share the gradient evenly."
     return extreme
 
 
@@ -215,9 +216,8 @@ def _nan_extreme(name: str, fold: Any, filler: float) -> Any:
         return logic.where(empty, np.asarray(np.nan, x.dtype), result)
 
     nan_extreme.__name__ = nan_extreme.__qualname__ = name
-    nan_extreme.__doc__ = (
-        f"The {'largest' if name == 'nanmax' else 'smallest'} element over ``axis`` that is not NaN; NaN where there is none."
-    )
+    which = "largest" if name == "nanmax" else "smallest"
+    nan_extreme.__doc__ = f"The {which} element over ``axis`` that is not NaN; NaN where there is none."
     return nan_extreme
 
 

@@ -62,15 +62,13 @@ def _binary(name: str, function: Callable[[Any, Any], Any], doc: str | None = No
 
 
 _READY = (Node, float, int)
+_UFUNC_DOC = """One result element per element of the arguments, whose shapes broadcast; 0 where the mask ``where`` is
+false. Takes Arrays, ndarrays, numbers and nested lists of them, and returns an Array."""
 
 
 def _signed(ufunc: Any, name: str, function: Any, doc: str | None) -> Ufunc:
     ufunc.__name__ = ufunc.__qualname__ = name
-    text = doc or function.__doc__ or ""
-    ufunc.__doc__ = (
-        f"{text.strip()}\n\nOne result element per element of the arguments, whose shapes broadcast. Elements where the "
-        f"mask ``where`` is\nfalse are 0. Arrays, numbers and nested lists of them are accepted; the result is an Array."
-    )
+    ufunc.__doc__ = f"{(doc or function.__doc__ or '').strip()}\n\n{_UFUNC_DOC}"
     return ufunc  # type: ignore[no-any-return]
 
 
@@ -127,7 +125,7 @@ def _radians(x: Any) -> Any:
 def _modf(x: Any) -> tuple[Any, Any]:
     """Fractional and whole part, both with the sign of x."""
     whole = ew.trunc(_real_only("modf", x) * 1.0)
-    return logic.where(logic.isinf(x), 0.0 * whole if dtype_of(x).kind != "f" else ew.copysign(0.0, x), x - whole), whole
+    return logic.where(logic.isinf(whole), ew.copysign(0.0, whole), x - whole), whole
 
 
 def _ldexp(x: Any, exponent: Any) -> Any:

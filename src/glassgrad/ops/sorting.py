@@ -11,8 +11,8 @@ import numpy as np
 from ..dtypes import dtype_of
 from ..errors import DtypeError
 from ..graph.apply import apply
-from ..graph.node import Value, shape_of
-from ..graph.primitive import Indexing, Samples, Spec
+from ..graph.node import Spec, Value, shape_of
+from ..graph.primitive import Indexing, Samples
 from . import elementwise as ew
 from . import indexing, logic, view
 from .reduction import Axis, any, normalize, sum
@@ -112,14 +112,13 @@ def quantile(
     flat = view.reshape(view.transpose(x, kept + axes), (*(shape[i] for i in kept), size))
     flat = flat if dtype_of(flat).kind in "fc" else logic.astype(flat, float)
     shares = share.reshape(-1)
-    result = _chosen(sort(flat, -1), flat, shares, method, skip_nan) if size else _nan((*shape_of(flat)[:-1], len(shares)))
+    if size:
+        result = _chosen(sort(flat, -1), flat, shares, method, skip_nan)
+    else:
+        result = np.full((*shape_of(flat)[:-1], len(shares)), np.nan)
     result = view.moveaxis(result, -1, 0)
     lead = tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
     return view.reshape(result, (*share.shape, *lead))
-
-
-def _nan(shape: tuple[int, ...]) -> Any:
-    return np.full(shape, np.nan)
 
 
 def _chosen(ordered: Value, flat: Value, shares: Any, method: str, skip_nan: bool) -> Value:
