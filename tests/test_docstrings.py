@@ -30,4 +30,7 @@ def test_examples_in_docstrings(name: str) -> None:
     for test in finder.find(module, name):
         if test.examples:
             runner.run(test, out=report.append)
-    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+    failed, text = runner.summarize(verbose=False).failed, "".join(report)
+    if failed and "MissingExtraError" in text:
+        pytest.skip(f"an optional library is missing: {text}")
+    assert failed == 0, text

@@ -12,7 +12,7 @@ from .errors import DtypeError, TracedValueError, UnsupportedError
 from .graph.apply import apply
 from .graph.node import NO_PARAMS, Node, Variable, constant, make
 from .graph.origin import here
-from .ops import composite, contraction, elementwise, indexing, logic, reduction, sorting, view
+from .ops import contraction, elementwise, indexing, logic, reduction, view
 
 _DIRECT = frozenset((float, int, np.ndarray, np.float64, np.float32, bool, complex))
 _OPERANDS = (Node, np.ndarray, np.generic, int, float, complex)
@@ -163,7 +163,7 @@ class Array(Node):
 
     @property
     def imag(self) -> Any:
-        return elementwise.imag(self)
+        return as_array(elementwise.imag(self))
 
     @property
     def flat(self) -> Iterator[Any]:
@@ -299,13 +299,16 @@ class Array(Node):
         return self
 
     def __dlpack__(self, *, copy: bool | None = None, max_version: Any = None, **options: Any) -> Any:
-        """This array for another library: shared and marked read-only with one that understands the mark, else copied."""
+        """This array for another library: copied, because not every library heeds the mark that it is read-only.
+
+        With ``copy=False`` the memory is shared, and marked.
+        """
         array = np.asarray(self._untracked("DLPack export"))
-        if copy is False or (copy is None and max_version is not None and max_version[0] >= 1):
-            array = array.view()
-            array.flags.writeable = False
-            return array.__dlpack__(copy=copy, max_version=max_version, **options)
-        return array.copy().__dlpack__(max_version=max_version, **options)
+        if copy is not False:
+            return array.copy().__dlpack__(max_version=max_version, **options)
+        array = array.view()
+        array.flags.writeable = False
+        return array.__dlpack__(copy=copy, max_version=max_version, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)

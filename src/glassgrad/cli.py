@@ -18,8 +18,8 @@ from .data import Table, prepare, read_csv
 from .data.prepare import Prepared
 from .data.table import shown
 from .errors import DataError, GlassgradError, MissingExtraError, ModelFileError
-from .train.fit import Epoch
 from .train.files import require_place, write_whole
+from .train.fit import Epoch
 from .train.progress import shown_progress
 from .train.save import is_model
 from .train.tabular import LOOK, Predictions, Settings, TableModel, Trained, plan, train_table
@@ -149,7 +149,7 @@ def _training_table(options: argparse.Namespace) -> tuple[Table, str]:
     if options.no_header and target not in table.columns and re.fullmatch(r"-?\d+", target):
         count = len(table.names)
         if not -count <= int(target) < count:
-            raise DataError(f"train: no column {target}: got {count} columns, expected 0 to {count - 1}, or -1 for the last")
+            raise DataError(f"train: no column {target}: got {count}, expected 0 to {count - 1}, or -1 for the last")
         target = table.names[int(target)]
     return table, target
 
@@ -175,21 +175,25 @@ def _describe(table: Table, prepared: Prepared) -> str:
         f"{encoder.n_features} features from {len(encoder.columns)} of {len(table.names) - 1} columns",
     ]
     most = 8
-    notes = [*encoder.notes[:most], *([f"... and {len(encoder.notes) - most} more"] if len(encoder.notes) > most else [])]
-    return "\n".join(lines + [f"  {note}" for note in notes])
+    lines += [f"  {note}" for note in encoder.notes[:most]]
+    more = len(encoder.notes) - most
+    return "\n".join(lines + ([f"  and {more} more"] if more > 0 else []))
 
 
 def _report(trained: Trained, seconds: float) -> str:
-    epochs = len(trained.history.loss)
-    model = trained.model.model
+    network, history = trained.model.model, trained.history
     parameters = sum(row.parameters for row in trained.layers.rows)
-    return (
-        f"\nheld out: {trained.score}\n"
-        f"{model} has {parameters:,} parameters; {epochs} epochs, {trained.history.steps:,} steps in {seconds:.1f} s\n\n"
-        f"{trained.layers}\n\n"
-        f"Measured on {LOOK} training rows at most, loss {trained.layers.loss:.3g}. zero: activations that are exactly 0;\n"
-        f"dead: units that are 0 for every row, so that no gradient reaches their weights."
+    lines = (
+        "",
+        f"held out: {trained.score}",
+        f"{network} has {parameters:,} parameters; {history.steps:,} steps took {seconds:.1f} s",
+        "",
+        str(trained.layers),
+        "",
+        f"Measured on at most {LOOK} training rows, at a loss of {trained.layers.loss:.3g}. zero: activations exactly 0.",
+        "dead: units that are 0 for every row, so that no gradient reaches their weights.",
     )
+    return "\n".join(lines)
 
 
 # glassgrad predict
@@ -212,7 +216,7 @@ def predict(options: argparse.Namespace) -> None:
         sys.stdout.buffer.write(text)  # UTF-8 whatever the terminal is
         sys.stdout.buffer.flush()
     else:
-        write_whole(options.out, lambda stream: stream.write(text) and None, DataError)
+        write_whole(options.out, text, DataError)
         _note(f"wrote {len(table)} predictions to {options.out}")
     if model.encoder.target.name in table.columns:
         try:
@@ -262,7 +266,7 @@ def _parser() -> argparse.ArgumentParser:
     add("data", metavar="digits|FILE.csv", help="scikit-learn's handwritten digits, or a CSV file")
     add("--target", metavar="COLUMN", help="the column to predict; with --no-header its number, -1 for the last")
     add("--out", metavar="MODEL", help="the file to save the model in [the data's name with .glassgrad]")
-    add("--hidden", type=_widths, default=Settings.hidden, metavar="N,N", help="widths of hidden layers, 0 for none [128,64]")
+    add("--hidden", type=_widths, default=Settings.hidden, metavar="N,N", help="widths of hidden layers, 0 for none")
     add("--epochs", type=_whole(1), metavar="N", help="passes over the data [by number of rows]")
     add("--batch-size", type=_batch, metavar="N|all", help="rows per step [by number of rows]")
     add("--optimizer", choices=("adam", "sgd"), default="adam", help="[adam]")

@@ -26,7 +26,9 @@ CASES: list[tuple[Optimizer, str, dict[str, Any]]] = [
 @pytest.mark.parametrize("donate", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
 @pytest.mark.parametrize(("ours", "name", "options"), CASES, ids=lambda v: str(v) if isinstance(v, Optimizer) else "")
-def test_trajectories_equal_torch(ours: Optimizer, name: str, options: dict[str, Any], dtype: str, donate: bool) -> None:
+def test_trajectories_equal_torch(
+    ours: Optimizer, name: str, options: dict[str, Any], dtype: str, donate: bool
+) -> None:
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(3)
 
@@ -61,7 +63,7 @@ def test_a_step_is_pure() -> None:
         np.testing.assert_array_equal(first[0]["w"], again[0]["w"])
         np.testing.assert_array_equal(params["w"], np.ones(3))
         np.testing.assert_array_equal(grads["w"], np.arange(3.0))
-        assert state["w"].count == 0
+        assert state["w"].updates == 0
         assert not any(a.any() for a in state["w"].averages)
 
 
@@ -81,7 +83,7 @@ def test_what_has_no_gradient_is_left_alone() -> None:
     new, state = optimizer.step(params, grads, state)
     assert new["frozen"] is params["frozen"]
     assert (new["count"], new["name"], new["none"]) == (3, "x", None)
-    assert (state["frozen"].count, state["w"].count, state["count"]) == (0, 1, None)
+    assert (state["frozen"].updates, state["w"].updates, state["count"]) == (0, 1, None)
     np.testing.assert_allclose(new["w"], 0.9)
 
 

@@ -27,4 +27,5 @@ ACTIVATIONS: dict[str, Activation] = {
     "identity": identity,
 }
 
-RECTIFIERS = frozenset({"relu", "gelu", "silu", "elu", "leaky_relu"})  # initialised by He's rule, the others by Glorot's
+# Initialised by He's rule, the others by Glorot's.
+RECTIFIERS = frozenset({"relu", "gelu", "silu", "elu", "leaky_relu"})

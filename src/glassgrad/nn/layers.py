@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Linear:
         inputs, outputs = _size(inputs, "Linear"), _size(outputs, "Linear")
         kind = np.dtype(dtype)
         if not is_inexact(kind):
-            raise DtypeError(f"Linear: parameters must vary continuously: got dtype {kind}, expected float32 or float64")
+            raise DtypeError(f"Linear: parameters must vary continuously: got dtype {kind}, expected a floating one")
         object.__setattr__(self, "W", initialiser(generator(rng), inputs, outputs).astype(kind))
         object.__setattr__(self, "b", np.zeros(outputs, kind) if bias else None)
         object.__setattr__(self, "name", name)
@@ -82,8 +83,9 @@ class Linear:
         """Raise ``ShapeError`` unless the parameters fit together; asked of a layer read from a file."""
         w, b = shape_of(self.W), None if self.b is None else shape_of(self.b)
         kinds = {dtype_of(part) for part in (self.W, self.b) if part is not None}
-        if len(w) != 2 or not all(w) or b not in (None, w[1:]) or len(kinds) != 1 or not is_inexact(kinds.pop()):
-            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected floating [in, out] and [out]")
+        fits = len(w) == 2 and all(w) and b in (None, w[1:])
+        if not fits or len(kinds) != 1 or not is_inexact(kinds.pop()):
+            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected floating [i, o] and [o]")
 
     def __repr__(self) -> str:
         inputs, outputs = shape_of(self.W)
@@ -161,7 +163,7 @@ class MLP:
         if not isinstance(self.layers, tuple) or not all(isinstance(layer, Linear) for layer in self.layers):
             raise ShapeError("MLP: layers do not fit: expected a tuple of Linear")
         sizes = [shape_of(layer.W) for layer in self.layers]
-        if not sizes or any(a[1] != b[0] for a, b in zip(sizes[:-1], sizes[1:], strict=True)):
+        if not sizes or any(a[1] != b[0] for a, b in pairwise(sizes)):
             raise ShapeError(f"MLP: layers do not fit: got {sizes}, expected each to start where the last one ends")
 
     def __repr__(self) -> str:

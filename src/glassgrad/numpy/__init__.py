@@ -66,7 +66,7 @@ from numpy import (
 )  # fmt: skip
 
 from ..array import Array
-from . import protocol
+from . import fft, linalg, protocol
 from .calculus import *
 from .choosing import *
 from .creation import *

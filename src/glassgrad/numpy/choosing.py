@@ -228,7 +228,7 @@ def real(val: Any) -> Any:
 
 def imag(val: Any) -> Any:
     """The imaginary part; zeros for a real argument."""
-    return ew.imag(array_of(val))
+    return as_array(ew.imag(array_of(val)))
 
 
 def angle(z: Any, deg: bool = False) -> Any:
@@ -249,12 +249,12 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 
 def iscomplex(x: Any) -> Any:
     """Whether the imaginary part of each element is not 0."""
-    return ew.imag(array_of(x)) != 0
+    return as_array(ew.imag(array_of(x)) != 0)
 
 
 def isreal(x: Any) -> Any:
     """Whether the imaginary part of each element is 0."""
-    return ew.imag(array_of(x)) == 0
+    return as_array(ew.imag(array_of(x)) == 0)
 
 
 def iscomplexobj(x: Any) -> bool:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..array import as_array
 from ..errors import UnsupportedError
-from ..graph.node import Node, Value, shape_of
+from ..graph.node import Node, Value, shape_of, value_of
 from ..ops import elementwise as ew
 from ..ops import indexing, logic, view
-from .arguments import array_of, cast, constants, gathered, numbers, on_cpu, row_major, theirs
+from .arguments import array_of, cast, constants, gathered, numbers, on_cpu, operand, row_major, theirs
 
 __all__ = [
     "array", "asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite", "copy", "astype", "from_dlpack",
@@ -207,9 +207,10 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
              axis: int = 0, *, device: Any = None) -> Any:
     """``num`` numbers at equal distances from ``start`` to ``stop``; both ends keep their gradient."""
     on_cpu("linspace", device)
-    first, last = gathered(start), gathered(stop)
+    first, last = operand(start), operand(stop)
     if not _varies(first, last):
-        made = theirs.linspace(numbers("linspace", first), numbers("linspace", last), num, endpoint, retstep, dtype, axis)
+        ends = value_of(first), value_of(last)
+        made = theirs.linspace(*ends, num, endpoint, retstep, dtype, axis)
         return tuple(map(as_array, made)) if retstep else as_array(made)
     first, last = _floating(first), _floating(last)
     intervals = num - 1 if endpoint else num
@@ -220,10 +221,9 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """``num`` numbers at equal ratios from ``start`` to ``stop``."""
-    first, last = gathered(start), gathered(stop)
+    first, last = operand(start), operand(stop)
     if not _varies(first, last):
-        ends = numbers("geomspace", first), numbers("geomspace", last)
-        return as_array(np.geomspace(*ends, num, endpoint, dtype, axis))
+        return as_array(np.geomspace(value_of(first), value_of(last), num, endpoint, dtype, axis))
     intervals = num - 1 if endpoint else num
     share = np.arange(num) / builtins.max(intervals, 1)
     return _between(_floating(first), _floating(last), share, lambda a, b, t: a * ew.power(b / a, t), axis, dtype)
@@ -241,13 +241,17 @@ def _varies(*xs: Value) -> bool:
 
 
 def _floating(x: Value) -> Value:
-    return x if x.dtype.kind in "fc" else logic.astype(x, float)
+    """An end in a floating dtype; a Python number stays one, because it promotes weakly."""
+    if isinstance(x, (int, float)):
+        return float(x)
+    return x if isinstance(x, complex) or x.dtype.kind in "fc" else logic.astype(x, float)
 
 
 def _between(first: Value, last: Value, share: Any, rule: Any, axis: int, dtype: Any) -> Value:
     """A rule applied to two ends and each share of the way between, along a new axis."""
     ndim = len(np.broadcast_shapes(shape_of(first), shape_of(last)))
-    share = share.reshape((-1,) + (1,) * ndim).astype(np.result_type(first.dtype, last.dtype))
+    weak = (x if isinstance(x, (float, complex)) else x.dtype for x in (first, last))
+    share = share.reshape((-1,) + (1,) * ndim).astype(np.result_type(*weak, 0.0))
     result = rule(first, last, share)
     return cast(view.moveaxis(result, 0, axis) if axis else result, dtype)
 

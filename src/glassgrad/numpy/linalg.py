@@ -1,7 +1,8 @@
 """Linear algebra on Glassgrad arrays: ``numpy.linalg`` by the same names and arguments, always giving Arrays.
 
-Beside NumPy's functions there are ``solve_triangular`` and ``expm``. Gradients of ``cholesky``, ``eigh`` and ``eigvalsh``
-are Hermitian, as PyTorch's; ``eig`` and ``eigvals`` always give a complex dtype; ``norm`` has derivative 0 at the origin.
+Beside NumPy's functions there are ``solve_triangular`` and ``expm``. Gradients of ``cholesky``, ``eigh`` and
+``eigvalsh`` are Hermitian, as PyTorch's; ``eig`` and ``eigvals`` always give a complex dtype; a norm has derivative 0
+at the origin.
 
 >>> import glassgrad as gg
 >>> import glassgrad.numpy as np
@@ -67,7 +68,8 @@ solve, solve_triangular, lstsq = public(ops.solve, 2), public(ops.solve_triangul
 tensorinv, tensorsolve = public(ops.tensorinv), public(ops.tensorsolve, 2)
 cholesky, qr, svd, svdvals = public(ops.cholesky), public(ops.qr), public(ops.svd), public(ops.svdvals)
 eig, eigh, eigvals, eigvalsh = public(ops.eig), public(ops.eigh), public(ops.eigvals), public(ops.eigvalsh)
-cond, norm, vector_norm, matrix_norm = public(ops.cond), public(ops.norm), public(ops.vector_norm), public(ops.matrix_norm)
+cond, norm = public(ops.cond), public(ops.norm)
+vector_norm, matrix_norm = public(ops.vector_norm), public(ops.matrix_norm)
 matrix_rank, matrix_power, expm = public(ops.matrix_rank), public(ops.matrix_power), public(ops.expm)
 trace, diagonal, matrix_transpose = public(ops.trace), public(ops.diagonal), public(ops.matrix_transpose)
 matmul, cross, outer, vecdot = public(ops.matmul, 2), public(ops.cross, 2), public(ops.outer, 2), public(ops.vecdot, 2)

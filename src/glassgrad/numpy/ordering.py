@@ -194,10 +194,10 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepd
     if weights is not None:
         raise UnsupportedError(f"{name}: weights= is not supported; sort, and take where the running sum of weights is")
     x = array_of(a)
-    shares = constants(name, q, "it can be had with respect to the array only").astype(float) / scale
-    kept = keepdims is True
-    result = as_array(sorting.quantile(x, shares, axis, kept, method, skip_nan))
-    return logic.astype(result, x.dtype) if x.dtype.kind == "f" else result
+    given = constants(name, q, "it can be had with respect to the array only")
+    if x.dtype.kind == "f" and method in sorting.MIXING:  # a Python number q is weak, an array of them is not
+        x = logic.astype(x, x.dtype if isinstance(q, (int, float)) else np.result_type(x.dtype, given.dtype))
+    return sorting.quantile(x, given.astype(float) / scale, axis, keepdims is True, method, skip_nan)
 
 
 def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,

@@ -49,8 +49,9 @@ def _ours(name: str, part: str = "") -> Any:
 @cache
 def _call_of(ufunc: Any) -> Any:
     """What a call of NumPy's or SciPy's ufunc runs, or None."""
-    own = _ours(ufunc.__name__) if getattr(np, ufunc.__name__, None) is ufunc else None
-    return own or _SPECIAL.get(ufunc.__name__)
+    name: str = ufunc.__name__
+    own = _ours(name) if getattr(np, name, None) is ufunc else None
+    return own or _SPECIAL.get(name)
 
 
 @cache
@@ -58,7 +59,7 @@ def functions() -> dict[Any, Any]:
     """NumPy's functions that have a counterpart here, by the function itself."""
     table: dict[Any, Any] = {}
     for part in ("", "linalg", "fft"):
-        theirs = getattr(np, part) if part else np
+        theirs: Any = getattr(np, part) if part else np
         for name in dir(theirs):
             own = _ours(name, part)
             if callable(own) and not isinstance(own, type):

@@ -452,7 +452,7 @@ def real(x: Value, /) -> Value:
 
 def imag(x: Value, /) -> Value:
     """The imaginary part; zeros for a real argument."""
-    return apply(logic.Imag, (x,)) if logic.is_complex(x) else 0 * x
+    return apply(logic.Imag, (x,)) if logic.is_complex(x) else logic.zeros_like(x)[()]
 
 
 def conj(x: Value, /) -> Value:

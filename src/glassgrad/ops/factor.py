@@ -36,18 +36,18 @@ def _complete(a: Any, *, lower: bool) -> Any:
 class Hermitian(View):
     """The Hermitian matrix that one triangle of A describes.
 
-    Its cotangent passes as it is, by convention: the argument stands for a Hermitian matrix both of whose triangles
-    vary together, and what follows gives a Hermitian cotangent, as PyTorch's eigh and cholesky do.
+    By convention the argument stands for a Hermitian matrix both of whose triangles vary together, so its cotangent is
+    Hermitian, as in PyTorch's eigh and cholesky.
     """
 
     private = True  # the convention is no derivative by single elements, so the tests of every op do not apply
     eval = staticmethod(_complete)
     infer = classmethod(lambda cls, a, *, lower: a)
-    vjp = (lambda g, y, a, *, lower: g,)
+    vjp = (lambda g, y, a, *, lower: (g + adjoint(g)) / 2,)
 
     @staticmethod
     def jvp(ts: Any, y: Value, a: Value, *, lower: bool) -> Value:
-        return ts[0]
+        return (ts[0] + adjoint(ts[0])) / 2
 
 
 def from_triangle(op: str, a: Value, uplo: str = "L") -> Value:

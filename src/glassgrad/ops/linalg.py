@@ -149,7 +149,7 @@ def lstsq(a: Value, b: Value, rcond: float | None = None) -> tuple[Value, Value,
     cut = max(rows, columns) * _eps(a) if rcond is None else _eps(a) if rcond == -1 else rcond
     x = matmul(pinv(a, cut), b)
     s = svdvals(a)
-    rank = reduction.sum(s > cut * s[0], -1) if min(left) else np.intp(0)
+    rank = logic.astype(reduction.sum(s > cut * s[0], -1), np.intc) if min(left) else np.intc(0)  # LAPACK's int
     known = value_of(rank)
     if rows <= columns or (known is not None and known < columns):
         residuals: Value = np.zeros(0, real_dtype(dtype_of(x)))

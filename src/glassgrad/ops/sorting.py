@@ -58,6 +58,7 @@ _PLOTTING = {
 }
 _STEPS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "lower", "higher", "midpoint", "nearest")
 METHODS = (*_PLOTTING, *_STEPS)
+MIXING = (*_PLOTTING, "averaged_inverted_cdf", "midpoint")  # those whose result may lie between two elements
 
 
 def _places(count: Value, q: Value, method: str) -> tuple[Value, Value]:

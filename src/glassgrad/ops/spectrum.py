@@ -64,7 +64,7 @@ class Eigh(Opaque):
     """
 
     outputs = 2
-    eval = staticmethod(lambda a: tuple(np.linalg.eigh(mean_with_adjoint(a))))
+    eval = staticmethod(lambda a, *, uplo: tuple(np.linalg.eigh(mean_with_adjoint(a), uplo)))
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:
@@ -72,7 +72,7 @@ class Eigh(Opaque):
         return Spec(a.shape[:-1], real_dtype(dtype)), Spec(a.shape, dtype)
 
     @staticmethod
-    def vjp(g: Any, y: Any, a: Value) -> tuple[Value]:
+    def vjp(g: Any, y: Any, a: Value, *, uplo: str) -> tuple[Value]:
         (gw, gv), (w, v) = g, y
         inner = diag_embed(gw)
         if not vanishes(gv):
@@ -82,8 +82,8 @@ class Eigh(Opaque):
 
     samples = Samples(
         cases=lambda rng: [
-            ((np.diag([1.0, 2.0, 4.0]) + rng.uniform(0.1, 0.3, (3, 3)),), {}),
-            ((np.diag([1.0, -2.0]) + rng.uniform(0.1, 0.3, (2, 2, 2)),), {}),
+            ((np.diag([1.0, 2.0, 4.0]) + rng.uniform(0.1, 0.3, (3, 3)),), {"uplo": "L"}),
+            ((np.diag([1.0, -2.0]) + rng.uniform(0.1, 0.3, (2, 2, 2)),), {"uplo": "U"}),
         ]
     )
 
@@ -206,12 +206,12 @@ def eigh(a: Value, UPLO: str = "L") -> EighResult:
     The gradient is Hermitian: both triangles of a vary together. Equal eigenvalues are allowed as long as the result
     does not depend on which of their eigenvectors are taken.
     """
-    return EighResult(*apply(Eigh, (from_triangle("eigh", a, UPLO),)))
+    return EighResult(*apply(Eigh, (from_triangle("eigh", a, UPLO),), {"uplo": UPLO.upper()}))
 
 
 def eigvalsh(a: Value, UPLO: str = "L") -> Value:
     """Eigenvalues of a Hermitian matrix, ascending and real."""
-    return apply(Eigh, (from_triangle("eigvalsh", a, UPLO),))[0]
+    return apply(Eigh, (from_triangle("eigvalsh", a, UPLO),), {"uplo": UPLO.upper()})[0]
 
 
 def eig(a: Value) -> EigResult:

@@ -68,7 +68,9 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the parameters themselves, p ← p - lr · weight_decay · p: Loshchilov & Hutter 2019.
+    """Adam whose weight decay shrinks the parameters themselves: p ← p - lr · weight_decay · p.
+
+    Loshchilov & Hutter 2019, algorithm 2.
 
     Examples
     --------

@@ -22,7 +22,7 @@ Buffer = NDArray[Any]
 class Slots(NamedTuple):
     """What an optimiser remembers of one parameter: how often it was updated, and running averages of its shape."""
 
-    count: int
+    updates: int
     averages: tuple[Buffer, ...]
 
 
@@ -88,8 +88,8 @@ class Optimizer(abc.ABC):
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
         value = p if own else np.array(old, order="C")
         averages = slots.averages if donate else tuple(a.copy() for a in slots.averages)
-        self.update(*_as_vectors(value, slope, averages), slots.count + 1)
-        return (value if own else _in_kind(p)(value)), Slots(slots.count + 1, averages)
+        self.update(*_as_vectors(value, slope, averages), slots.updates + 1)
+        return (value if own else _in_kind(p)(value)), Slots(slots.updates + 1, averages)
 
 
 def _array(value: Any) -> Any:

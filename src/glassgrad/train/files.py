@@ -32,8 +32,8 @@ def require_place(path: str | os.PathLike[str], failure: Failure) -> Path:
     return target
 
 
-def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None], failure: Failure) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
+def write_whole(path: str | os.PathLike[str], content: bytes | Callable[[BinaryIO], None], failure: Failure) -> None:
+    """Fill a temporary file beside ``path``, then put it in its place. ``content`` may be a function that writes.
 
     Whatever interrupts this, a full disk or Ctrl-C, leaves at ``path`` what was there before, and nothing beside it.
     """
@@ -41,7 +41,10 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None],
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as stream:
-            write(stream)
+            if isinstance(content, bytes):
+                stream.write(content)
+            else:
+                content(stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, target)

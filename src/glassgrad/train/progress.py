@@ -37,11 +37,13 @@ def line(epoch: Epoch, epochs: int, task: str) -> str:
     >>> line(Epoch(3, 0.25, 1.5, 0.3, 0.975, 0.1), 40, "classification")
     'epoch  3/40  loss 0.2500  gradient 1.50e+00  test loss 0.3000  test accuracy 97.5%'
     """
-    text = f"epoch {epoch.number:{len(str(epochs))}}/{epochs}  loss {epoch.loss:.4f}  gradient {epoch.gradient_norm:.2e}"
+    text = f"epoch {epoch.number:{len(str(epochs))}}/{epochs}"
+    text += f"  loss {epoch.loss:.4f}  gradient {epoch.gradient_norm:.2e}"
     if epoch.validation_loss is not None:
         text += f"  test loss {epoch.validation_loss:.4f}"
     if epoch.metric is not None:
-        text += f"  test accuracy {epoch.metric:.1%}" if task == "classification" else f"  test error {epoch.metric:.4g}"
+        classes = task == "classification"
+        text += f"  test accuracy {epoch.metric:.1%}" if classes else f"  test error {epoch.metric:.4g}"
     return text
 
 
@@ -69,7 +71,7 @@ def _live(epochs: int, task: str, out: TextIO) -> contextlib.AbstractContextMana
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
         with Progress(*columns, console=Console(file=out), transient=True) as bar:
             job = bar.add_task("", total=epochs)
-            keep = _lines(epochs, task, lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
+            keep = _lines(epochs, task, lambda text: bar.console.out(text, highlight=False))
 
             def step(epoch: Epoch) -> None:
                 keep(epoch)

@@ -78,7 +78,7 @@ def save(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | No
     try:
         text = json.dumps({**fields, "metadata": metadata or {}}, indent=1, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise DtypeError(f"save: metadata must be plain JSON values: {error}; use str, int, float, list and dict") from None
+        raise DtypeError(f"save: metadata must be plain JSON values: {error}; use str, int, list and dict") from None
 
     def write(stream: BinaryIO) -> None:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
@@ -107,7 +107,7 @@ def load(path: str | os.PathLike[str]) -> Saved:
         raise ModelFileError(f"{error} (file {path})") from None
     except (zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
         # RuntimeError: an encrypted entry, or a description nested deeper than Python recurses
-        raise ModelFileError(f"load: damaged or not a Glassgrad model: got {path}: {error}; save the model again") from None
+        raise ModelFileError(f"load: damaged, or not a Glassgrad model: {path}: {error}; choose another") from None
 
 
 def is_model(path: str | os.PathLike[str]) -> bool:
@@ -201,8 +201,10 @@ def _structure(node: Any, promised: list[Leaf]) -> tree.Structure:
             found = tuple(_structure(child, promised) for child in children)
             return tree.Structure(kind, tuple(range(len(found))), found)
     if isinstance(pairs := node.get("dict"), list):
-        keys = tuple(pair[0] for pair in pairs if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str))
-        if len(set(keys)) != len(pairs):
+        if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+            raise _bad(node)
+        keys = tuple(pair[0] for pair in pairs)
+        if len(set(keys)) != len(keys):
             raise _bad(node)
         return tree.Structure(dict, keys, tuple(_structure(child, promised) for _, child in pairs))
     return _module(node, promised)
@@ -270,4 +272,4 @@ def _modules(node: Any) -> Iterator[Any]:
 
 def _bad(node: Any) -> ModelFileError:
     kinds = ", ".join(map(repr, node)) if isinstance(node, dict) and len(node) < 8 else type(node).__name__
-    return ModelFileError(f"load: the model is damaged: its description holds an unknown part ({kinds:.200}); save it again")
+    return ModelFileError(f"load: the model is damaged: unknown part in its description ({kinds:.200}); save it again")
