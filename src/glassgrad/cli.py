@@ -27,14 +27,15 @@ from .train.tabular import LOOK, Predictions, Settings, TableModel, Trained, pla
 DIGITS = "digits"
 INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + the signal's number, as shells count
 FIRST_COLUMN = "prediction"
+SHORT = 12  # columns or notes that are listed one by one
 
 # The library's errors name Python's arguments; these are the same ones on the command line.
+LISTS = re.compile(r"\b(ignore|categorical)=\[(.*?)\](?=$|[,;] )")
 AS_OPTIONS = (
-    (re.compile(r"(?:pass |fit with )?\b(ignore|categorical)=\[(.*?)\](?=$|[,;] )"), r"pass --\1 \2"),
-    (re.compile(r"\bfit with missing=\"impute\""), "use --missing impute"),
+    (re.compile(r"\bfit with missing=\"impute\""), "train with --missing impute"),
     (re.compile(r"\bpass header=False"), "pass --no-header"),
     (re.compile(r"\btask=\"regression\""), "--task regression"),
-    (re.compile(r"\bmax_categories to (\d+)"), r"--max-categories to \1"),
+    (re.compile(r"\bmax_categories\b"), "--max-categories"),
 )
 
 
@@ -71,6 +72,7 @@ def _fail(message: str) -> int:
 
 
 def _as_options(message: str) -> str:
+    message = LISTS.sub(lambda found: f"--{found[1]} " + found[2].replace("', '", f"' --{found[1]} '"), message)
     for pattern, replacement in AS_OPTIONS:
         message = pattern.sub(replacement, message)
     return message
@@ -169,14 +171,16 @@ def digits() -> Table:
 
 def _describe(table: Table, prepared: Prepared) -> str:
     encoder = prepared.encoder
+    rows = f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from, {len(prepared.x_test)} held out"
+    if len(encoder.columns) <= SHORT:
+        return f"{rows}\n{encoder.describe()}"
     lines = [
-        f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from and {len(prepared.x_test)} held out",
+        rows,
         f"{encoder.task} of {encoder.target.describe()}",
         f"{encoder.n_features} features from {len(encoder.columns)} of {len(table.names) - 1} columns",
     ]
-    most = 8
-    lines += [f"  {note}" for note in encoder.notes[:most]]
-    more = len(encoder.notes) - most
+    lines += [f"  {note}" for note in encoder.notes[:SHORT]]
+    more = len(encoder.notes) - SHORT
     return "\n".join(lines + ([f"  and {more} more"] if more > 0 else []))
 
 
@@ -190,7 +194,7 @@ def _report(trained: Trained, seconds: float) -> str:
         "",
         str(trained.layers),
         "",
-        f"Measured on at most {LOOK} training rows, at a loss of {trained.layers.loss:.3g}. zero: activations exactly 0.",
+        f"On at most {LOOK} training rows, with loss {trained.layers.loss:.3g}. zero: activations that are exactly 0.",
         "dead: units that are 0 for every row, so that no gradient reaches their weights.",
     )
     return "\n".join(lines)
@@ -266,11 +270,11 @@ def _parser() -> argparse.ArgumentParser:
     add("data", metavar="digits|FILE.csv", help="scikit-learn's handwritten digits, or a CSV file")
     add("--target", metavar="COLUMN", help="the column to predict; with --no-header its number, -1 for the last")
     add("--out", metavar="MODEL", help="the file to save the model in [the data's name with .glassgrad]")
-    add("--hidden", type=_widths, default=Settings.hidden, metavar="N,N", help="widths of hidden layers, 0 for none")
+    add("--hidden", type=_widths, metavar="N,N", help="widths of hidden layers, 0 for none [by rows]")
     add("--epochs", type=_whole(1), metavar="N", help="passes over the data [by number of rows]")
     add("--batch-size", type=_batch, metavar="N|all", help="rows per step [by number of rows]")
     add("--optimizer", choices=("adam", "sgd"), default="adam", help="[adam]")
-    add("--lr", type=_between(0), metavar="X", help="learning rate of the first step [0.002 for adam, 0.02 for sgd]")
+    add("--lr", type=_between(0), metavar="X", help="learning rate of the first step [0.004 for adam, 0.04 for sgd]")
     add("--seed", type=_whole(0), default=0, metavar="N", help="of split, first weights and order of rows [0]")
     add("--test-fraction", type=_between(0, 1), default=0.2, metavar="X", help="share of rows held out [0.2]")
     add("--task", choices=("classification", "regression"), help="[by the target's values]")
@@ -322,10 +326,10 @@ def _between(low: float, high: float = float("inf")) -> Callable[[str], float]:
 def _widths(text: str) -> tuple[int, ...]:
     if text.strip() == "0":
         return ()
-    try:
-        return tuple(_whole(1)(part.strip()) for part in text.split(","))
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected widths such as 64,64, or 0 for none") from None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"\d{1,6}", part) and int(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected widths such as 64,64 below a million, or 0 for none")
+    return tuple(map(int, parts))
 
 
 def _batch(text: str) -> int:

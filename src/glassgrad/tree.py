@@ -7,6 +7,7 @@ and comes back as ``None``. Everything else is a leaf.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -33,12 +34,21 @@ def _children(tree: Any) -> tuple[tuple[Any, ...], list[Any], tuple[tuple[str, A
         return tuple(tree), list(tree.values()), ()
     if issubclass(kind, (list, tuple)):
         return tuple(getattr(tree, "_fields", range(len(tree)))), list(tree), ()
-    if dataclasses.is_dataclass(kind):
-        fields = dataclasses.fields(tree)
-        static = tuple((f.name, getattr(tree, f.name)) for f in fields if f.metadata.get("static"))
-        names = tuple(f.name for f in fields if not f.metadata.get("static"))
-        return names, [getattr(tree, name) for name in names], static
-    return None
+    fields = _fields(kind)
+    if fields is None:
+        return None
+    names, static = fields
+    return names, [getattr(tree, name) for name in names], tuple([(name, getattr(tree, name)) for name in static])
+
+
+@functools.cache  # asked of every node of a tree at every training step
+def _fields(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Names of a dataclass's fields that hold children, and of its static ones; ``None`` for any other class."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    fields = dataclasses.fields(kind)
+    static = tuple(f.name for f in fields if f.metadata.get("static"))
+    return tuple(f.name for f in fields if f.name not in static), static
 
 
 def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:

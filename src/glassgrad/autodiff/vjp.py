@@ -16,7 +16,7 @@ from ..errors import RuleError
 from ..graph.apply import Output, unpack
 from ..graph.node import Node, Value, shape_of
 from ..graph.origin import Context
-from ..graph.primitive import Contraction, Elementwise, Indexing, Reduction, View
+from ..graph.primitive import Elementwise, Indexing, Reduction, Structured, View
 from ..ops import logic, reduction, view
 from ..ops.contraction import Einsum, Matmul
 
@@ -299,7 +299,7 @@ def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value:
         return _keep_of_term(keep, k, params["subscripts"])
     if issubclass(op, Reduction) and "keepdims" in params:
         return reduction.expand(keep & np.ones(shape_of(g), bool), xs[0], params["axis"], params["keepdims"])
-    if issubclass(op, (View, Indexing)) or (op.linear and not issubclass(op, Contraction)):
+    if issubclass(op, (View, Indexing)) or (op.linear and issubclass(op, (Reduction, Structured))):
         weights = logic.astype(keep & np.ones(shape_of(g), bool), np.float32)
         rule = op.vjp
         back = (

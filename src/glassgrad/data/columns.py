@@ -22,6 +22,10 @@ MISSING_CATEGORY = "(missing)"
 _COMMA_NUMBER = re.compile(r"[+-]?\d+(,\d+)+(\.\d+)?")
 
 
+class TooManyCategories(DataError):
+    """A column of text whose values hardly repeat; a table may have several, to be named together."""
+
+
 class Numbers(NamedTuple):
     """A column read as numbers, [rows] each: ``values`` is NaN where the cell is ``missing`` or ``text``."""
 
@@ -187,7 +191,7 @@ class CategoricalColumn:
         if unique or distinct > max_categories:
             kinds = "all distinct" if unique else f"{distinct} distinct"
             expected = f"at most {max_categories} categories that repeat"
-            raise DataError(
+            raise TooManyCategories(
                 f"encode: too many categories in column {shown(name)}: got {len(present)} values, {kinds}, such as "
                 f"{shown(present[0])}, expected {expected}; if it names rows, pass ignore=[{shown(name)}]"
                 + ("" if unique else f", otherwise raise max_categories to {distinct}")

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from .columns import REFUSED, CategoricalColumn, Missing, NumericColumn, is_numeric, read_numbers, refuse_missing
+from .columns import (
+    REFUSED,
+    CategoricalColumn,
+    Missing,
+    NumericColumn,
+    TooManyCategories,
+    is_numeric,
+    read_numbers,
+    refuse_missing,
+)
 from .record import Record
 from .table import UNNAMED, Table, shown
 from .target import ClassTarget, NumberTarget, Task, detect_task, require_target
@@ -89,15 +98,21 @@ class Encoder:
         require_target(table, target)
         for name in (*ignore, *categorical):
             table.require(name)
-        columns, notes = [], []
+        columns, notes, refused = [], [], {}
         for name in table.names:
             if name == target or name in ignore:
                 continue
-            column = _fit_column(table, name, missing, name in categorical, max_categories)
+            try:
+                column = _fit_column(table, name, missing, name in categorical, max_categories)
+            except TooManyCategories as error:
+                refused[name] = error
+                continue
             if isinstance(column, str):
                 notes.append(column)
             else:
                 columns.append(column)
+        if refused:
+            raise _too_many_categories(refused)
         if not columns:
             why = "; ".join(notes) or f"{shown(target)} is the only column in use"
             raise DataError(f"encode: no feature columns: got {why}, expected a column that varies; add one")
@@ -209,6 +224,18 @@ def _fit_column(table: Table, name: str, missing: Missing, categorical: bool, ma
     if len(column.categories) == 1:
         return f"{name}: left out, it is always {shown(column.categories[0])}"
     return column
+
+
+def _too_many_categories(refused: dict[str, TooManyCategories]) -> DataError:
+    """One error about all columns of text that hardly repeat, so that they can be dealt with at once."""
+    first, *more = refused.values()
+    if not more:
+        return first
+    names = ", ".join(map(shown, refused))
+    return DataError(
+        f"encode: too many categories in columns {names}: got text whose values hardly repeat, expected numbers, or "
+        f"categories that repeat; if they name rows, pass ignore=[{names}], otherwise raise max_categories"
+    )
 
 
 def _column(record: Record) -> Column:

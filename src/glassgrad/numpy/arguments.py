@@ -66,6 +66,11 @@ def numbers(what: str, value: Any) -> Any:
     return np.asarray(value.value)
 
 
+def plain(what: str, value: Any) -> Any:
+    """As ``numbers``, but a Python number stays one, because it promotes weakly."""
+    return value if isinstance(value, (bool, int, float, complex)) else numbers(what, value)
+
+
 def constants(what: str, value: Any, fix: str) -> Any:
     """The ndarray of an argument with respect to which this function has no gradient here: none may be asked for."""
     if isinstance(value, Node) and value.tracked:

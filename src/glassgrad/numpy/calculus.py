@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
+from ..dtypes import real_dtype
 from ..errors import DtypeError
 from ..graph.node import Value
 from ..ops import elementwise as ew
@@ -121,7 +122,7 @@ def _slopes(x: Value, step: Value, axis: int, edge_order: int) -> Value:
         distances = diff(step)
     else:
         raise ValueError(f"gradient: distances must be scalars or 1d of length {n}: got shape {step.shape}")
-    distances = logic.astype(distances, np.result_type(x.dtype, np.float16)) if x.dtype.kind == "f" else distances
+    distances = logic.astype(distances, real_dtype(x.dtype))
     moved = view.moveaxis(x, axis, -1)
     rises = moved[..., 1:] - moved[..., :-1]
     secants = rises / distances

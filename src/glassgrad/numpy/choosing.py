@@ -234,7 +234,7 @@ def imag(val: Any) -> Any:
 def angle(z: Any, deg: bool = False) -> Any:
     """The angle of a complex number from the positive real axis, in radians or degrees."""
     x = array_of(z)
-    result = ew.arctan2(ew.imag(x), ew.real(x))
+    result = ew.arctan2(ew.imag(x) if x.dtype.kind == "c" else 0, ew.real(x))
     return result * (180 / np.pi) if deg else result
 
 

@@ -21,10 +21,10 @@ __all__ = [
     "hfft", "ihfft", "fftfreq", "rfftfreq", "fftshift", "ifftshift",
 ]  # fmt: skip
 
-fft, ifft, fft2, ifft2, fftn, ifftn = map(public, (ops.fft, ops.ifft, ops.fft2, ops.ifft2, ops.fftn, ops.ifftn))
-rfft, irfft, rfft2, irfft2 = map(public, (ops.rfft, ops.irfft, ops.rfft2, ops.irfft2))
-rfftn, irfftn, hfft, ihfft = map(public, (ops.rfftn, ops.irfftn, ops.hfft, ops.ihfft))
-fftshift, ifftshift = map(public, (ops.fftshift, ops.ifftshift))
+fft, ifft, fft2, ifft2 = public(ops.fft), public(ops.ifft), public(ops.fft2), public(ops.ifft2)
+fftn, ifftn, rfft, irfft = public(ops.fftn), public(ops.ifftn), public(ops.rfft), public(ops.irfft)
+rfft2, irfft2, rfftn, irfftn = public(ops.rfft2), public(ops.irfft2), public(ops.rfftn), public(ops.irfftn)
+hfft, ihfft, fftshift, ifftshift = public(ops.hfft), public(ops.ihfft), public(ops.fftshift), public(ops.ifftshift)
 
 
 def fftfreq(n: int, d: float = 1.0, device: Any = None) -> Any:

@@ -26,9 +26,9 @@ def finfo(dtype: Any) -> Any:
     return np.finfo(_plain(dtype))
 
 
-def iinfo(type: Any) -> Any:
+def iinfo(int_type: Any) -> Any:
     """Limits of an integer dtype, or of an array's."""
-    return np.iinfo(_plain(type))
+    return np.iinfo(_plain(int_type))
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..array import as_array
-from ..errors import UnsupportedError
+from ..errors import DtypeError, UnsupportedError
 from ..graph.node import Node
 from ..ops import indexing, logic, sorting, view
 from ..ops import reduction as red
 from .arguments import array_of, arrays_of, constants, gathered, no_out, numbers, theirs
+from .creation import linspace
 
 __all__ = [
     "sort", "argsort", "partition", "argpartition", "sort_complex", "lexsort", "searchsorted", "digitize",
@@ -101,24 +102,31 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    """The edges of the bins that ``histogram`` uses."""
-    given = bins if isinstance(bins, (str, int, np.integer)) else numbers("histogram", bins)
-    return as_array(np.histogram_bin_edges(numbers("histogram", a), given, range))
+    """The edges of the bins that ``histogram`` uses; where they reach from the least to the largest element, with it."""
+    if not isinstance(bins, (str, int, np.integer)):
+        return array_of(bins)
+    x = array_of(a)
+    edges = np.histogram_bin_edges(numbers("histogram", x), bins, range)
+    if not x.tracked or range is not None or edges[0] != np.min(x.value):
+        return as_array(edges)
+    return linspace(red.min(x), red.max(x), len(edges))
 
 
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: bool | None = None,
               weights: Any = None) -> tuple[Any, Any]:
     """How many elements fall between neighbouring edges, and the edges; weights keep their gradient."""
     edges = histogram_bin_edges(a, bins, range)
-    if not (isinstance(weights, Node) and (weights.tracked or weights.value is None)):
-        given = None if weights is None else numbers("histogram", weights)
-        return as_array(np.histogram(numbers("histogram", a), edges.value, density=density, weights=given)[0]), edges
+    limits = numbers("histogram", edges)
     values = numbers("histogram", a).reshape(-1)
-    place = np.searchsorted(edges.value, values, "right") - 1
-    place[values == edges.value[-1]] -= 1
-    inside = (place >= 0) & (place < len(edges.value) - 1)
-    counts = bincount(place[inside], view.reshape(weights, (-1,))[np.flatnonzero(inside)], len(edges.value) - 1)
-    return (counts / np.diff(edges.value) / red.sum(counts) if density else counts), edges
+    if isinstance(weights, Node) and (weights.tracked or weights.value is None):
+        place = np.searchsorted(limits, values, "right") - 1
+        place[values == limits[-1]] -= 1
+        inside = np.flatnonzero((place >= 0) & (place < len(limits) - 1))
+        counts = bincount(place[inside], view.reshape(weights, (-1,))[inside], len(limits) - 1)
+    else:
+        given = None if weights is None else numbers("histogram", weights).reshape(-1)
+        counts = as_array(np.histogram(values, limits, weights=given)[0])
+    return (counts / (edges[1:] - edges[:-1]) / red.sum(counts) if density else counts), edges
 
 
 # Sets. Unique elements are taken from the array by position, so they keep their gradient.
@@ -195,6 +203,8 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepd
         raise UnsupportedError(f"{name}: weights= is not supported; sort, and take where the running sum of weights is")
     x = array_of(a)
     given = constants(name, q, "it can be had with respect to the array only")
+    if x.dtype.kind == "c" and "median" not in name:
+        raise DtypeError(f"{name}: complex numbers have no order to take shares of; take real or imaginary parts")
     if x.dtype.kind == "f" and method in sorting.MIXING:  # a Python number q is weak, an array of them is not
         x = logic.astype(x, x.dtype if isinstance(q, (int, float)) else np.result_type(x.dtype, given.dtype))
     return sorting.quantile(x, given.astype(float) / scale, axis, keepdims is True, method, skip_nan)

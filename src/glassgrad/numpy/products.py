@@ -160,7 +160,7 @@ def _variables(m: Any, rowvar: bool, dtype: Any) -> Value:
     x = array_of(m)
     if x.ndim > 2:
         raise ValueError(f"cov: m has more than 2 dimensions: got shape {x.shape}")
-    x = cast(x, dtype) if dtype is not None or x.dtype.kind == "c" else logic.astype(x, np.result_type(x.dtype, float))
+    x = cast(x, np.result_type(x.dtype, float) if dtype is None else dtype)
     x = view.reshape(x, (1, -1)) if x.ndim < 2 else x
     return x.T if not rowvar and x.shape[0] != 1 else x
 

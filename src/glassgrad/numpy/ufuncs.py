@@ -12,9 +12,9 @@ from ..array import as_array
 from ..dtypes import dtype_of
 from ..errors import DtypeError
 from ..graph.node import Node
-from ..ops import contraction, control, indexing, logic, reduction, view
+from ..ops import contraction, control, indexing, logic, view
 from ..ops import elementwise as ew
-from .arguments import absent, array_of, cast_safely, no_out, numbers, operand
+from .arguments import absent, array_of, cast_safely, no_out, numbers, operand, plain
 
 __all__ = [
     "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "fmod",
@@ -103,13 +103,49 @@ def _positive(x: Any) -> Any:
 
 def _reciprocal(x: Any) -> Any:
     """1 / x; whole numbers divide as NumPy's do."""
-    return as_array(np.reciprocal(numbers("reciprocal", x))) if dtype_of(x).kind in "iu" else ew.divide(1.0, x)
+    return as_array(np.reciprocal(numbers("reciprocal", x))) if dtype_of(x).kind in "biu" else ew.divide(1.0, x)
+
+
+def _conjugate(x: Any) -> Any:
+    """The complex conjugate; a real argument as it is."""
+    return _counted("conjugate", x) if dtype_of(x).kind == "b" else ew.conj(x)
+
+
+def _square(x: Any) -> Any:
+    """x · x"""
+    return _counted("square", x) if dtype_of(x).kind == "b" else ew.square(x)
+
+
+def _power(x: Any, exponent: Any) -> Any:
+    """xⁿ"""
+    if dtype_of(x).kind == "b":
+        return as_array(np.power(plain("power", x), plain("power", exponent))) if not _varies(exponent) else (
+            ew.power(logic.astype(x, float), exponent)
+        )
+    return ew.power(x, exponent)
+
+
+def _counted(name: str, x: Any) -> Any:
+    """NumPy's ufunc of booleans, which it takes for small whole numbers."""
+    return as_array(getattr(np, name)(numbers(name, x)))
+
+
+def _varies(x: Any) -> bool:
+    return isinstance(x, Node) and (x.tracked or x.value is None)
+
+
+def _inexact(name: str, x: Any) -> Any:
+    """x in the floating dtype in which NumPy's ufunc computes."""
+    dtype = dtype_of(_real_only(name, x))
+    if dtype.kind == "f":
+        return x
+    result = getattr(np, name)(np.ones(1, dtype))
+    return logic.astype(x, (result[0] if isinstance(result, tuple) else result).dtype)
 
 
 def _fabs(x: Any) -> Any:
     """|x| as a floating-point number"""
-    x = _real_only("fabs", x)
-    return ew.absolute(x if dtype_of(x).kind == "f" else x * 1.0)
+    return ew.absolute(_inexact("fabs", x))
 
 
 def _degrees(x: Any) -> Any:
@@ -124,14 +160,15 @@ def _radians(x: Any) -> Any:
 
 def _modf(x: Any) -> tuple[Any, Any]:
     """Fractional and whole part, both with the sign of x."""
-    whole = ew.trunc(_real_only("modf", x) * 1.0)
+    x = _inexact("modf", x)
+    whole = ew.trunc(x)
     return logic.where(logic.isinf(whole), ew.copysign(0.0, whole), x - whole), whole
 
 
 def _ldexp(x: Any, exponent: Any) -> Any:
     """x · 2ⁿ"""
-    if not (isinstance(x, Node) and (x.tracked or x.value is None)):
-        return as_array(np.ldexp(numbers("ldexp", x), numbers("ldexp", exponent)))
+    if not _varies(x):
+        return as_array(np.ldexp(plain("ldexp", x), plain("ldexp", exponent)))
     half = exponent // 2  # in two steps, so that neither power overflows before the product does
     two = np.ones((), x.dtype) * 2
     return x * ew.power(two, half) * ew.power(two, exponent - half)
@@ -146,12 +183,19 @@ def _frexp(x: Any) -> tuple[Any, Any]:
 def _heaviside(x: Any, at_zero: Any) -> Any:
     """0 for x < 0, 1 for x > 0, and the second argument at 0."""
     step = logic.where(x < 0, 0.0, logic.where(x > 0, 1.0, logic.where(x == 0, at_zero, np.nan)))
-    return logic.astype(step, np.heaviside(*(np.ones((), dtype_of(v)) for v in (x, at_zero))).dtype)
+    return logic.astype(step, _dtype_of_two("heaviside", x, at_zero))
+
+
+def _dtype_of_two(name: str, *xs: Any) -> np.dtype[Any]:
+    """The dtype of NumPy's ufunc of these; Python numbers promote weakly."""
+    plain_ones = (x if isinstance(x, (bool, int, float)) else np.ones(1, dtype_of(x)) for x in xs)
+    dtype: np.dtype[Any] = getattr(np, name)(*plain_ones).dtype
+    return dtype
 
 
 def _nextafter(x: Any, towards: Any) -> Any:
     """The next floating-point number after x on the way to the second argument; it moves along with x."""
-    value = as_array(np.nextafter(numbers("nextafter", x), numbers("nextafter", towards)))
+    value = as_array(np.nextafter(plain("nextafter", x), plain("nextafter", towards)))
     return x + control.stop_gradient(value - x) if isinstance(x, Node) and x.tracked else value
 
 
@@ -170,12 +214,12 @@ def _on_values(name: str, doc: str) -> Ufunc:
     """A ufunc of whole numbers, or one whose derivative is zero wherever it has one: computed by NumPy."""
     function = getattr(np, name)
     wrap = _unary if function.nin == 1 else _binary
-    return wrap(name, lambda *xs: as_array(function(*(numbers(name, x) for x in xs))), doc)
+    return wrap(name, lambda *xs: as_array(function(*(plain(name, x) for x in xs))), doc)
 
 
 def _vecdot(x1: Any, x2: Any) -> Any:
     """Σ conj(x1) x2 over the last axis."""
-    return reduction.sum(ew.conj(x1) * x2, -1)
+    return contraction.matmul(view.expand_dims(ew.conj(x1), -2), view.expand_dims(x2, -1))[..., 0, 0]
 
 
 def _matvec(x1: Any, x2: Any) -> Any:
@@ -221,18 +265,18 @@ floor_divide = _binary("floor_divide", ew.floor_divide)
 remainder = mod = _binary("remainder", ew.remainder)
 fmod = _binary("fmod", ew.fmod)
 divmod = _binary("divmod", _divmod)
-power = pow = _binary("power", ew.power)
+power = pow = _binary("power", _power)
 float_power = _binary("float_power", _float_power)
 negative = _unary("negative", ew.negative)
 positive = _unary("positive", _positive)
 absolute = abs = _unary("absolute", ew.absolute)
 fabs = _unary("fabs", _fabs)
 sign = _unary("sign", ew.sign)
-square = _unary("square", ew.square)
+square = _unary("square", _square)
 sqrt = _unary("sqrt", ew.sqrt)
 cbrt = _unary("cbrt", ew.cbrt)
 reciprocal = _unary("reciprocal", _reciprocal)
-conjugate = conj = _unary("conjugate", ew.conj)
+conjugate = conj = _unary("conjugate", _conjugate)
 
 # Exponentials and logarithms
 exp = _unary("exp", ew.exp)

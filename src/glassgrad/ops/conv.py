@@ -407,7 +407,7 @@ def correlate(a: Value, v: Value, mode: str = "valid") -> Value:
     whole = _full(a, view.flip(ew.conj(v)))
     if mode == "full":
         return whole
-    return whole[k // 2 :][:n] if mode == "same" else whole[k - 1 : n]
+    return whole[(k - 1) // 2 :][:n] if mode == "same" else whole[k - 1 : n]
 
 
 def convolve_nd(a: Value, v: Value, mode: str = "full") -> Value:

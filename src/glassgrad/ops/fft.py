@@ -157,7 +157,7 @@ def _plan(x: Value, s: Sequence[int] | None, axes: Axes, half: bool = False) -> 
         if s is None
         else [shape[a] if n == -1 else int(n) for n, a in zip(s, places, strict=True)]
     )
-    if half and places and (s is None or s[-1] == -1):
+    if half and places and s is None:
         sizes[-1] = 2 * (shape[places[-1]] - 1)
     return places, sizes
 

@@ -6,6 +6,7 @@ An index is kept as hashable parameters, with its arrays beside it as inputs: ``
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def _whole(value: Any) -> int:
         if value.value is None:
             raise TracedValueError("index: a slice bound is traced, so the shape is not known; make it a Python int")
         value = value.value
-    return int(value.__index__())
+    return operator.index(value)
 
 
 def _index_arrays(x: Value, part: Any) -> Sequence[Any]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of
-from ..errors import DtypeError
+from ..dtypes import dtype_of, real_dtype
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
 from ..graph.primitive import Indexing, Samples
@@ -105,8 +104,6 @@ def quantile(
         raise ValueError(f"quantile: got method={method!r}, expected one of {', '.join(METHODS)}")
     if not np.all((share >= 0) & (share <= 1)):
         raise ValueError(f"quantile: quantiles must be in the range [0, 1]: got {share}; divide percentages by 100")
-    if logic.is_complex(x):
-        raise DtypeError("quantile: complex numbers have no order to take quantiles of; take real or imaginary parts")
     axes = normalize(axis, len(shape))
     kept = tuple(i for i in range(len(shape)) if i not in axes)
     size = math.prod(shape[i] for i in axes)
@@ -131,7 +128,7 @@ def _chosen(ordered: Value, flat: Value, shares: Any, method: str, skip_nan: boo
     top = count - 1
     low_place = logic.astype(logic.minimum(logic.maximum(low, 0), logic.maximum(top, 0)), np.intp)
     high_place = logic.astype(logic.minimum(logic.maximum(low + 1, 0), logic.maximum(top, 0)), np.intp)
-    weight = logic.astype(logic.where((low < 0) | (low >= top), 0.0, weight), dtype)
+    weight = logic.astype(logic.where((low < 0) | (low >= top), 0.0, weight), real_dtype(dtype))
     if skip_nan:
         below = indexing.take_along_axis(ordered, low_place, -1)
         above = indexing.take_along_axis(ordered, high_place, -1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from ..dtypes import dtype_of, floating_dtype
 from ..errors import MissingExtraError
 from ..graph.apply import apply
 from ..graph.node import Value
@@ -68,7 +67,8 @@ class Digamma(Elementwise):
 class Polygamma(Elementwise):
     """y = the n-th derivative of digamma."""
 
-    eval = staticmethod(lambda x, *, n: _scipy("polygamma", n, x).astype(np.asarray(x).dtype)[()])
+    # SciPy computes in double precision
+    eval = staticmethod(lambda x, *, n: _scipy("polygamma", n, x).astype(floating_dtype(dtype_of(x)))[()])
     vjp = (lambda g, y, x, *, n: g * polygamma(n + 1, x),)
 
     @staticmethod

@@ -15,6 +15,7 @@ from ..data import Encoder, Table
 from ..data.prepare import Prepared
 from ..data.record import Record
 from ..data.table import shown
+from ..data.target import NumberTarget
 from ..errors import DataError, ModelFileError
 from ..inspect import LayerTable, layer_table
 from ..nn import MLP, cross_entropy, softmax, squared_error
@@ -33,7 +34,7 @@ class Settings:
 
     Attributes
     ----------
-    hidden : widths of the hidden layers; empty for a linear model
+    hidden : widths of the hidden layers; an empty tuple for a linear model
     epochs : passes over the data
     batch_size : rows per step
     optimizer : ``"adam"`` (AdamW) or ``"sgd"`` (Nesterov momentum 0.9)
@@ -41,7 +42,7 @@ class Settings:
     seed : of first weights and order of rows
     """
 
-    hidden: tuple[int, ...] = (128, 64)
+    hidden: tuple[int, ...] | None = None
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str = "adam"
@@ -52,6 +53,7 @@ class Settings:
 class Plan(NamedTuple):
     """Settings with every choice made."""
 
+    hidden: tuple[int, ...]
     epochs: int
     batch_size: int
     lr: float
@@ -78,14 +80,17 @@ def plan(settings: Settings, rows: int) -> Plan:
     Small tables get smaller batches and more epochs, so that there are enough steps to learn in, and more weight
     decay: like the prior it stands for, it counts less the more rows there are.
     """
-    batch = settings.batch_size or (32 if rows < 5000 else 128)
+    small = rows < 5000
+    hidden = settings.hidden if settings.hidden is not None else (128, 64) if small else (256, 128)
+    batch = settings.batch_size or (32 if small else 128)
     batch = min(batch, rows) if settings.batch_size else min(batch, max(4, rows // 8))
     per_epoch = math.ceil(rows / batch)
-    epochs = settings.epochs or max(5, min(max(40, math.ceil(1500 / per_epoch)), math.ceil(20_000 / per_epoch)))
+    usual = max(60 if small else 40, math.ceil(1500 / per_epoch))
+    epochs = settings.epochs or max(5, min(usual, math.ceil(20_000 / per_epoch)))
     adam = settings.optimizer == "adam"
-    lr = settings.lr if settings.lr is not None else (2e-3 if adam else 2e-2)
+    lr = settings.lr if settings.lr is not None else (4e-3 if adam else 4e-2)
     decay = min(1.0, 1000 / rows) * (1.0 if adam else 0.02)
-    return Plan(epochs, batch, lr, epochs * per_epoch, decay)
+    return Plan(hidden, epochs, batch, lr, epochs * per_epoch, decay)
 
 
 class Score(NamedTuple):
@@ -254,7 +259,7 @@ def train_table(
     encoder, x, y = prepared.encoder, prepared.x_train, prepared.y_train
     chosen = plan(settings, len(x))
     loss = loss_for(encoder)
-    first = MLP((encoder.n_features, *settings.hidden, encoder.n_outputs), rng=settings.seed)
+    first = MLP((encoder.n_features, *chosen.hidden, encoder.n_outputs), rng=settings.seed)
     model, history = fit(
         first,
         loss,
@@ -281,8 +286,8 @@ def _measure(encoder: Encoder, outputs: Any, y: Any) -> float:
     """Accuracy, or root mean squared error in the target's unit."""
     if encoder.classes:
         return float(np.mean(outputs.argmax(axis=1) == y))
-    away = encoder.decode(outputs) - encoder.decode(y)
-    return float(np.sqrt(np.mean(away * away)))
+    away = outputs.astype(np.float64) - y  # in the target's deviations: squares of its own unit may overflow
+    return float(np.sqrt(np.mean(away * away))) * _unit(encoder)
 
 
 def _score(encoder: Encoder, model: MLP, x: Any, y: Any) -> Score:
@@ -290,7 +295,12 @@ def _score(encoder: Encoder, model: MLP, x: Any, y: Any) -> Score:
     assert value is not None
     if encoder.classes:
         return Score(len(y), value, float(np.bincount(y).max() / len(y)), encoder.task)
-    return Score(len(y), value, float(encoder.decode(y).std()), encoder.task)
+    return Score(len(y), value, float(y.std(dtype=np.float64)) * _unit(encoder), encoder.task)
+
+
+def _unit(encoder: Encoder) -> float:
+    """What one standardised unit of a number to predict is in its own unit."""
+    return encoder.target.scale if isinstance(encoder.target, NumberTarget) else 1.0
 
 
 def _listed(names: list[str]) -> str:

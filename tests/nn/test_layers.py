@@ -1,0 +1,115 @@
+"""Layers as trees: structure, initial weights, values and gradients against PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassgrad as gg
+from glassgrad import nn, tree
+from glassgrad.errors import DtypeError, ShapeError
+
+
+def test_a_model_is_a_tree_of_float32_arrays() -> None:
+    model = nn.MLP((4, 8, 3), rng=0)
+    leaves, structure = tree.flatten(model)
+    assert [(a.shape, a.dtype.name) for a in leaves] == [(s, "float32") for s in [(4, 8), (8,), (8, 3), (3,)]]
+    again = tree.unflatten(structure, leaves)
+    assert repr(again) == repr(model) == "MLP(4 -> 8 -> 3, relu)"
+    assert again.sizes == (4, 8, 3)
+    assert tree.structure(nn.MLP((4, 8, 3), "tanh", rng=0)) != structure  # the activation is part of the structure
+    assert len(tree.leaves(nn.Linear(2, 3, rng=0, bias=False))) == 1
+
+
+def test_a_seed_decides_the_weights() -> None:
+    first, again, other = (nn.MLP((4, 8, 3), rng=seed).layers[0].W for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+    one, two = (nn.MLP((4, 4, 4), rng=0).layers[i].W for i in (0, 1))
+    assert (one != two).all()
+
+
+@pytest.mark.parametrize(
+    ("initialiser", "variance", "bound"),
+    [
+        (nn.glorot_uniform, 2 / 900, np.sqrt(6 / 900)),
+        (nn.glorot_normal, 2 / 900, np.inf),
+        (nn.he_uniform, 2 / 300, np.sqrt(6 / 300)),
+        (nn.he_normal, 2 / 300, np.inf),
+    ],
+)
+def test_initial_weights_have_the_published_variance(initialiser: Any, variance: float, bound: float) -> None:
+    w = nn.Linear(300, 600, rng=0, initialiser=initialiser).W
+    assert w.var() == pytest.approx(variance, rel=0.02)
+    assert abs(w.mean()) < 4 * np.sqrt(variance / w.size)
+    assert bound * 0.999 < np.abs(w).max() <= bound if np.isfinite(bound) else np.abs(w).max() > 3 * np.sqrt(variance)
+
+
+def test_signals_keep_their_size_through_many_rectified_layers() -> None:
+    model = nn.MLP((200,) * 12, rng=0)
+    x = np.random.default_rng(0).normal(size=(50, 200)).astype(np.float32)
+    assert 0.2 < float(np.std(model(x))) < 5
+
+
+TORCH = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "silu": "silu", "elu": "elu", "softplus": "softplus"}
+
+
+@pytest.mark.parametrize("name", sorted(nn.ACTIVATIONS))
+def test_values_and_gradients_equal_torch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    theirs = {
+        **{k: getattr(functional, v) for k, v in TORCH.items()},
+        "identity": lambda x: x,
+        "leaky_relu": lambda x: functional.leaky_relu(x, 0.01),
+        "gelu": lambda x: functional.gelu(x, approximate="tanh"),
+    }
+    rng = np.random.default_rng(0)
+    model = nn.MLP((5, 7, 6, 3), name, rng=0, dtype=np.float64)
+    x, labels = rng.normal(size=(11, 5)), rng.integers(0, 3, 11)
+    value, slope = gg.value_and_grad(lambda m: nn.cross_entropy(m(x), labels))(model)
+
+    weights = [torch.tensor(a, requires_grad=True) for a in tree.leaves(model)]
+    h = torch.tensor(x)
+    for i in range(0, 6, 2):
+        h = h @ weights[i] + weights[i + 1]
+        h = theirs[name](h) if i < 4 else h
+    loss = functional.cross_entropy(h, torch.tensor(labels))
+    loss.backward()
+    np.testing.assert_allclose(value, loss.item(), rtol=1e-12)
+    for ours, w in zip(tree.leaves(slope), weights, strict=True):
+        np.testing.assert_allclose(ours, w.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_float32_stays_float32() -> None:
+    for name in nn.ACTIVATIONS:
+        model = nn.MLP((5, 7, 3), name, rng=0)
+        x, y = np.ones((4, 5), np.float32), np.zeros((4, 3), np.float32)
+        value, slope = gg.value_and_grad(lambda m, x=x, y=y: nn.squared_error(m(x), y))(model)
+        assert {a.dtype.name for a in [value, *tree.leaves(slope)]} == {"float32"}
+
+
+def test_values_know_their_layer() -> None:
+    model = tree.map(gg.variable, nn.MLP((5, 7, 3), rng=0))
+    with gg.scope("net"):
+        y = model(np.ones((1, 5), np.float32))
+    assert y.origin.scope == "net/output"
+    assert y.inputs[0].inputs[0].origin.scope == "net/hidden1"
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.MLP((4,), rng=0), ShapeError, "too few sizes"),
+        (lambda: nn.MLP((4, 0, 2), rng=0), ShapeError, "bad size: got 0"),
+        (lambda: nn.MLP((4, 2.5), rng=0), ShapeError, "bad size: got 2.5"),
+        (lambda: nn.MLP((4, 2), "rellu", rng=0), ValueError, "unknown activation: got 'rellu', expected one of relu"),
+        (lambda: nn.Linear(4, 2, rng=0, dtype=int), DtypeError, "got dtype int64"),
+        (lambda: nn.MLP((4, 2), rng=0)(np.ones((3, 5))), ShapeError, r"input does not fit: got shape \(3, 5\)"),
+    ],
+)
+def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
