@@ -35,3 +35,12 @@ __all__ = [
     "variable",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``gg.nn`` and its like are imported when first used, so that ``import glassgrad`` stays quick."""
+    if name in ("data", "inspect", "nn", "optim", "train"):
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -250,7 +250,8 @@ class Array(Node):
         return np.asarray(self._concrete("tolist()")).tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        array = np.asarray(self._untracked("numpy.asarray()"))
+        whole = dtype is not None and np.dtype(dtype).kind in "biu"  # such a conversion has no gradient to lose
+        array = np.asarray(self._concrete("numpy.asarray()") if whole else self._untracked("numpy.asarray()"))
         return np.array(array, dtype) if copy else np.asarray(array, dtype)
 
     def numpy(self) -> Any:

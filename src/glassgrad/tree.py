@@ -29,7 +29,7 @@ EMPTY = Structure(type(None), (), ())
 
 def _children(tree: Any) -> tuple[tuple[Any, ...], list[Any], tuple[tuple[str, Any], ...]] | None:
     """Keys, children and static fields of a container; ``None`` for a leaf."""
-    kind = type(tree)
+    kind: Any = type(tree)
     if issubclass(kind, dict):
         return tuple(tree), list(tree.values()), ()
     if issubclass(kind, (list, tuple)):
@@ -73,13 +73,7 @@ def paths(tree: Any) -> list[str]:
 
 def structure(tree: Any) -> Structure:
     """The structure of ``tree``; two trees with equal structures can be mapped over together."""
-    if tree is None:
-        return EMPTY
-    parts = _children(tree)
-    if parts is None:
-        return LEAF
-    keys, children, static = parts
-    return Structure(type(tree), keys, tuple(structure(child) for child in children), static)
+    return flatten(tree)[1]
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -88,7 +82,7 @@ def leaves(tree: Any) -> list[Any]:
     >>> leaves({"a": 1, "b": (2, None, [3])})
     [1, 2, 3]
     """
-    return [leaf for _, leaf in _walk(tree, ())]
+    return flatten(tree)[0]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
@@ -98,7 +92,20 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> unflatten(shape, [10 * v for v in values])
     (10.0, {'w': 20.0})
     """
-    return leaves(tree), structure(tree)
+    values: list[Any] = []
+    return values, _open(tree, values)
+
+
+def _open(tree: Any, values: list[Any]) -> Structure:
+    """The structure of a tree, whose leaves are added to ``values``."""
+    if tree is None:
+        return EMPTY
+    parts = _children(tree)
+    if parts is None:
+        values.append(tree)
+        return LEAF
+    keys, children, static = parts
+    return Structure(type(tree), keys, tuple([_open(child, values) for child in children]), static)
 
 
 def unflatten(shape: Structure, values: list[Any]) -> Any:
@@ -152,12 +159,16 @@ def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     {'w': 11, 'b': 22}
     """
     values, shape = flatten(tree)
-    columns = [_flatten_like(shape, other, ()) for other in rest]
+    columns = [leaves_like(shape, other) for other in rest]
     return unflatten(shape, [function(*row) for row in zip(values, *columns, strict=True)])
 
 
-def _flatten_like(shape: Structure, tree: Any, path: tuple[Any, ...]) -> list[Any]:
-    """The subtrees of ``tree`` at the leaves of ``shape``."""
+def leaves_like(shape: Structure, tree: Any, path: tuple[Any, ...] = ()) -> list[Any]:
+    """The subtrees of ``tree`` at the leaves of ``shape``; ``TreeError`` where they differ, below ``path``.
+
+    >>> leaves_like(structure({"w": 1, "b": 2}), {"w": (3, 4), "b": None})
+    [(3, 4), None]
+    """
     if shape.kind is None:
         return [tree]
     if shape.kind is type(None):
@@ -172,5 +183,5 @@ def _flatten_like(shape: Structure, tree: Any, path: tuple[Any, ...]) -> list[An
     return [
         leaf
         for key, child, sub in zip(shape.keys, parts[1], shape.children, strict=True)
-        for leaf in _flatten_like(sub, child, (*path, key))
+        for leaf in leaves_like(sub, child, (*path, key))
     ]

@@ -184,6 +184,19 @@ def test_the_message_names_the_users_line() -> None:
         gg.grad(lambda w: (np.ones((32, 784)) @ w).sum())(np.ones((512, 784)))
 
 
+def test_writing_into_an_ndarray_is_refused_with_our_words() -> None:
+    def f(x: Any) -> Any:
+        a = np.zeros(3)
+        a[0] = x[0]
+        return a.sum()
+
+    for derivative in (lambda: gg.grad(f)(np.ones(3)), lambda: gg.jvp(f, (np.ones(3),), (np.ones(3),))):
+        with pytest.raises(errors.TracedValueError, match="silently carry no gradient"):
+            derivative()
+    with pytest.raises(errors.DtypeError, match="masked array"):
+        gg.grad(lambda x: x.sum())(np.ma.array([1.0, 2.0], mask=[0, 1]))
+
+
 def test_assignment_names_at() -> None:
     def f(x: Any) -> Any:
         x[0] = 1.0

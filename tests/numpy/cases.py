@@ -18,13 +18,34 @@ class Case(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-UNARY = ["negative", "positive", "absolute", "fabs", "sign", "square", "cbrt", "exp", "exp2", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsinh", "arctan", "degrees", "radians", "deg2rad", "rad2deg", "floor", "ceil", "trunc", "rint", "fix", "round", "around", "sinc", "nan_to_num", "real", "conj", "conjugate", "angle", "ravel", "transpose", "flip", "isnan", "isinf", "isfinite", "signbit", "logical_not", "iscomplex", "isreal", "isneginf", "isposinf", "copy", "spacing", "imag", "nonzero", "argwhere", "flatnonzero", "sort_complex", "real_if_close", "asarray", "ascontiguousarray", "squeeze"]
+UNARY = [
+    "negative", "positive", "absolute", "fabs", "sign", "square", "cbrt", "exp", "exp2", "expm1", "sin", "cos",
+    "tan", "sinh", "cosh", "tanh", "arcsinh", "arctan", "degrees", "radians", "deg2rad", "rad2deg", "floor",
+    "ceil", "trunc", "rint", "fix", "round", "around", "sinc", "nan_to_num", "real", "conj", "conjugate",
+    "angle", "ravel", "transpose", "flip", "isnan", "isinf", "isfinite", "signbit", "logical_not", "iscomplex",
+    "isreal", "isneginf", "isposinf", "copy", "spacing", "imag", "nonzero", "argwhere", "flatnonzero",
+    "sort_complex", "real_if_close", "asarray", "ascontiguousarray", "squeeze",
+]  # fmt: skip
 POSITIVE = ["sqrt", "log", "log2", "log10", "log1p", "reciprocal", "arccosh"]
 INSIDE = ["arcsin", "arccos", "arctanh"]
-BINARY = ["add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "fmod", "power", "float_power", "arctan2", "hypot", "maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2", "copysign", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "nextafter", "heaviside", "isclose", "divmod"]
-REDUCTIONS = ["sum", "prod", "max", "min", "mean", "var", "std", "any", "all", "ptp", "count_nonzero", "median", "nansum", "nanprod", "nanmax", "nanmin", "nanmean", "nanvar", "nanstd", "nanmedian", "amax", "amin"]
-ALONG = ["cumsum", "cumprod", "argmax", "argmin", "sort", "argsort", "nancumsum", "nancumprod", "nanargmax", "nanargmin"]
-QUANTILE_METHODS = ["inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest"]
+BINARY = [
+    "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "fmod", "power",
+    "float_power", "arctan2", "hypot", "maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2",
+    "copysign", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and",
+    "logical_or", "logical_xor", "nextafter", "heaviside", "isclose", "divmod",
+]  # fmt: skip
+REDUCTIONS = [
+    "sum", "prod", "max", "min", "mean", "var", "std", "any", "all", "ptp", "count_nonzero", "median", "nansum",
+    "nanprod", "nanmax", "nanmin", "nanmean", "nanvar", "nanstd", "nanmedian", "amax", "amin",
+]  # fmt: skip
+ALONG = [
+    "cumsum", "cumprod", "argmax", "argmin", "sort", "argsort", "nancumsum", "nancumprod", "nanargmax",
+    "nanargmin",
+]  # fmt: skip
+QUANTILE_METHODS = [
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen",
+    "weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
+]  # fmt: skip
 
 
 def _named() -> Iterator[Case]:
@@ -46,22 +67,28 @@ def _named() -> Iterator[Case]:
         for options in ({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}):
             yield Case(f"{name} {options}", lambda np, x, f=name, o=options: getattr(np, f)(x, **o), ((2, 3, 4),))
     for name in ("sum", "prod", "mean", "var", "std", "any", "all"):
-        yield Case(
-            f"{name} where", lambda np, x, f=name: getattr(np, f)(x, axis=1, where=np.abs(x) > 0.5), ((3, 6),)
-        )
+        yield Case(f"{name} where", lambda np, x, f=name: getattr(np, f)(x, axis=1, where=np.abs(x) > 0.5), ((3, 6),))
     for name in ("sum", "prod", "max", "min"):
         yield Case(f"{name} initial", lambda np, x, f=name: getattr(np, f)(x, axis=1, initial=0.3), ((3, 4),))
-        yield Case(f"{name} initial where",
-                   lambda np, x, f=name: getattr(np, f)(x, axis=1, initial=0.3, where=x > 0), ((3, 4),))
+        yield Case(
+            f"{name} initial where",
+            lambda np, x, f=name: getattr(np, f)(x, axis=1, initial=0.3, where=x > 0),
+            ((3, 4),),
+        )
     for name in ALONG:
         for axis in (None, 0, -1):
             yield Case(f"{name} {axis}", lambda np, x, f=name, a=axis: getattr(np, f)(x, axis=a), ((3, 4),))
     for method in QUANTILE_METHODS:
-        yield Case(f"quantile {method}",
-                   lambda np, x, m=method: np.quantile(x, [0.1, 0.25, 0.5, 0.93], axis=0, method=m), ((7, 2),))
-        yield Case(f"nanquantile {method}",
-                   lambda np, x, m=method: np.nanquantile(np.where(x > 2, np.nan, x), [0.1, 0.5], axis=1, method=m),
-                   ((3, 8),))
+        yield Case(
+            f"quantile {method}",
+            lambda np, x, m=method: np.quantile(x, [0.1, 0.25, 0.5, 0.93], axis=0, method=m),
+            ((7, 2),),
+        )
+        yield Case(
+            f"nanquantile {method}",
+            lambda np, x, m=method: np.nanquantile(np.where(x > 2, np.nan, x), [0.1, 0.5], axis=1, method=m),
+            ((3, 8),),
+        )
 
 
 N, I2, I3 = np.nan, np.array([2, 0, 1]), np.array([[0, 1, 1], [2, 2, 0]])
@@ -162,8 +189,10 @@ WRITTEN: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ("pad", lambda np, x: np.pad(x, 2), ((3, 4),)),
     ("pad constant", lambda np, x: np.pad(x, ((1, 2), (0, 1)), constant_values=((1.0, 2.0), (3.0, 4.0))), ((3, 4),)),
     ("pad pair", lambda np, x: np.pad(x, (1, 2), constant_values=5), ((3, 4),)),
-    *((f"pad {m}", lambda np, x, m=m: np.pad(x, ((1, 2), (3, 2)), mode=m), ((3, 4),))
-      for m in ("edge", "reflect", "symmetric", "wrap")),
+    *(
+        (f"pad {m}", lambda np, x, m=m: np.pad(x, ((1, 2), (3, 2)), mode=m), ((3, 4),))
+        for m in ("edge", "reflect", "symmetric", "wrap")
+    ),
     ("diag", lambda np, x: np.diag(x, 1), ((3,),)),
     ("diag of", lambda np, x: np.diag(x, -1), ((3, 4),)),
     ("diagflat", lambda np, x: np.diagflat(x), ((2, 2),)),
@@ -244,12 +273,15 @@ WRITTEN: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ("cov weights", lambda np, x, w: np.cov(x, aweights=np.abs(w), fweights=np.array([1, 2, 1, 3])), ((2, 4), (4,))),
     ("corrcoef", lambda np, x: np.corrcoef(x), ((3, 5),)),
     *((f"convolve {m}", lambda np, x, y, m=m: np.convolve(x, y, m), ((5,), (3,))) for m in ("full", "same", "valid")),
-    *((f"convolve short {m}", lambda np, x, y, m=m: np.convolve(x, y, m), ((2,), (5,)))
-      for m in ("full", "same", "valid")),
-    *((f"correlate {m}", lambda np, x, y, m=m: np.correlate(x, y, m), ((5,), (4,)))
-      for m in ("full", "same", "valid")),
-    *((f"correlate short {m}", lambda np, x, y, m=m: np.correlate(x, y, m), ((4,), (5,)))
-      for m in ("full", "same", "valid")),
+    *(
+        (f"convolve short {m}", lambda np, x, y, m=m: np.convolve(x, y, m), ((2,), (5,)))
+        for m in ("full", "same", "valid")
+    ),
+    *((f"correlate {m}", lambda np, x, y, m=m: np.correlate(x, y, m), ((5,), (4,))) for m in ("full", "same", "valid")),
+    *(
+        (f"correlate short {m}", lambda np, x, y, m=m: np.correlate(x, y, m), ((4,), (5,)))
+        for m in ("full", "same", "valid")
+    ),
     ("diff", lambda np, x: np.diff(x, 2, axis=0), ((4, 3),)),
     ("diff ends", lambda np, x: np.diff(x, prepend=0.0, append=x[:, :1]), ((3, 4),)),
     ("ediff1d", lambda np, x: np.ediff1d(x, to_begin=x[0], to_end=[1.0, 2.0]), ((4,),)),
@@ -262,8 +294,11 @@ WRITTEN: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ("trapezoid x", lambda np, y, x: np.trapezoid(y, x, axis=0), ((4, 3), (4,))),
     ("trapezoid x 2d", lambda np, y, x: np.trapezoid(y, x), ((4, 3), (4, 3))),
     ("interp", lambda np, x, f: np.interp(x, np.array([-1.0, 0.0, 0.7, 2.0]), f), ((9,), (4,))),
-    ("interp ends", lambda np, x, f: np.interp(x, np.array([-1.0, 0.0, 0.7, 2.0]), f, left=-7.0, right=9.0),
-     ((9,), (4,))),
+    (
+        "interp ends",
+        lambda np, x, f: np.interp(x, np.array([-1.0, 0.0, 0.7, 2.0]), f, left=-7.0, right=9.0),
+        ((9,), (4,)),
+    ),
     ("interp period", lambda np, x, f: np.interp(x, np.array([0.3, 5.0, 2.0, 9.0]), f, period=7.0), ((9,), (4,))),
     ("unwrap", lambda np, x: np.unwrap(x * 4), ((9,),)),
     ("unwrap axis", lambda np, x: np.unwrap(x * 100, axis=0, period=360.0), ((5, 2),)),
@@ -312,5 +347,6 @@ CASES = [*_named(), *(Case(*row) for row in WRITTEN)]
 def arguments(case: Case, dtype: Any = np.float64) -> list[Any]:
     """The case's arrays: normal numbers with distinct elements, or those given."""
     rng = np.random.default_rng(sum(map(ord, case.name)))
-    return [a if isinstance(a, np.ndarray) else np.asarray(rng.normal(size=a) * 1.7 + 0.13, dtype)
-            for a in case.arguments]
+    return [
+        a if isinstance(a, np.ndarray) else np.asarray(rng.normal(size=a) * 1.7 + 0.13, dtype) for a in case.arguments
+    ]

@@ -1,4 +1,4 @@
-"""The array API standard, 2024.12: names, signatures, promotion and results, against array-api-strict where installed."""
+"""The array API standard, 2024.12: names, signatures, promotion and results, against array-api-strict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ import glassgrad.numpy as np
 strict = pytest.importorskip("array_api_strict")
 
 FUNCTIONS = sorted(
-    name for name, value in vars(strict).items() if inspect.isfunction(value) and not name.startswith(("_", "get_", "set_"))
+    name
+    for name, value in vars(strict).items()
+    if inspect.isfunction(value)
+    and not name.startswith(("_", "get_", "set_"))
     and name not in ("reset_array_api_strict_flags", "ArrayAPIStrictFlags")
 )
 DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split()  # noqa: SIM905
@@ -47,13 +50,31 @@ def test_function_takes_the_standards_arguments(name: str) -> None:
     for key, parameter in theirs.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
             assert key in ours, f"{name} lacks {key}="
-    needed = [p for p in ours.values() if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [
+        p for p in ours.values() if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
     given = [p for p in theirs.values() if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
     assert len(needed) <= max(len(given), 1)
 
 
-@pytest.mark.parametrize("name", [*DTYPES, "pi", "e", "inf", "nan", "newaxis", "finfo", "iinfo", "isdtype", "result_type",
-                                  "can_cast", "from_dlpack", "__array_api_version__"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *DTYPES,
+        "pi",
+        "e",
+        "inf",
+        "nan",
+        "newaxis",
+        "finfo",
+        "iinfo",
+        "isdtype",
+        "result_type",
+        "can_cast",
+        "from_dlpack",
+        "__array_api_version__",
+    ],
+)
 def test_constants_and_dtypes_are_there(name: str) -> None:
     assert hasattr(np, name)
 
@@ -63,7 +84,9 @@ def test_extensions_are_there(part: str, name: str) -> None:
     assert callable(getattr(getattr(np, part), name))
 
 
-ONE = [n for n in FUNCTIONS if list(inspect.signature(getattr(strict, n)).parameters) == ["x"] and n not in ("isdtype",)]
+ONE = [
+    n for n in FUNCTIONS if list(inspect.signature(getattr(strict, n)).parameters) == ["x"] and n not in ("isdtype",)
+]
 TWO = [n for n in FUNCTIONS if list(inspect.signature(getattr(strict, n)).parameters)[:2] == ["x1", "x2"]]
 
 
@@ -121,7 +144,8 @@ CALLS = {
     "squeeze": [], "expand_dims": [{"axis": -1}], "moveaxis": [{"source": 0, "destination": 1}],
     "permute_dims": [{"axes": (1, 0)}], "reshape": [{"shape": (3, 2)}], "broadcast_to": [{"shape": (2, 2, 3)}],
     "tril": [{"k": 1}], "triu": [{"k": -1}], "matrix_transpose": [{}], "unique_all": [{}], "unique_counts": [{}],
-    "unique_inverse": [{}], "unique_values": [{}], "nonzero": [{}], "zeros_like": [{}], "ones_like": [{"dtype": "int8"}],
+    "unique_inverse": [{}], "unique_values": [{}], "nonzero": [{}], "zeros_like": [{}],
+    "ones_like": [{"dtype": "int8"}],
     "full_like": [{"fill_value": 3}], "unstack": [{"axis": 1}], "clip": [{"min": 1, "max": 2}], "round": [{}],
     "repeat": [],
 }  # fmt: skip
@@ -143,17 +167,25 @@ def test_calls_of_the_standard(name: str, options: dict[str, Any], dtype: str) -
 
 def test_calls_with_several_arrays() -> None:
     x, y = data("float64"), data("float64") * 2
-    for name, args in {"concat": ([x, y],), "stack": ([x, y],), "broadcast_arrays": (x, y[0]),
-                       "meshgrid": (x[0], y[0])}.items():
+    for name, args in {
+        "concat": ([x, y],),
+        "stack": ([x, y],),
+        "broadcast_arrays": (x, y[0]),
+        "meshgrid": (x[0], y[0]),
+    }.items():
         lists = [a if not isinstance(a, list) else list(map(strict.asarray, a)) for a in args]
         expected = getattr(strict, name)(*[strict.asarray(a) if not isinstance(a, list) else a for a in lists])
         got = getattr(np, name)(*[np.asarray(a) if not isinstance(a, list) else list(map(np.asarray, a)) for a in args])
         for g, e in zip(got, expected, strict=True) if isinstance(expected, (list, tuple)) else [(got, expected)]:
             check(g, e)
-    check(np.searchsorted(np.asarray([1.0, 2.0, 3.0]), np.asarray([2.5]), side="right"),
-          strict.searchsorted(strict.asarray([1.0, 2.0, 3.0]), strict.asarray([2.5]), side="right"))
-    check(np.take(np.asarray(x), np.asarray([2, 0]), axis=1),
-          strict.take(strict.asarray(x), strict.asarray([2, 0]), axis=1))
+    check(
+        np.searchsorted(np.asarray([1.0, 2.0, 3.0]), np.asarray([2.5]), side="right"),
+        strict.searchsorted(strict.asarray([1.0, 2.0, 3.0]), strict.asarray([2.5]), side="right"),
+    )
+    check(
+        np.take(np.asarray(x), np.asarray([2, 0]), axis=1),
+        strict.take(strict.asarray(x), strict.asarray([2, 0]), axis=1),
+    )
 
 
 def test_creation() -> None:

@@ -102,3 +102,18 @@ def test_whole_numbers_are_checked() -> None:
 def test_ends_of_ranges_vary() -> None:
     got = gg.grad(lambda a: np.linspace(a, 5.0, 3).sum() + np.full((2, 2), a).sum())(1.0)
     assert got == pytest.approx(1.5 + 4)
+
+
+@pytest.mark.parametrize(("axis1", "axis2"), [(-1, -2), (-2, -1), (0, 1)])
+def test_make_diagonal_is_the_opposite_of_diagonal(axis1: int, axis2: int) -> None:
+    d = onp.arange(1.0, 7.0).reshape(2, 3)
+    made = np.make_diagonal(d, axis1=axis1, axis2=axis2)
+    onp.testing.assert_array_equal(onp.asarray(np.diagonal(made, axis1=axis1, axis2=axis2)), d)
+    assert made.shape == ((2, 3, 3) if axis1 < 0 else (3, 3, 2)) and np.count_nonzero(made).item() == 6
+
+
+def test_casting_to_whole_numbers_needs_no_gradient() -> None:
+    x = gg.variable([1.7, 2.2])
+    assert onp.int64(x).tolist() == [1, 2] and x.astype(int).tolist() == [1, 2]
+    with pytest.raises(TracedValueError):
+        onp.float64(x)

@@ -11,7 +11,10 @@ import pytest
 import glassgrad as gg
 import glassgrad.numpy as np
 
-DTYPES = ["bool", "int8", "uint8", "int32", "uint64", "int64", "float16", "float32", "float64", "complex64", "complex128"]
+DTYPES = [
+    "bool", "int8", "uint8", "int32", "uint64", "int64", "float16", "float32", "float64", "complex64",
+    "complex128",
+]  # fmt: skip
 SOME = ["bool", "uint8", "int64", "float16", "float32", "float64", "complex64"]
 UFUNCS = [f for f in vars(onp).values() if isinstance(f, onp.ufunc) and f.signature is None and f is not onp.isnat]
 UNARY = sorted({f.__name__ for f in UFUNCS if f.nin == 1})
@@ -67,7 +70,12 @@ def test_binary_with_a_python_number(name: str, dtype: str, number: Any) -> None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "mean", "var", "std", "any", "all", "argmax", "argmin", "cumsum", "cumprod", "ptp", "median", "count_nonzero", "sort", "argsort", "nansum", "nanmax", "nanmean", "nanstd", "nanmedian", "sinc", "angle", "clip", "round", "nan_to_num", "real", "imag", "diff", "gradient", "trapezoid", "unique", "cumulative_sum", "flip", "roll", "cov", "isclose", "average"])  # fmt: skip
+@pytest.mark.parametrize("name", [
+    "sum", "prod", "max", "min", "mean", "var", "std", "any", "all", "argmax", "argmin", "cumsum", "cumprod",
+    "ptp", "median", "count_nonzero", "sort", "argsort", "nansum", "nanmax", "nanmean", "nanstd", "nanmedian",
+    "sinc", "angle", "clip", "round", "nan_to_num", "real", "imag", "diff", "gradient", "trapezoid", "unique",
+    "cumulative_sum", "flip", "roll", "cov", "isclose", "average",
+])  # fmt: skip
 def test_reductions_and_the_rest(name: str, dtype: str) -> None:
     extra: tuple[Any, ...] = {"clip": (1, 3), "roll": (2,), "isclose": (3,)}.get(name, ())
     agree(name, lambda n: lambda x: getattr(n, name)(x, *extra), data(dtype))

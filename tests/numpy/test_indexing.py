@@ -30,8 +30,13 @@ def advanced(draw: Any, shape: tuple[int, ...]) -> Any:
         elif kind == "slice":
             parts.append(draw(st.slices(n)) if n else slice(None))
         elif kind in ("array", "list"):
-            chosen = draw(arrays.arrays(onp.int64, draw(arrays.array_shapes(min_dims=1, max_dims=2, max_side=3)),
-                                        elements=st.integers(-n, max(n - 1, 0))))
+            chosen = draw(
+                arrays.arrays(
+                    onp.int64,
+                    draw(arrays.array_shapes(min_dims=1, max_dims=2, max_side=3)),
+                    elements=st.integers(-n, max(n - 1, 0)),
+                )
+            )
             parts.append(chosen if kind == "array" else chosen.tolist())
         elif kind == "mask":
             parts.append(draw(arrays.arrays(bool, n)))

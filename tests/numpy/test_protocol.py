@@ -119,7 +119,9 @@ def test_out_refuses_what_is_being_differentiated() -> None:
     assert not out.any()
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "var", "cumsum", "argmax", "concatenate", "dot", "clip", "take", "round"])
+@pytest.mark.parametrize("name", [
+    "sum", "mean", "var", "cumsum", "argmax", "concatenate", "dot", "clip", "take", "round",
+])  # fmt: skip
 def test_out_is_refused_in_the_namespace(name: str) -> None:
     args: dict[str, Any] = {"concatenate": ([X, X],), "dot": (X, X.T), "clip": (X, 0, 1), "take": (X, [0])}
     with pytest.raises(UnsupportedError, match="out=.*immutable"):
@@ -133,7 +135,9 @@ def test_augmented_assignment_makes_a_new_array() -> None:
     onp.testing.assert_allclose(onp.asarray(before), X)
 
 
-@pytest.mark.parametrize("function", [onp.copyto, onp.put, onp.place, onp.putmask, onp.fill_diagonal, onp.put_along_axis])
+@pytest.mark.parametrize(
+    "function", [onp.copyto, onp.put, onp.place, onp.putmask, onp.fill_diagonal, onp.put_along_axis]
+)
 def test_functions_that_write_name_the_way_out(function: Any) -> None:
     args = {"copyto": (X,), "fill_diagonal": (1.0,), "put_along_axis": (onp.array([[0], [1]]), 1.0, 1)}
     with pytest.raises(UnsupportedError, match="immutable; write x = "):

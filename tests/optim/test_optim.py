@@ -63,8 +63,10 @@ def test_a_step_is_pure() -> None:
         np.testing.assert_array_equal(first[0]["w"], again[0]["w"])
         np.testing.assert_array_equal(params["w"], np.ones(3))
         np.testing.assert_array_equal(grads["w"], np.arange(3.0))
-        assert state["w"].updates == 0
-        assert not any(a.any() for a in state["w"].averages)
+        (slots,) = state
+        assert slots is not None
+        assert slots.updates == 0
+        assert not any(a.any() for a in slots.averages)
 
 
 def test_a_donated_array_is_updated_in_place_and_its_gradient_is_not() -> None:
@@ -83,7 +85,7 @@ def test_what_has_no_gradient_is_left_alone() -> None:
     new, state = optimizer.step(params, grads, state)
     assert new["frozen"] is params["frozen"]
     assert (new["count"], new["name"], new["none"]) == (3, "x", None)
-    assert (state["frozen"].updates, state["w"].updates, state["count"]) == (0, 1, None)
+    assert [None if slots is None else slots.updates for slots in state] == [1, 0, None, None]
     np.testing.assert_allclose(new["w"], 0.9)
 
 
@@ -131,6 +133,8 @@ def test_mistakes_are_named() -> None:
         optimizer.step({"w": np.ones(3)}, {"w": np.ones(2)}, state)
     with pytest.raises(TreeError, match="structures differ"):
         optimizer.step({"w": np.ones(3)}, {"v": np.ones(3)}, state)
+    with pytest.raises(TreeError, match="SGD: state is of other parameters: got 1 leaves, expected 2"):
+        optimizer.step([np.ones(3)] * 2, [np.ones(3)] * 2, state)
     for wrong in (lambda: SGD(lr=-1), lambda: Adam(betas=(1.0, 0.9)), lambda: SGD(momentum=float("nan"))):
         with pytest.raises(ValueError, match="optim: bad"):
             wrong()

@@ -12,7 +12,15 @@ import numpy as np
 from .. import tree
 from ..array import as_array
 from ..dtypes import is_inexact
-from ..errors import DtypeError, IndependentOutputWarning, NonDifferentiableError, NotScalarError, ShapeError, TreeError
+from ..errors import (
+    DtypeError,
+    IndependentOutputWarning,
+    NonDifferentiableError,
+    NotScalarError,
+    ShapeError,
+    TracedValueError,
+    TreeError,
+)
 from ..graph.node import NO_PARAMS, Input, Node, constant, make, reachable, shape_of
 from ..graph.origin import here
 from ..ops import control, logic
@@ -61,15 +69,33 @@ def _open_leaf(leaf: Any) -> Any:
         return make(Input, (), NO_PARAMS, leaf.value, tracked=True)
     if isinstance(leaf, (str, bytes)) or callable(leaf):
         return None
+    if isinstance(leaf, np.ma.MaskedArray):
+        raise DtypeError("grad: got a masked array, whose mask would be lost; use x.filled(0.0), and where(mask, ...)")
     value = np.asarray(leaf)[()]
     return make(Input, (), NO_PARAMS, value, tracked=True) if value.dtype.kind in "fc" else None
+
+
+def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function on opened arguments.
+
+    Writing a tracked element into an ndarray ends in NumPy's "setting an array element with a sequence", which hides
+    our message; it is brought back here.
+    """
+    try:
+        return function(*args, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, TracedValueError):
+            raise error.__cause__ from None
+        raise
 
 
 def plain_kind(value: Any) -> Any:
     """The ndarray or NumPy scalar of a node no one differentiates any more; a tracked one as it is."""
     if isinstance(value, Node):
-        return value.value if value.value is not None and not value.tracked else value
-    return value
+        if value.value is None or value.tracked:
+            return value
+        value = value.value
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
 
 
 def _nothing_to_differentiate(argument: Any, leaves: list[Any], what: str) -> str:
@@ -139,7 +165,7 @@ def value_and_grad(
         positions = _positions(argnums, len(args), "grad")
         opened = {i: open_argument(args[i], "grad") for i in positions}
         inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
-        result = function(*inner, **kwargs)
+        result = run(function, *inner, **kwargs)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"grad: has_aux=True needs a function returning (value, aux): got {type(result).__name__}")
         value, aux = result if has_aux else (result, None)
@@ -203,7 +229,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     (array([ 2., 40.]),)
     """
     opened = [open_argument(p, "vjp") for p in primals]
-    result = function(*(o.tree for o in opened))
+    result = run(function, *(o.tree for o in opened))
     value, aux = result if has_aux else (result, None)
     outputs, structure = tree.flatten(value)
     nodes = [as_array(v) for v in outputs]
@@ -241,7 +267,7 @@ def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict
     """
     opened = [open_argument(a, "named_grads") if _has_floats(a) else None for a in args]
     inner = [a if o is None else o.tree for a, o in zip(args, opened, strict=True)]
-    value = _scalar(function(*inner, **kwargs), False)
+    value = _scalar(run(function, *inner, **kwargs), False)
     marked = [n for n in reachable([value]) if n.op is control.Named]
     own = [t for o in opened if o is not None for t in o.targets if t is not None]
     found, _ = pull([value], [_one(value)], marked + own)
@@ -270,7 +296,7 @@ def _scalar(value: Any, holomorphic: bool) -> Any:
         value = constant(np.asarray(value)[()])
     if int(np.prod(value.shape, dtype=int)) != 1:
         raise NotScalarError(
-            f"grad: the function's value has shape {value.shape}, expected one number, from {value.origin or 'a constant'}"
+            f"grad: the function's value has shape {value.shape}, expected one number, from {_place(value)}"
             f"; reduce it with .sum() or .mean(), or use vjp for a gradient per output"
         )
     kind = value.dtype.kind
@@ -287,6 +313,10 @@ def _scalar(value: Any, holomorphic: bool) -> Any:
             f"or z.imag, or pass holomorphic=True for the complex derivative of a holomorphic function"
         )
     return value
+
+
+def _place(value: Any) -> str:
+    return str(value.origin) if value.origin else "an argument" if value.op is Input else "a constant"
 
 
 def _one(value: Any) -> Any:
@@ -325,7 +355,7 @@ def _release(aux: Any, recorded: bool, in_kind: Callable[[Any], Any]) -> Any:
 
 def _warn_independent(value: Any) -> None:
     warnings.warn(
-        f"grad: the function's value (from {value.origin or 'a constant'}) does not depend on the arguments it is "
+        f"grad: the function's value (from {_place(value)}) does not depend on the arguments it is "
         f"differentiated by, so the gradient is zero; was a value taken out with .value, int() or stop_gradient?",
         IndependentOutputWarning,
         stacklevel=4,

@@ -15,7 +15,7 @@ from ..graph.apply import Output, apply
 from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of
 from ..graph.origin import Context
 from ..ops import logic, view
-from .derivatives import open_argument, plain_kind
+from .derivatives import open_argument, plain_kind, run
 from .vjp import local_products, outputs_of, plan, pull
 
 
@@ -120,7 +120,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
             if target is not None:
                 targets.append(target)
                 given.append(_check(target, held.value))
-    value = function(*(o.tree for o in opened))
+    value = run(function, *(o.tree for o in opened))
     leaves, structure = tree.flatten(value)
     nodes = [as_array(v) for v in leaves]
     recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)

@@ -6,8 +6,8 @@ gradient would be lost by it; otherwise it raises UnsupportedError. Also the nam
 
 >>> import glassgrad as gg
 >>> import glassgrad.numpy as np
->>> gg.grad(lambda x: np.sum(np.tanh(x) ** 2))(np.zeros(2))
-array([0., 0.])
+>>> print(gg.grad(lambda x: np.sum(np.tanh(x) ** 2))(np.zeros(2)))
+[0. 0.]
 """
 
 from __future__ import annotations
@@ -67,9 +67,12 @@ from numpy import (
 
 from ..array import Array
 from . import fft, linalg, protocol
+from .averaging import *
 from .calculus import *
 from .choosing import *
 from .creation import *
+from .grids import *
+from .joining import *
 from .kinds import *
 from .ordering import *
 from .products import *

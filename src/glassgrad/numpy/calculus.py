@@ -178,8 +178,11 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     below, above = values[place], values[following]
     result = below + share * (above - below)
     result = logic.where(at < points[0], values[0] if left is None else operand(left), result)
-    return logic.where(at > points[-1], values[-1] if right is None else operand(right),
-                       logic.where(at == points[-1], result if len(points) > 1 else values[-1], result))
+    return logic.where(
+        at > points[-1],
+        values[-1] if right is None else operand(right),
+        logic.where(at == points[-1], result if len(points) > 1 else values[-1], result),
+    )
 
 
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
@@ -240,4 +243,3 @@ def polyder(p: Any, m: int = 1) -> Any:
     for _ in range(m):
         x = x[:-1] * np.arange(x.shape[0] - 1, 0, -1)
     return x
-

@@ -33,8 +33,8 @@ def where(condition: Any, x: Any = absent, y: Any = absent, /) -> Any:
     Examples
     --------
     >>> import glassgrad as gg
-    >>> gg.grad(lambda x: gg.numpy.where(x > 0, gg.numpy.sqrt(x), x))(0.0)
-    np.float64(1.0)
+    >>> float(gg.grad(lambda x: gg.numpy.where(x > 0, gg.numpy.sqrt(x), x))(0.0))
+    1.0
     """
     if x is absent and y is absent:
         return nonzero(condition)
@@ -83,8 +83,10 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     masks = [array_of(c) for c in condlist]
     functions = list(funclist)
     if len(functions) not in (len(masks), len(masks) + 1):
-        raise ValueError(f"piecewise: with {len(masks)} condition(s), either {len(masks)} or {len(masks) + 1} functions"
-                         f" are expected: got {len(functions)}")
+        raise ValueError(
+            f"piecewise: with {len(masks)} condition(s), either {len(masks)} or {len(masks) + 1} functions"
+            f" are expected: got {len(functions)}"
+        )
 
     def value(function: Any) -> Any:
         return function(x, *args, **kw) if callable(function) else operand(function)
@@ -279,8 +281,17 @@ def isposinf(x: Any, /, out: None = None) -> Any:
     return array_of(x) == np.inf
 
 
-def clip(a: Any, a_min: Any = absent, a_max: Any = absent, out: None = None, *, min: Any = absent, max: Any = absent,
-         dtype: Any = None, **kwargs: Any) -> Any:
+def clip(
+    a: Any,
+    a_min: Any = absent,
+    a_max: Any = absent,
+    out: None = None,
+    *,
+    min: Any = absent,
+    max: Any = absent,
+    dtype: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Elements held between two bounds; the gradient passes at the bounds themselves. None means no bound."""
     no_out("clip", out)
     low = min if a_min is absent else a_min
@@ -347,5 +358,3 @@ def sinc(x: Any) -> Any:
     angle = np.pi * logic.where(zero, 1, x)
     series = 1 - (np.pi * np.pi / 6) * x * x  # so that the derivatives at 0 are right too
     return logic.where(zero, series, ew.sin(angle) / angle)
-
-

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph.node import Node, Value
-from ..ops import contraction, logic, view
+from ..ops import contraction, conv, logic, view
 from ..ops import elementwise as ew
 from ..ops import reduction as red
 from .arguments import array_of, cast, no_out
+from .averaging import mean
 
 __all__ = [
     "dot", "vdot", "inner", "outer", "kron", "tensordot", "einsum", "einsum_path", "cross", "average", "cov",
@@ -110,8 +111,6 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     ZeroDivisionError
         where the weights sum to 0.
     """
-    from .reducing import mean
-
     x, kept = array_of(a), keepdims is True
     if weights is None:
         result = mean(x, axis, keepdims=kept)
@@ -122,8 +121,10 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     if w.shape != x.shape:
         axes = np.lib.array_utils.normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
         if axis is None or w.shape != tuple(x.shape[i] for i in axes):
-            raise ValueError(f"average: shape of weights must be consistent with shape of a along axis: got {w.shape} "
-                             f"for {x.shape} along {axis}")
+            raise ValueError(
+                f"average: shape of weights must be consistent with shape of a along axis: got {w.shape} "
+                f"for {x.shape} along {axis}"
+            )
         w = view.transpose(w, np.argsort(axes).tolist())
         w = view.reshape(w, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
     dtype = np.result_type(x.dtype, w.dtype, *([float] if x.dtype.kind in "biu" else []))
@@ -135,8 +136,17 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     return (result, total) if returned else result
 
 
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None,
-        fweights: Any = None, aweights: Any = None, *, dtype: Any = None) -> Any:
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: float | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
     """Covariance matrix of variables, one per row (per column without ``rowvar``).  [V, N] -> [V, V]"""
     x = _variables(m, rowvar, dtype)
     if y is not None:
@@ -182,34 +192,9 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Sum of products of a with v reversed and shifted, in one dimension."""
-    return _convolve("convolve", array_of(a), array_of(v), mode)
+    return conv.convolve(array_of(a), array_of(v), mode)
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Sum of products of a with conj(v) shifted, in one dimension."""
-    a, v = array_of(a), array_of(v)
-    result = _convolve("correlate", a, view.flip(ew.conj(v), 0), mode)
-    return result
-
-
-def _convolve(name: str, a: Value, v: Value, mode: str) -> Value:
-    if a.ndim > 1 or v.ndim > 1:
-        raise ShapeError(f"{name}: arrays must be one-dimensional: got {a.shape} and {v.shape}")
-    a, v = view.reshape(a, (-1,)), view.reshape(v, (-1,))
-    if not a.size or not v.size:
-        raise ValueError(f"{name}: an array is empty: got {a.shape} and {v.shape}")
-    m, n = a.size, v.size
-    short, long = (a, v) if m < n else (v, a)
-    k, size = short.size, long.size
-    # Rows of shifted copies of the longer one, times the shorter one reversed.
-    padded = view.pad(long, [(k - 1, k - 1)])
-    windows = np.arange(size + k - 1)[:, None] + np.arange(k)
-    full = contraction.matmul(padded[windows], view.flip(short, 0))
-    if mode == "full":
-        return full
-    if mode == "same":
-        start = (k - 1) // 2 if name == "convolve" or m >= n else k // 2
-        return full[start : start + size]
-    if mode == "valid":
-        return full[k - 1 : size]
-    raise ValueError(f"{name}: got mode={mode!r}, expected 'full', 'same' or 'valid'")
+    return conv.correlate(array_of(a), array_of(v), mode)

@@ -37,8 +37,15 @@ def _unary(name: str, function: Callable[[Any], Any], doc: str | None = None) ->
     """The ufunc of one argument that computes ``function``, which works on whatever ops work on."""
 
     def ufunc(
-        x: Any, /, out: None = None, *, where: Any = True, dtype: Any = None, casting: Any = "same_kind",
-        order: str = "K", subok: bool = True,
+        x: Any,
+        /,
+        out: None = None,
+        *,
+        where: Any = True,
+        dtype: Any = None,
+        casting: Any = "same_kind",
+        order: str = "K",
+        subok: bool = True,
     ) -> Any:
         if isinstance(x, Node) and where is True and out is None and dtype is None:
             return function(x)
@@ -51,8 +58,16 @@ def _binary(name: str, function: Callable[[Any, Any], Any], doc: str | None = No
     """The ufunc of two arguments that computes ``function``."""
 
     def ufunc(
-        x1: Any, x2: Any, /, out: None = None, *, where: Any = True, dtype: Any = None, casting: Any = "same_kind",
-        order: str = "K", subok: bool = True,
+        x1: Any,
+        x2: Any,
+        /,
+        out: None = None,
+        *,
+        where: Any = True,
+        dtype: Any = None,
+        casting: Any = "same_kind",
+        order: str = "K",
+        subok: bool = True,
     ) -> Any:
         if isinstance(x1, Node) and isinstance(x2, _READY) and where is True and out is None and dtype is None:
             return function(x1, x2)
@@ -119,8 +134,10 @@ def _square(x: Any) -> Any:
 def _power(x: Any, exponent: Any) -> Any:
     """xⁿ"""
     if dtype_of(x).kind == "b":
-        return as_array(np.power(plain("power", x), plain("power", exponent))) if not _varies(exponent) else (
-            ew.power(logic.astype(x, float), exponent)
+        return (
+            as_array(np.power(plain("power", x), plain("power", exponent)))
+            if not _varies(exponent)
+            else (ew.power(logic.astype(x, float), exponent))
         )
     return ew.power(x, exponent)
 
@@ -233,8 +250,19 @@ def _vecmat(x1: Any, x2: Any) -> Any:
 
 
 def _contraction(name: str, function: Callable[[Any, Any], Any]) -> Ufunc:
-    def ufunc(x1: Any, x2: Any, /, out: None = None, *, dtype: Any = None, casting: Any = "same_kind",
-              order: str = "K", subok: bool = True, axes: Any = absent, axis: int = -1) -> Any:
+    def ufunc(
+        x1: Any,
+        x2: Any,
+        /,
+        out: None = None,
+        *,
+        dtype: Any = None,
+        casting: Any = "same_kind",
+        order: str = "K",
+        subok: bool = True,
+        axes: Any = absent,
+        axis: int = -1,
+    ) -> Any:
         no_out(name, out)
         xs = [cast_safely(name, array_of(x), dtype, casting) for x in (x1, x2)]
         if axes is not absent:

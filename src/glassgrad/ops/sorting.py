@@ -133,8 +133,9 @@ def _chosen(ordered: Value, flat: Value, shares: Any, method: str, skip_nan: boo
         below = indexing.take_along_axis(ordered, low_place, -1)
         above = indexing.take_along_axis(ordered, high_place, -1)
         none = count == 0
-        return logic.where(none & np.ones(shape_of(below), builtins.bool), np.asarray(np.nan, dtype),
-                           _between(below, above, weight))
+        return logic.where(
+            none & np.ones(shape_of(below), builtins.bool), np.asarray(np.nan, dtype), _between(below, above, weight)
+        )
     below, above = ordered[..., low_place], ordered[..., high_place]
     broken = any(missing, -1, keepdims=True)
     return logic.where(broken, np.asarray(np.nan, dtype), _between(below, above, weight))

@@ -46,8 +46,10 @@ class Adam(Optimizer):
         return 2
 
     def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
-        if self.weight_decay:
-            g = g + self.weight_decay * p
+        self.follow(p, g + self.weight_decay * p if self.weight_decay else g, averages, count)
+
+    def follow(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
+        """The update without weight decay."""
         m, v = averages
         beta1, beta2 = self.betas
         work = g * (1 - beta1)  # the one array made here; every further line writes into it or into what is kept
@@ -84,5 +86,4 @@ class AdamW(Adam):
 
     def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
         p *= 1 - rate(self.lr, count) * self.weight_decay
-        plain = Adam(self.lr, self.betas, self.eps)
-        plain.update(p, g, averages, count)
+        self.follow(p, g, averages, count)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import tree
 from ..array import variable
 from ..dtypes import dtype_of, is_inexact, real_dtype
-from ..errors import ShapeError, TracedValueError
+from ..errors import ShapeError, TracedValueError, TreeError
 from ..graph.node import Node, constant, shape_of
 
 Buffer = NDArray[Any]
@@ -24,6 +24,9 @@ class Slots(NamedTuple):
 
     updates: int
     averages: tuple[Buffer, ...]
+
+
+State = tuple[Slots | None, ...]
 
 
 class Optimizer(abc.ABC):
@@ -42,17 +45,17 @@ class Optimizer(abc.ABC):
     def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
         """Change ``p`` and ``averages`` in place by one step; ``count`` is 1 at the first. ``g`` is only read."""
 
-    def init(self, params: Any) -> Any:
-        """The state before the first step: per leaf of ``params`` a ``Slots``, or None where nothing is learnt."""
+    def init(self, params: Any) -> State:
+        """The state before the first step: for each leaf of ``params`` its slots, or None where nothing is learnt."""
 
         def begin(p: Any) -> Slots | None:
             if isinstance(p, (str, bytes)) or callable(p) or not is_inexact(dtype_of(p)):
                 return None
             return Slots(0, tuple(np.zeros(shape_of(p), dtype_of(p)) for _ in range(self.averages)))
 
-        return tree.map(begin, params)
+        return tuple([begin(p) for p in tree.leaves(params)])
 
-    def step(self, params: Any, grads: Any, state: Any, *, donate: bool = False) -> tuple[Any, Any]:
+    def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
         """New parameters and state.
 
         Parameters
@@ -70,11 +73,15 @@ class Optimizer(abc.ABC):
         TreeError
             Structures differ.
         """
-        found: list[tuple[Any, Any]] = []
+        leaves, shape = tree.flatten(params)
+        if len(leaves) != len(state):
+            raise TreeError(
+                f"{type(self).__name__}: state is of other parameters: got {len(state)} leaves, expected {len(leaves)}"
+            )
+        slopes = tree.leaves_like(shape, grads)
         with np.errstate(all="ignore"):  # a diverged parameter is reported by its loss, not by a warning in here
-            tree.map(lambda p, g, slots: found.append(self._leaf(p, g, slots, donate)), params, grads, state)
-        shape = tree.structure(params)
-        return tree.unflatten(shape, [p for p, _ in found]), tree.unflatten(shape, [slots for _, slots in found])
+            found = [self._leaf(p, g, slots, donate) for p, g, slots in zip(leaves, slopes, state, strict=True)]
+        return tree.unflatten(shape, [p for p, _ in found]), tuple([slots for _, slots in found])
 
     def _leaf(self, p: Any, g: Any, slots: Any, donate: bool) -> tuple[Any, Any]:
         if g is None or slots is None:
