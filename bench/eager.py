@@ -2,8 +2,8 @@
 
     python bench/eager.py [--ops 100] [--size 8] [--rounds 300]
 
-Each round times every library once, in turn, so that a change in the machine's speed meets all of them alike. Printed are
-medians in microseconds per operation and the ratio of Glassgrad's time to each. Libraries that are missing are left out.
+Each round times every library once, in turn, so that a change in the machine's speed meets all of them alike. Printed
+are medians in microseconds per operation and the ratio of Glassgrad's time to each. Missing libraries are left out.
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ from scipy.optimize import rosen, rosen_der, rosen_hess
 
 import glassgrad as gg
 from glassgrad import errors
-from glassgrad.ops import composite, contraction, control, view
+from glassgrad.ops import composite, contraction, control, logic, reduction, view
 from glassgrad.ops import elementwise as ew
-from glassgrad.ops import logic, reduction
 
 
 def rosenbrock(x: Any) -> Any:

@@ -118,7 +118,9 @@ def test_forward_and_reverse_mode_are_adjoint(op: Any) -> None:
         back = pullback(tuple(weights) if isinstance(value, tuple) else weights[0])
         forward = sum(inner(w, t) for w, t in zip(weights, leaves(tangent), strict=True))
         reverse = sum(inner(g, v) for g, v in zip(back, directions, strict=True))
-        scale = max(1.0, sum(float(np.sum(np.abs(w) * np.abs(t))) for w, t in zip(weights, leaves(tangent), strict=True)))
+        scale = max(
+            1.0, sum(float(np.sum(np.abs(w) * np.abs(t))) for w, t in zip(weights, leaves(tangent), strict=True))
+        )
         single = any(np.asarray(v).dtype.itemsize <= 4 * (1 + (np.asarray(v).dtype.kind == "c")) for v in varied)
         assert abs(forward - reverse) <= (1e-4 if single else 1e-9) * scale, op.name
 

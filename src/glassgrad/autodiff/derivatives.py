@@ -309,8 +309,8 @@ def _scalar(value: Any, holomorphic: bool) -> Any:
         )
     if kind == "c" and not holomorphic:
         raise NonDifferentiableError(
-            f"grad: the function's value is complex, from {value.origin}: expected a real number; take abs(z)**2, z.real "
-            f"or z.imag, or pass holomorphic=True for the complex derivative of a holomorphic function"
+            f"grad: the function's value is complex, from {value.origin}: expected a real number; take abs(z)**2, "
+            f"z.real or z.imag, or pass holomorphic=True for the complex derivative of a holomorphic function"
         )
     return value
 

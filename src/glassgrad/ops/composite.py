@@ -1,4 +1,4 @@
-"""Graphs made of primitives: means, softmax, log-sum-exp, activations and losses. Nothing here has a rule of its own."""
+"""Graphs made of primitives: means, softmax, log-sum-exp, activations and losses. Nothing here has its own rule."""
 
 from __future__ import annotations
 
