@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("ops",),
     ("array",),
-    ("numpy", "random"),
+    ("numpy", "random", "special"),
     ("autodiff",),
     ("rewrite",),
     ("kernel",),

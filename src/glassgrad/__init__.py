@@ -1,6 +1,6 @@
 """Glassgrad: backpropagation for Python, compiled and see-through."""
 
-from . import errors, numpy, random, tree
+from . import errors, numpy, random, special, tree
 from .array import Array, variable
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
@@ -28,6 +28,7 @@ __all__ = [
     "numpy",
     "random",
     "scope",
+    "special",
     "stop_gradient",
     "trace",
     "tree",

@@ -84,3 +84,37 @@ def test_traced_is_the_same_or_says_why_not(case: Case) -> None:
         program = gg.trace(outputs, *args)
         for got, expected in zip(program(*args), floats(case.call(onp, *args)), strict=False):
             onp.testing.assert_allclose(onp.asarray(getattr(got, "value", got)), expected, rtol=1e-12, atol=1e-12)
+
+
+REAL_ONLY = {"histogram density", "unique_values", "median nan"}  # compared with NumPy on real numbers only
+
+
+@pytest.mark.parametrize("case", [c for c in VARYING if c.name not in REAL_ONLY], ids=lambda c: c.name)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:Casting complex values")
+def test_complex_gradient_is_the_slope_along_a_random_direction(case: Case) -> None:
+    rng = onp.random.default_rng(0)
+
+    def noise(shape: Any) -> Any:
+        return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+    args = [a + 1j * rng.normal(size=a.shape) for a in arguments(case)]
+    try:
+        weights = [noise(onp.shape(part)) for part in floats(case.call(onp, *args))]
+    except (TypeError, ValueError):
+        return  # NumPy has no such function of complex numbers
+    if not weights:
+        return
+
+    def loss(namespace: Any, xs: Any) -> Any:
+        parts = floats(case.call(namespace, *xs))
+        return sum(namespace.sum(namespace.real(p * w)) for p, w in zip(parts, weights, strict=True))
+
+    variables = list(map(gg.variable, args))
+    value = loss(np, variables)
+    for k, x in enumerate(args):
+        direction = noise(x.shape)
+        ends = [loss(onp, [*args[:k], x + step * direction, *args[k + 1 :]]) for step in (STEP, -STEP)]
+        slope = (ends[0] - ends[1]) / (2 * STEP)
+        if onp.isfinite(slope):
+            gradient = value.backward()[variables[k]] if value.tracked else onp.zeros(x.shape)
+            assert onp.real(onp.vdot(gradient, direction)) == pytest.approx(slope, rel=1e-5, abs=1e-6)

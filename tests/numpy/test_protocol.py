@@ -213,18 +213,27 @@ def test_linalg_and_fft_are_reached_by_numpys_names() -> None:
 # Signatures
 
 
-COVERED = sorted(
-    (name for name in vars(np) if callable(getattr(onp, name, None)) and inspect.isfunction(getattr(np, name))
-     and not name.startswith("__") and not isinstance(getattr(onp, name), onp.ufunc)),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("name", COVERED)
-def test_arguments_are_named_as_numpys(name: str) -> None:
+def _has_signature(function: Any) -> bool:
     try:
-        theirs = inspect.signature(getattr(onp, name)).parameters
+        inspect.signature(function)
     except ValueError:
-        pytest.skip("NumPy tells no signature")
+        return False
+    return True
+
+
+COVERED = sorted(
+    name
+    for name, own in vars(np).items()
+    if inspect.isfunction(own)
+    and not name.startswith("__")
+    and callable(getattr(onp, name, None))
+    and not isinstance(getattr(onp, name), onp.ufunc)
+)
+
+
+@pytest.mark.parametrize("name", [n for n in COVERED if _has_signature(getattr(onp, n))])
+def test_arguments_are_named_as_numpys(name: str) -> None:
+    theirs = inspect.signature(getattr(onp, name)).parameters
     ours = inspect.signature(getattr(np, name)).parameters
     if any(p.kind is p.VAR_POSITIONAL for p in ours.values()):
         return

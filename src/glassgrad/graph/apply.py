@@ -49,7 +49,10 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
     if tracked:
         frame: Any = _getframe(1)
         while _internal[frame.f_code.co_filename]:
-            frame = frame.f_back
+            outer = frame.f_back
+            if outer is None:
+                break
+            frame = outer
         node.origin = _new_origin(Origin, (frame.f_code, frame.f_lasti, Context.scope, Context.forward))
         node.op = op
         node.inputs = tuple([x if isinstance(x, Node) else constant(x) for x in inputs]) if raw else inputs

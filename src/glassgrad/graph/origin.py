@@ -24,7 +24,7 @@ class _Internal(dict[str, bool]):
 
     def __missing__(self, filename: str) -> bool:
         path = os.path.abspath(filename)
-        inside = path.startswith((_PACKAGE, os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep))
+        inside = not filename.startswith("<") and path.startswith((_PACKAGE, os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep))
         self[filename] = inside
         return inside
 

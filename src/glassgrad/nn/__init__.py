@@ -1,4 +1,4 @@
-"""Layers, activations, initialisers and losses."""
+"""Layers, activations, convolution and pooling, initialisers and losses."""
 
 from ..ops.composite import (
     absolute_error,
@@ -13,8 +13,10 @@ from ..ops.composite import (
     softplus,
     squared_error,
 )
+from ..ops.conv import conv, conv_transpose, convolve_nd
 from ..ops.elementwise import sigmoid, tanh
 from ..ops.logic import relu
+from ..ops.pool import avg_pool, max_pool
 from .activations import ACTIVATIONS
 from .initialisers import glorot_normal, glorot_uniform, he_normal, he_uniform
 from .layers import MLP, Linear
@@ -41,4 +43,9 @@ __all__ = [
     "elu",
     "leaky_relu",
     "softplus",
+    "conv",
+    "conv_transpose",
+    "convolve_nd",
+    "avg_pool",
+    "max_pool",
 ]

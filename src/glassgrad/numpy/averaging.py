@@ -37,7 +37,7 @@ def _working(x: Value, dtype: Any) -> tuple[Value, Any]:
 def _count(x: Value, axis: Axis, keepdims: bool, where: Any) -> Any:
     """How many elements each result is made of: a Python int, or an Array where a mask decides."""
     if where is True or where is absent or where is None:
-        return math.prod(x.shape[i] for i in normalize(axis, x.ndim))
+        return math.prod(x.shape if axis is None else (x.shape[i] for i in normalize(axis, x.ndim)))
     mask = view.broadcast_to(array_of(where), x.shape)
     return logic.astype(red.sum(mask, axis, keepdims), real_dtype(x.dtype))
 
@@ -63,7 +63,8 @@ def mean(
     no_out("mean", out)
     x, final = _working(array_of(a), dtype)
     total = red.sum(only(x, where, 0), axis, kept(keepdims))
-    return logic.astype(_divided(total, _count(x, axis, kept(keepdims), where)), final)
+    result = _divided(total, _count(x, axis, kept(keepdims), where))
+    return result if final is x.dtype else logic.astype(result, final)
 
 
 def var(

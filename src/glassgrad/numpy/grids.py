@@ -16,8 +16,8 @@ from .arguments import array_of, cast, gathered, numbers, theirs
 from .creation import sizes_of
 
 __all__ = [
-    "meshgrid", "indices", "fromfunction", "diag", "diagflat", "make_diagonal", "tril", "triu", "vander", "tril_indices",
-    "triu_indices", "diag_indices", "mask_indices", "unravel_index", "ix_", "tril_indices_from",
+    "meshgrid", "indices", "fromfunction", "diag", "diagflat", "make_diagonal", "tril", "triu", "vander",
+    "tril_indices", "triu_indices", "diag_indices", "mask_indices", "unravel_index", "ix_", "tril_indices_from",
     "triu_indices_from", "diag_indices_from", "mgrid", "ogrid", "r_", "c_", "s_", "index_exp",
 ]  # fmt: skip
 

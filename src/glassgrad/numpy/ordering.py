@@ -113,7 +113,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     size = len(np.bincount(places, minlength=minlength))
     if weights.shape != places.shape:
         raise ValueError(f"bincount: one weight per element: got {weights.shape} for {places.shape}")
-    return indexing.additem(as_array(np.zeros(size)), places, weights)
+    return indexing.additem(as_array(np.zeros(size, np.result_type(weights.dtype, float))), places, weights)
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:

@@ -235,7 +235,7 @@ def _nan_extreme(name: str, fold: Any, filler: float) -> Any:
         a: Any, axis: Axis = None, out: None = None, keepdims: Any = False, initial: Any = absent, where: Any = True
     ) -> Any:
         x = array_of(a)
-        if x.dtype.kind != "f":
+        if x.dtype.kind not in "fc":
             return fold(x, axis, out, keepdims, initial, where)
         result = fold(_filled(x, filler), axis, out, keepdims, initial, where)
         empty = red.all(only(logic.isnan(x), where, 1), axis, kept(keepdims))
@@ -262,7 +262,7 @@ def warn_if(condition: Value, message: str) -> None:
 def _nan_place(name: str, fold: Any, filler: float) -> Any:
     def nan_place(a: Any, axis: int | None = None, out: None = None, *, keepdims: Any = False) -> Any:
         x = array_of(a)
-        if x.dtype.kind == "f":
+        if x.dtype.kind in "fc":
             empty = red.all(logic.isnan(x), axis)
             if empty.value is not None and np.any(empty.value):
                 raise ValueError(f"{name}: All-NaN slice encountered; there is no place to give")

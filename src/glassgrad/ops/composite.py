@@ -10,7 +10,7 @@ import numpy as np
 from ..dtypes import dtype_of
 from ..errors import ShapeError
 from ..graph.node import Value, shape_of
-from . import control, indexing, logic, reduction
+from . import control, indexing, logic, reduction, view
 from . import elementwise as ew
 from .reduction import Axis, normalize
 
@@ -46,16 +46,25 @@ def safe_sqrt(x: Value) -> Value:
 def logsumexp(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
     """ln Σ eˣ, shifted by the largest element so that nothing overflows.
 
-    The shift is a constant to the gradient, which is exactly softmax.
+    The shift is a constant to the gradient, which is exactly softmax; of nothing but -inf it is 0.
     """
+    top = peak(x, axis)
+    weight = reduction.sum(ew.exp(x - top), axis, keepdims=True)
+    total = logic.where(weight == 0, -np.inf, ew.log(logic.where(weight == 0, 1, weight))) + top
+    return total if keepdims else without_axes(total, x, axis)
+
+
+def peak(x: Value, axis: Axis) -> Value:
+    """The largest element along ``axis``, kept as 1s, a constant to the gradient; 0 where it is infinite."""
     top = control.stop_gradient(reduction.max(x, axis, keepdims=True))
-    top = logic.where(logic.isfinite(top), top, 0)
-    total = ew.log(reduction.sum(ew.exp(x - top), axis, keepdims=True)) + top
+    return logic.where(logic.isfinite(top), top, 0)
+
+
+def without_axes(total: Value, x: Value, axis: Axis) -> Value:
+    """A total that kept its folded axes as 1s, without them."""
     shape = shape_of(x)
     axes = normalize(axis, len(shape))
-    from . import view
-
-    return total if keepdims else view.reshape(total, tuple(n for i, n in enumerate(shape) if i not in axes))
+    return view.reshape(total, tuple(n for i, n in enumerate(shape) if i not in axes))
 
 
 def softmax(x: Value, axis: Axis = -1) -> Value:

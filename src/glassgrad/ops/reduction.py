@@ -17,10 +17,15 @@ from . import logic, view
 Axis = int | Sequence[int] | None
 
 
+_EVERY = [tuple(range(n)) for n in range(65)]  # NumPy's limit is 64 axes
+
+
 def normalize(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Axes as a sorted tuple of non-negative ints; None means all. Raises NumPy's AxisError."""
     if axis is None:
-        return tuple(range(ndim))
+        return _EVERY[ndim]
+    if axis.__class__ is int and -ndim <= axis < ndim:  # type: ignore[operator]
+        return (axis % ndim,)  # type: ignore[operator]
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     return tuple(sorted(np.lib.array_utils.normalize_axis_tuple(axes, ndim)))
 
