@@ -69,8 +69,35 @@ def test_complex_step_is_used_where_it_applies() -> None:
 
 
 def test_many_elements_are_sampled() -> None:
-    report = gg.check_grads(lambda x: reduction.sum(x * x), (np.ones(5000),), order=1, modes="rev")
-    assert report.compared == 200
+    report = gg.check_grads(lambda x: reduction.sum(x * x), (np.ones(5000),), order=1)
+    assert report.compared == 2 * 52
+
+    @gg.custom_vjp
+    def square(x: Any) -> Any:
+        return x * x
+
+    weight = np.ones(5000)
+    weight[4321] = 1.2  # one element in 5000 is wrong, and random directions see it
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (2.0 * g * x * weight,))
+    with pytest.raises(errors.GradientCheckError, match="a random direction"):
+        gg.check_grads(square, (np.ones(5000),), order=1, modes="rev")
+
+
+def test_points_next_to_a_kink() -> None:
+    gg.check_grads(ew.absolute, (np.array([1e-3, -1e-4]),))
+    gg.check_grads(lambda x: x % 1.0, (np.array([0.9995]),))
+    gg.check_grads(lambda x: reduction.max(x), (np.array([1.0, 1.001, 0.5]),))
+
+
+def test_tiny_and_huge_scales(planted: Any) -> None:
+    for scale in (1e-8, 1e-3, 1e3, 1e8):
+        x = np.array([0.3, 1.0, 2.0]) * scale
+        gg.check_grads(lambda x: scale * ew.log(x), (x,))  # noqa: B023
+        gg.check_grads(lambda x: scale * ew.sin(x / scale), (x,))  # noqa: B023
+        with pytest.raises(errors.GradientCheckError):
+            gg.check_grads(lambda x: scale * planted(x / scale), (x,), order=1)  # noqa: B023
+        with pytest.raises(errors.GradientCheckError):
+            gg.check_grads(lambda x: scale * planted(x), (x / scale,), order=1)  # noqa: B023
 
 
 def test_complex_functions() -> None:

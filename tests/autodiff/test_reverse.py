@@ -47,6 +47,44 @@ def test_nested_derivatives_do_not_confuse_their_variables() -> None:
     assert gg.jvp(lambda x: gg.grad(lambda y: y**3 * x)(x), (2.0,), (1.0,))[1] == pytest.approx(9 * 4.0)
 
 
+def test_a_finished_inner_derivative_leaves_nothing_live() -> None:
+    """The inner variable is a constant to the outer derivative, which therefore comes back as a plain number."""
+    for inner in (
+        lambda x: gg.grad(lambda y: ew.sin(x) * y * y)(0.7),
+        lambda x: gg.vjp(lambda y: ew.sin(x) * y * y, 0.7)[1](1.0)[0],
+        lambda x: gg.jvp(lambda y: ew.sin(x) * y * y, (0.7,), (1.0,))[1],
+    ):
+        slope = gg.grad(inner)(0.3)
+        assert type(slope) is np.float64 and slope == pytest.approx(1.4 * math.cos(0.3))
+        gg.check_grads(inner, (0.3,), order=3)
+
+
+def test_the_value_beside_an_inner_derivative_keeps_its_dependence() -> None:
+    assert gg.grad(lambda x: gg.vjp(lambda y: ew.sin(x) * y, 0.7)[0])(0.3) == pytest.approx(0.7 * math.cos(0.3))
+    assert gg.grad(lambda x: gg.jvp(lambda y: ew.sin(x) * y, (0.7,), (1.0,))[0])(0.3) == pytest.approx(
+        0.7 * math.cos(0.3)
+    )
+    assert gg.grad(lambda x: gg.value_and_grad(lambda y: ew.sin(x) * y)(0.7)[0])(0.3) == pytest.approx(
+        0.7 * math.cos(0.3)
+    )
+
+
+def test_a_pullback_used_inside_another_derivative() -> None:
+    def f(x: Any) -> Any:
+        _, pullback = gg.vjp(lambda t: t**3, x)
+        return gg.grad(lambda s: pullback(s)[0] * s)(2.0)
+
+    assert gg.grad(f)(3.0) == 72.0
+
+
+def test_an_error_inside_leaves_nothing_live() -> None:
+    from glassgrad.autodiff.vjp import live
+
+    with pytest.raises(ZeroDivisionError):
+        gg.grad(lambda x: 1 / 0)(1.0)
+    assert not live
+
+
 def test_nor_when_traced() -> None:
     def value(f: Any, *args: Any) -> Any:
         return [float(np.asarray(v)) for v in gg.tree.leaves(gg.trace(f, *args)(*args))]
@@ -162,6 +200,7 @@ def test_a_value_with_one_element_is_a_scalar(size_one: Any) -> None:
         (lambda x: x > 0, 1.0, errors.NonDifferentiableError, "true or false"),
         (lambda x: reduction.argmax(x), np.ones(3), errors.NonDifferentiableError, "position"),
         (lambda x: x * 1j, 1.0, errors.NonDifferentiableError, "complex.*holomorphic"),
+        (lambda x: True, 1.0, errors.NonDifferentiableError, "True"),
         (lambda x: None, 1.0, errors.NotScalarError, "NoneType"),
         (lambda x: (x, x), 1.0, errors.NotScalarError, "has_aux"),
         (lambda x: float(x), 1.0, errors.TracedValueError, r"float\(\).*glassgrad.numpy"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,7 +18,8 @@ from .derivatives import vjp
 from .jvp import jvp
 
 MODES = ("rev", "fwd")
-MOST_ELEMENTS = 200  # per argument and order; more are sampled, because each costs several evaluations
+MOST_ELEMENTS = 50  # per argument and order; of more, as many are sampled, and two random directions added
+STEPS = (2e-3, 1e-4, 3e-6)  # the smaller ones for points near a kink, where the larger would step across it
 
 
 class Difference(NamedTuple):
@@ -27,7 +28,7 @@ class Difference(NamedTuple):
     mode: str
     order: int
     argument: str
-    element: tuple[int, ...]
+    element: Any
     engine: float
     numerical: float
     tolerance: float
@@ -38,12 +39,18 @@ class Difference(NamedTuple):
         return abs(self.engine - self.numerical)
 
     @property
+    def excess(self) -> float:
+        """The error in units of its tolerance."""
+        return self.error / max(self.tolerance, 1e-300)
+
+    @property
     def agrees(self) -> bool:
         return self.error <= self.tolerance or self.engine == self.numerical
 
     def __str__(self) -> str:
+        place = f"element {list(self.element)}" if isinstance(self.element, tuple) else "a random direction"
         return (
-            f"{self.mode}, order {self.order}, {self.argument}, element {list(self.element)}: engine "
+            f"{self.mode}, order {self.order}, {self.argument}, {place}: engine "
             f"{self.engine:.12g}, {self.method} {self.numerical:.12g}, difference {self.error:.3g} > tolerance "
             f"{self.tolerance:.3g}"
         )
@@ -59,7 +66,7 @@ class Report:
 
     def __str__(self) -> str:
         head = f"check_grads: {len(self.failures)} of {self.compared} derivatives disagree"
-        shown = [f"  {d}" for d in sorted(self.failures, key=lambda d: -d.error / d.tolerance)[:10]]
+        shown = [f"  {d}" for d in sorted(self.failures, key=lambda d: -d.excess)[:10]]
         more = [f"  and {len(self.failures) - 10} more"] if len(self.failures) > 10 else []
         return "\n".join([head, *shown, *more])
 
@@ -78,7 +85,9 @@ def check_grads(
 
     Each output element is weighted by a fixed random number and summed, so every row of the Jacobian takes part. The
     numerical derivative is a central difference extrapolated by Richardson's method, in float64 whatever the dtype of
-    the argument; where a complex step agrees with it, the complex step is used, which has no rounding error.
+    the argument, with smaller steps where the first does not agree, because a kink may be near. Where a complex step
+    agrees with it, the complex step is used, which has no rounding error. Every element is varied by itself; of a
+    large array, 50 of them and two random directions.
 
     Parameters
     ----------
@@ -86,7 +95,7 @@ def check_grads(
     args : tuple of its arguments; real and complex floating leaves are varied
     order : 1 for gradients, 2 for gradients of gradients, and so on
     modes : "rev" for reverse mode, "fwd" for forward mode
-    rtol, atol : tolerance, relative to the larger of the two values, and absolute in units of the largest derivative
+    rtol, atol : tolerance, relative to the larger of the two values, and in units of the largest derivative compared
     rng : seed of the weights and of the sampled elements
 
     Returns
@@ -119,7 +128,7 @@ def check_grads(
     for mode in modes:
         _check_order(f, tuple(args), 1, order, mode, (rtol, atol), np.random.default_rng(rng), compared)
     failures = [d for d in compared if not d.agrees]
-    worst = max(compared, key=lambda d: d.error / d.tolerance, default=None)
+    worst = max(compared, key=lambda d: d.excess, default=None)
     report = Report(len(compared), failures, worst)
     if failures:
         raise GradientCheckError(str(report))
@@ -138,32 +147,32 @@ def _check_order(
 ) -> None:
     weigh = _weighted(f, args, rng)
     leaves, structure = tree.flatten(args)
-    labels = [f"argument {p}" for p in tree.paths(args)]
     varied = [k for k, leaf in enumerate(leaves) if _kind(leaf) in "fc"]
     if not varied:
         raise DtypeError("check_grads: no argument has a floating dtype, so there is nothing to vary; write 3.0 for 3")
 
-    def of_leaves(*values: Any) -> Any:
+    def scalar(*values: Any) -> Any:
         filled = list(leaves)
         for k, v in zip(varied, values, strict=True):
             filled[k] = v
         return weigh(*tree.unflatten(structure, filled))
 
     points = [np.asarray(getattr(leaves[k], "value", leaves[k])) for k in varied]
-    slopes = _slopes(of_leaves, points, mode)
-    scale = max([float(np.max(np.abs(s), initial=0.0)) for s in slopes if np.all(np.isfinite(s))] or [0.0])
-    for place, (k, point, slope) in enumerate(zip(varied, points, slopes, strict=True)):
-        rtol, atol = (
-            max(t, 2e-4) if point.dtype.itemsize <= 4 * (1 + (point.dtype.kind == "c")) else t for t in tolerances
-        )
-        for element, direction in _elements(point, rng):
-            numerical, method = _numerical(of_leaves, points, place, element, direction)
-            engine = float((slope[element].conjugate() * direction).real)
-            size = max(abs(engine), abs(numerical))
-            tolerance = rtol * size + atol * max(1.0, scale)
-            compared.append(Difference(mode, level, labels[k], element, engine, numerical, tolerance, method))
+    labels = tree.paths(args)
+    slope = _engine(scalar, points, mode)
+    asked = [
+        (f"argument {labels[k]}", place, element, v, slope(place, v))
+        for place, (k, point) in enumerate(zip(varied, points, strict=True))
+        for element, v in _directions(point, rng)
+    ]
+    scale = max([abs(engine) for *_, engine in asked if np.isfinite(engine)], default=0.0)
+    for label, place, element, v, engine in asked:
+        single = points[place].dtype.itemsize <= 4 * (1 + (points[place].dtype.kind == "c"))
+        rtol, atol = (max(t, 2e-4) if single else t for t in tolerances)
+        found = _nearest(scalar, points, place, v, engine, (rtol, atol * scale))
+        compared.append(Difference(mode, level, label, element, engine, *found))
     if level < order:
-        derivative = (lambda *xs: _gradient(of_leaves, xs)) if mode == "rev" else _directional(of_leaves, points, rng)
+        derivative = (lambda *xs: _gradient(scalar, xs)) if mode == "rev" else _directional(scalar, points, rng)
         _check_order(derivative, tuple(points), level + 1, order, mode, tolerances, rng, compared)
 
 
@@ -211,56 +220,75 @@ def _directional(f: Callable[..., Any], points: list[Any], rng: np.random.Genera
     return lambda *xs: jvp(f, xs, directions)[1]
 
 
-def _slopes(f: Callable[..., Any], points: list[Any], mode: str) -> list[Any]:
-    """The gradient of a scalar function, by one backward pass or by one forward pass per element."""
+def _engine(f: Callable[..., Any], points: list[Any], mode: str) -> Callable[[int, Any], float]:
+    """The engine's derivative of a scalar function when points[place] moves along v."""
     if mode == "rev":
-        return [np.asarray(g) for g in _gradient(f, points)]
-    slopes = []
-    for k, point in enumerate(points):
-        slope = np.zeros(point.shape, point.dtype)
-        for element in np.ndindex(point.shape):
-            parts = []
-            for unit in (1.0, 1j)[: 1 + (point.dtype.kind == "c")]:
-                tangents = [np.zeros_like(p) for p in points]
-                tangents[k][element] = unit
-                parts.append(float(np.asarray(jvp(f, points, tangents)[1])))
-            slope[element] = parts[0] if len(parts) == 1 else complex(*parts)
-        slopes.append(slope)
-    return slopes
+        slopes = [np.asarray(g) for g in _gradient(f, points)]
+        return lambda place, v: float(np.real(np.sum(np.conj(slopes[place]) * v)))
+
+    def forward(place: int, v: Any) -> float:
+        tangents = [v.astype(p.dtype) if k == place else np.zeros_like(p) for k, p in enumerate(points)]
+        return float(np.asarray(jvp(f, points, tangents)[1]))
+
+    return forward
 
 
-def _elements(point: Any, rng: np.random.Generator) -> list[tuple[tuple[int, ...], complex]]:
-    """Which elements to vary, and in which direction of the complex plane."""
+def _directions(point: Any, rng: np.random.Generator) -> list[tuple[Any, Any]]:
+    """Directions to move a point in, with their names: single elements, and all at once where those are only sampled."""
     places = list(np.ndindex(point.shape))
+    whole = []
+    wide = np.complex128 if point.dtype.kind == "c" else np.float64
     if len(places) > MOST_ELEMENTS:
         places = [places[i] for i in sorted(rng.choice(len(places), MOST_ELEMENTS, replace=False))]
-    units: tuple[complex, ...] = (1.0, 1j) if point.dtype.kind == "c" else (1.0,)
-    return [(place, unit) for place in places for unit in units]
+        whole = [("random", rng.choice([-1.0, 1.0], point.shape).astype(wide)) for _ in range(2)]
+    single = []
+    for place in places:
+        for unit in (1.0, 1j)[: 1 + (wide is np.complex128)]:
+            v = np.zeros(point.shape, wide)
+            v[place] = unit
+            single.append((place, v))
+    return single + whole
 
 
-def _numerical(
-    f: Callable[..., Any], points: list[Any], k: int, element: tuple[int, ...], direction: complex
-) -> tuple[float, str]:
-    """d f / d t for points[k][element] + t · direction: Richardson's central difference, or a complex step."""
+def _nearest(
+    f: Callable[..., Any], points: list[Any], place: int, v: Any, engine: float, tolerances: tuple[float, float]
+) -> tuple[float, float, str]:
+    """A numerical derivative along v that agrees with the engine's, or else the one that comes nearest.
+
+    Returns it with its tolerance, which allows for the rounding of f at that step, and the method's name.
+    """
+    rtol, atol = tolerances
+    tried = []
+    for numerical, noise, method in _numerical(f, points, place, v):
+        tolerance = rtol * max(abs(engine), abs(numerical)) + atol + noise
+        if abs(engine - numerical) <= tolerance or engine == numerical:
+            return numerical, tolerance, method
+        tried.append((abs(engine - numerical) / max(tolerance, 1e-300), numerical, tolerance, method))
+    return min(tried, key=lambda t: np.inf if np.isnan(t[0]) else t[0])[1:]
+
+
+def _numerical(f: Callable[..., Any], points: list[Any], place: int, v: Any) -> Iterator[tuple[float, float, str]]:
+    """d f / d t for points[place] + t v: value, rounding noise and method, by smaller and smaller steps."""
     wide = [p.astype(np.complex128 if p.dtype.kind == "c" else np.float64) for p in points]
 
     def at(t: complex) -> Any:
         moved = [w.astype(np.complex128) for w in wide] if isinstance(t, complex) else list(wide)
-        moved[k] = moved[k].copy()
-        moved[k][element] += t * direction
+        moved[place] = moved[place] + t * v
         with np.errstate(all="ignore"):
             value = f(*(as_array(m) for m in moved))
         return np.asarray(getattr(value, "value", value))[()]
 
-    h = 2e-3 * max(1.0, abs(complex(wide[k][element])))
-    wide_step = (at(h) - at(-h)) / (2 * h)
-    half_step = (at(h / 2) - at(-h / 2)) / h
-    difference = float(np.real((4 * half_step - wide_step) / 3))
-    if all(p.dtype.kind == "f" for p in points):
-        stepped = _imaginary_step(at)
-        if stepped is not None and abs(stepped - difference) <= 1e-6 * (1 + abs(difference)):
-            return stepped, "complex step"
-    return difference, "finite difference"
+    stepped = _imaginary_step(at) if all(p.dtype.kind == "f" for p in points) else None
+    size = float(np.max(np.abs(wide[place]) * (v != 0), initial=0.0))
+    height = abs(at(0.0))
+    for h in [*(step * max(1.0, size) for step in STEPS), *([1e-3 * size] if 0 < size < 1 else [])]:
+        wide_step = (at(h) - at(-h)) / (2 * h)
+        half_step = (at(h / 2) - at(-h / 2)) / h
+        difference = float(np.real((4 * half_step - wide_step) / 3))
+        noise = 20 * float(np.finfo(float).eps * height / h)
+        if stepped is not None and abs(stepped - difference) <= 1e-6 * abs(difference) + noise + 1e-12:
+            yield stepped, 0.0, "complex step"
+        yield difference, noise, "finite difference"
 
 
 def _imaginary_step(at: Callable[[complex], Any]) -> float | None:

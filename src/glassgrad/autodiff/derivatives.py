@@ -24,7 +24,7 @@ from ..errors import (
 from ..graph.node import NO_PARAMS, Input, Node, constant, make, reachable, shape_of
 from ..graph.origin import here
 from ..ops import control, logic
-from .vjp import pull
+from .vjp import live, plan, pull
 
 Argnums = int | Sequence[int]
 
@@ -75,18 +75,22 @@ def _open_leaf(leaf: Any) -> Any:
     return make(Input, (), NO_PARAMS, value, tracked=True) if value.dtype.kind in "fc" else None
 
 
-def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function on opened arguments.
+def run(function: Callable[..., Any], targets: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function on opened arguments, which are live meanwhile.
 
     Writing a tracked element into an ndarray ends in NumPy's "setting an array element with a sequence", which hides
     our message; it is brought back here.
     """
+    opened = {t.index for t in targets}
+    live.update(opened)
     try:
         return function(*args, **kwargs)
     except ValueError as error:
         if isinstance(error.__cause__, TracedValueError):
             raise error.__cause__ from None
         raise
+    finally:
+        live.difference_update(opened)
 
 
 def plain_kind(value: Any) -> Any:
@@ -165,12 +169,12 @@ def value_and_grad(
         positions = _positions(argnums, len(args), "grad")
         opened = {i: open_argument(args[i], "grad") for i in positions}
         inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
-        result = run(function, *inner, **kwargs)
+        targets = [t for i in positions for t in opened[i].targets if t is not None]
+        result = run(function, targets, *inner, **kwargs)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"grad: has_aux=True needs a function returning (value, aux): got {type(result).__name__}")
         value, aux = result if has_aux else (result, None)
         value = _scalar(value, holomorphic)
-        targets = [t for i in positions for t in opened[i].targets if t is not None]
         cotangents, recorded = pull([value], [_one(value)], targets)
         if all(c is None for c in cotangents):
             _warn_independent(value)
@@ -229,11 +233,11 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     (array([ 2., 40.]),)
     """
     opened = [open_argument(p, "vjp") for p in primals]
-    result = run(function, *(o.tree for o in opened))
+    targets = [t for o in opened for t in o.targets if t is not None]
+    result = run(function, targets, *(o.tree for o in opened))
     value, aux = result if has_aux else (result, None)
     outputs, structure = tree.flatten(value)
     nodes = [as_array(v) for v in outputs]
-    targets = [t for o in opened for t in o.targets if t is not None]
     outside = any(isinstance(leaf, Node) for leaf in tree.leaves(primals))
     in_kind = as_array if outside else plain_kind
 
@@ -248,7 +252,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         supply = iter(found)
         return tuple(_close(o, supply, False) for o in opened)
 
-    depends_outside = any(t.inputs for t in targets) or any(n.value is None for n in nodes)
+    depends_outside = plan(nodes, targets).recording
     out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(n.value)) for n in nodes])
     return (out, pullback, _release(aux, depends_outside, in_kind)) if has_aux else (out, pullback)
 
@@ -267,9 +271,9 @@ def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict
     """
     opened = [open_argument(a, "named_grads") if _has_floats(a) else None for a in args]
     inner = [a if o is None else o.tree for a, o in zip(args, opened, strict=True)]
-    value = _scalar(run(function, *inner, **kwargs), False)
-    marked = [n for n in reachable([value]) if n.op is control.Named]
     own = [t for o in opened if o is not None for t in o.targets if t is not None]
+    value = _scalar(run(function, own, *inner, **kwargs), False)
+    marked = [n for n in reachable([value]) if n.op is control.Named]
     found, _ = pull([value], [_one(value)], marked + own)
     return {
         node.params["name"]: plain_kind(np.zeros(node.shape, node.dtype) if g is None else g)
@@ -290,6 +294,10 @@ def _has_floats(argument: Any) -> bool:
 def _scalar(value: Any, holomorphic: bool) -> Any:
     """The function's value as a node, or the error that says why it has no gradient."""
     if not isinstance(value, Node):
+        if isinstance(value, (bool, np.bool_)):
+            raise NonDifferentiableError(
+                f"grad: the function returned {value}, expected a real number to differentiate"
+            )
         if value is None or isinstance(value, (list, tuple, dict, str)):
             hint = "; use has_aux=True for a pair (value, aux)" if isinstance(value, tuple) else ""
             raise NotScalarError(f"grad: the function returned {type(value).__name__}, expected one number{hint}")

@@ -25,6 +25,10 @@ def push(
     """Tangents of ``outputs`` from tangents of ``targets``; None for an output that depends on none of them."""
     found, needed, recording = plan(outputs, targets, recording)
     held: dict[int, Any] = {t.index: v for t, v in zip(targets, tangents, strict=True)}
+    asked: dict[int, set[int]] = {}  # which outputs of a node with several are used
+    for node in found.values():
+        if node.op is Output:
+            asked.setdefault(node.inputs[0].index, set()).add(node.params["index"])
     before = Context.forward
     try:
         with np.errstate(all="ignore"):
@@ -33,13 +37,14 @@ def push(
                     node = found[index]
                     if recording:
                         Context.forward = node
-                    held[index] = _tangent(node, [held.get(x.index) for x in node.inputs], recording)
+                    ts = [held.get(x.index) for x in node.inputs]
+                    held[index] = _tangent(node, ts, recording, asked.get(index, {0}))
     finally:
         Context.forward = before
     return [held.get(node.index) for node in outputs]
 
 
-def _tangent(node: Node, ts: list[Any], recording: bool) -> Any:
+def _tangent(node: Node, ts: list[Any], recording: bool, asked: set[int]) -> Any:
     """The Jacobian of one node times the tangents of its inputs."""
     op = node.op
     if all(t is None for t in ts):
@@ -64,7 +69,7 @@ def _tangent(node: Node, ts: list[Any], recording: bool) -> Any:
         ]
         result = sum(moved[1:], moved[0])
     else:
-        return _transposed(node, ts, y, xs, recording)
+        return _transposed(node, ts, y, xs, recording, asked)
     return _like(result, y)
 
 
@@ -76,18 +81,21 @@ def _like(t: Any, y: Value) -> Value:
     return logic.astype(view.broadcast_to(t, shape_of(y)), dtype_of(y))
 
 
-def _transposed(node: Node, ts: list[Any], y: Any, xs: Sequence[Value], recording: bool) -> Any:
+def _transposed(node: Node, ts: list[Any], y: Any, xs: Sequence[Value], recording: bool, asked: set[int]) -> Any:
     """The tangent of an op that has only a VJP: the VJP is linear in the cotangent, and its transpose is the JVP."""
     several = node.op.outputs > 1
     parts = y if several else (y,)
-    seeds = [make(Input, (), NO_PARAMS, logic.zeros_like(part), tracked=True) for part in parts]
-    products = local_products(node, tuple(seeds) if several else seeds[0], y, xs, {x.index for x in node.inputs})
+    zeros = [logic.zeros_like(part) for part in parts]
+    seeds = {i: make(Input, (), NO_PARAMS, zeros[i], tracked=True) for i in sorted(asked)}
+    given = tuple(seeds.get(i, zero) for i, zero in enumerate(zeros))
+    products = local_products(node, given if several else given[0], y, xs, {x.index for x in node.inputs})
     used = [(as_array(c), t) for c, t in zip(products, ts, strict=True) if c is not None and t is not None]
     outputs = [c for c, _ in used]
     cotangents = [logic.astype(view.broadcast_to(t, c.shape), c.dtype) for c, t in used]
-    found, _ = pull(outputs, cotangents, seeds, recording)
-    tangents = tuple(logic.zeros_like(p) if v is None else v for v, p in zip(found, parts, strict=True))
-    return tangents if several else tangents[0]
+    found, _ = pull(outputs, cotangents, list(seeds.values()), recording)
+    tangents = dict(zip(seeds, found, strict=True))
+    filled = tuple(zero if tangents.get(i) is None else tangents[i] for i, zero in enumerate(zeros))
+    return filled if several else filled[0]
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -120,7 +128,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
             if target is not None:
                 targets.append(target)
                 given.append(_check(target, held.value))
-    value = run(function, *(o.tree for o in opened))
+    value = run(function, targets, *(o.tree for o in opened))
     leaves, structure = tree.flatten(value)
     nodes = [as_array(v) for v in leaves]
     recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)
@@ -131,7 +139,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     derivatives = [
         in_kind(np.zeros(n.shape, n.dtype)[()] if t is None else t) for n, t in zip(nodes, found, strict=True)
     ]
-    depends_outside = recording or any(t.inputs for t in targets) or any(n.value is None for n in nodes)
+    depends_outside = recording or plan(nodes, targets).recording
     out = [in_kind(n if depends_outside else constant(n.value)) for n in nodes]
     return tree.unflatten(structure, out), tree.unflatten(structure, derivatives)
 

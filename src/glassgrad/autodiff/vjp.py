@@ -14,11 +14,16 @@ import numpy as np
 
 from ..errors import RuleError
 from ..graph.apply import Output, unpack
-from ..graph.node import Node, Value, shape_of
+from ..graph.node import Node, Value, Variable, shape_of
 from ..graph.origin import Context
 from ..graph.primitive import Elementwise, Indexing, Reduction, Structured, View
 from ..ops import logic, reduction, view
 from ..ops.contraction import Einsum, Matmul
+
+
+# Indices of the arguments of derivatives whose function is running now. An inner walk that meets one must record; once
+# the function has returned, a graph that still leads there holds it as a constant.
+live: set[int] = set()
 
 
 class Plan(NamedTuple):
@@ -41,6 +46,7 @@ def plan(outputs: Sequence[Node], targets: Sequence[Node], recording: bool = Fal
     first = min([t.index for t in targets], default=0)
     wanted = {t.index for t in targets}
     found: dict[int, Node] = {}
+    dead = False  # whether some leaf is no target
     stack = [node for node in outputs if node.tracked]
     while stack:
         node = stack.pop()
@@ -51,12 +57,16 @@ def plan(outputs: Sequence[Node], targets: Sequence[Node], recording: bool = Fal
             recording = True  # something outside is being differentiated too
             continue
         found[index] = node
-        if node.value is None or (not node.inputs and index not in wanted):
+        if node.value is None:
             recording = True
+        elif not node.inputs and index not in wanted:
+            dead = True
+            if node.op is Variable or index in live:
+                recording = True
         for x in node.inputs:
             if x.tracked:
                 stack.append(x)
-    if not recording:
+    if not recording and not dead:
         return Plan(found, set(found), False)  # every leaf is a target, so everything leads to one
     needed = set(wanted)
     for index in sorted(found):
@@ -134,7 +144,7 @@ class _Walk:
     def multiply(self, node: Node, g: Value) -> None:
         """Hand on g times each local derivative of an elementwise node, outside of a recording walk.
 
-        There an input is needed exactly if it is tracked.
+        There a tracked input is on the way to a target, or to a leaf whose cotangent nobody reads.
         """
         cotangents = self.cotangents
         values = [x.value for x in node.inputs]

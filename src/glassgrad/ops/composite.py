@@ -56,7 +56,10 @@ def logsumexp(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
 
 def peak(x: Value, axis: Axis) -> Value:
     """The largest element along ``axis``, kept as 1s, a constant to the gradient; 0 where it is infinite."""
-    top = control.stop_gradient(reduction.max(x, axis, keepdims=True))
+    shape = shape_of(x)
+    if 0 in (shape[i] for i in normalize(axis, len(shape))):
+        return np.zeros((), dtype_of(x))
+    top = control.stop_gradient(reduction.max(ew.real(x), axis, keepdims=True))
     return logic.where(logic.isfinite(top), top, 0)
 
 
@@ -69,13 +72,17 @@ def without_axes(total: Value, x: Value, axis: Axis) -> Value:
 
 def softmax(x: Value, axis: Axis = -1) -> Value:
     """eˣ / Σ eˣ: positive numbers that sum to 1 along ``axis``. Jacobian diag(s) - s sᵀ."""
-    weights = ew.exp(x - control.stop_gradient(reduction.max(x, axis, keepdims=True)))
+    weights = ew.exp(x - peak(x, axis))
     return weights / reduction.sum(weights, axis, keepdims=True)
 
 
 def log_softmax(x: Value, axis: Axis = -1) -> Value:
-    """ln softmax x, without forming a softmax that may underflow to 0."""
-    return x - logsumexp(x, axis, keepdims=True)
+    """ln softmax x, without forming a softmax that may underflow to 0.
+
+    The shift comes before the logarithm is taken off: x - logsumexp(x) would lose the digits of a large x.
+    """
+    z = x - peak(x, axis)
+    return z - ew.log(reduction.sum(ew.exp(z), axis, keepdims=True))
 
 
 def softplus(x: Value) -> Value:
@@ -109,7 +116,7 @@ def leaky_relu(x: Value, slope: float = 0.01) -> Value:
 
 def elu(x: Value, alpha: float = 1.0) -> Value:
     """x for x > 0, α(eˣ - 1) below."""
-    return logic.where(x > 0, x, alpha * ew.expm1(logic.minimum(x, 0)))
+    return logic.where(x > 0, x, alpha * ew.expm1(logic.where(x > 0, 0, x)))
 
 
 def _same_shape(loss: str, prediction: Value, target: Value) -> None:

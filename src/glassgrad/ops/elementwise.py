@@ -338,11 +338,17 @@ class Arctanh(Elementwise):
     samples = Samples(domain=(-0.8, 0.8), complex=True)
 
 
+def _over_square(y: Value, a: Value, b: Value) -> Value:
+    """b / (a² + b²), without squaring what may be tiny or huge."""
+    radius = hypot(a, b)
+    return b / radius / radius
+
+
 class Arctan2(Elementwise):
-    """y = the angle of the point (b, a)."""
+    """y = the angle of the point (b, a).  ∂y/∂a = b/(a² + b²), ∂y/∂b = -a/(a² + b²)"""
 
     eval = np.arctan2
-    partials = (lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b))
+    partials = (_over_square, lambda y, a, b: -_over_square(y, b, a))
     samples = Samples(domain=(0.3, 3.0))
 
 
@@ -358,14 +364,14 @@ class Logaddexp(Elementwise):
     """y = ln(eᵃ + eᵇ)"""
 
     eval = np.logaddexp
-    partials = (lambda y, a, b: exp(a - y), lambda y, a, b: exp(b - y))
+    partials = (lambda y, a, b: sigmoid(a - b), lambda y, a, b: sigmoid(b - a))
 
 
 class Logaddexp2(Elementwise):
     """y = log₂(2ᵃ + 2ᵇ)"""
 
     eval = np.logaddexp2
-    partials = (lambda y, a, b: exp2(a - y), lambda y, a, b: exp2(b - y))
+    partials = (lambda y, a, b: sigmoid((a - b) * LN2), lambda y, a, b: sigmoid((b - a) * LN2))
 
 
 class Copysign(Elementwise):
