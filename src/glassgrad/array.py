@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import is_inexact
+from .dtypes import is_inexact, not_numbers
 from .errors import DtypeError, TracedValueError, UnsupportedError
 from .graph.apply import apply
-from .graph.node import NO_PARAMS, Node, Variable, constant, make
+from .graph.node import NO_PARAMS, Node, Variable, borrowed, constant, make
 from .graph.origin import here
 from .ops import contraction, elementwise, indexing, logic, reduction, view
 
 _DIRECT = frozenset((float, int, np.ndarray, np.float64, np.float32, bool, complex))
+API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")  # of the array API standard
 _OPERANDS = (Node, np.ndarray, np.generic, int, float, complex)
 Binary = Callable[[Any, Any], Any]
 
@@ -94,6 +95,10 @@ class Array(Node):
 
     __slots__ = ()
     __hash__ = object.__hash__
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("Array: make one with gg.numpy.array(...), or with gg.variable(...) to differentiate by it")
+
     __array_priority__ = 1000
 
     __add__, __radd__ = _operator(elementwise.Add)
@@ -239,6 +244,9 @@ class Array(Node):
         return int(value)
 
     def __round__(self, digits: int | None = None) -> Any:
+        """A Python int for ``round(x)`` of a real scalar, as of NumPy's; an Array where it is tracked or traced."""
+        if digits is None and not self.shape and not self.tracked and self.value is not None and self.dtype.kind != "c":
+            return round(self.item())
         return self.round(0 if digits is None else digits)
 
     def item(self, *index: Any) -> Any:
@@ -288,6 +296,10 @@ class Array(Node):
         return above["function"](function, args, kwargs)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        if api_version not in (None, *API_VERSIONS):
+            raise ValueError(
+                f"__array_namespace__: got api_version={api_version!r}, expected one of {', '.join(API_VERSIONS)}"
+            )
         return above["namespace"]()
 
     @property
@@ -347,7 +359,9 @@ class Array(Node):
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """The same elements under another shape, given as one tuple or as several sizes; one may be -1."""
         sizes = shape[0] if len(shape) == 1 else shape
-        return view.reshape(self, sizes) if order == "C" else above["namespace"]().reshape(self, sizes, order)
+        if order == "C" and copy is not False:
+            return view.reshape(self, sizes)
+        return above["namespace"]().reshape(self, sizes, order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in the order given, as one tuple or one by one; reversed by default."""
@@ -460,7 +474,10 @@ def as_array(value: Any) -> Any:
     """An Array holding ``value``: a Node as it is, anything array-like as a constant."""
     if isinstance(value, Node):
         return value
-    return constant(value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value))
+    array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
+    if array.dtype.kind == "O":
+        raise DtypeError(not_numbers(value, array.dtype))
+    return borrowed(array) if isinstance(array, np.ndarray) else constant(array)
 
 
 def variable(value: Any, dtype: Any = None, name: str | None = None) -> Any:
@@ -494,5 +511,6 @@ def variable(value: Any, dtype: Any = None, name: str | None = None) -> Any:
             f"variable: got dtype {array.dtype}, expected a floating or complex one at {here(2)}; write 3.0 for 3, or "
             f"pass dtype=float"
         )
+    array.setflags(write=False)
     params = NO_PARAMS if name is None else {"name": name}
     return make(Variable, (), params, array[()], tracked=True, origin=here(2))

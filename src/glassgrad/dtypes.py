@@ -39,3 +39,14 @@ def complex_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def floating_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype NumPy's floating functions give for this input: integers and booleans become float64."""
     return dtype if dtype.kind in FLOATING else np.dtype(np.float64)
+
+
+def not_numbers(value: Any, dtype: np.dtype[Any]) -> str:
+    """What is wrong with an argument whose elements are not numbers, and the way out."""
+    way = {
+        "O": "use .toarray() for a sparse matrix, .astype(float) for objects that are numbers, stack for arrays",
+        "U": "convert the text to numbers first, with .astype(float) or by numbering its kinds",
+        "M": "subtract a date and divide by a unit: (t - t[0]) / numpy.timedelta64(1, 's')",
+    }.get({"S": "U", "m": "M"}.get(dtype.kind, dtype.kind), "take a field of it")
+    kind = type(value).__name__
+    return f"array: an Array holds numbers: got {kind} of dtype {dtype}, expected bool, int, float or complex; {way}"

@@ -87,8 +87,8 @@ def entr(x: Any, /) -> Any:
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False) -> Any:
     """ln Σ b eᵃ along ``axis``, without overflow; ``b`` are weights, 1 by default.
 
-    >>> float(logsumexp([1000.0, 1000.0]) - 1000.0)
-    0.6931471805599454
+    >>> round(float(logsumexp([1000.0, 1000.0]) - 1000.0), 9)
+    0.693147181
     """
     a = as_array(a)
     if b is None:

@@ -113,3 +113,42 @@ def test_what_it_refuses() -> None:
         gg.check_grads(ew.sin, (3,))
     with pytest.raises(ValueError, match="modes"):
         gg.check_grads(ew.sin, (3.0,), modes=("sideways",))
+
+
+def test_a_wrong_small_derivative_beside_a_large_one(planted: Any) -> None:
+    @gg.custom_vjp
+    def doubled(y: Any) -> Any:
+        return ew.sin(y)
+
+    doubled.defvjp(lambda y: (ew.sin(y), y), lambda y, g: (2.0 * g * ew.cos(y),))
+    x = np.array([0.3, -1.2, 2.0, 0.7])
+    with pytest.raises(errors.GradientCheckError, match=r"argument \[1\]"):
+        gg.check_grads(lambda x, y: 1e6 * reduction.sum(x**2) + reduction.sum(doubled(y)), (x, x), order=1)
+
+
+@pytest.mark.parametrize("factor", [30.0, 50.0, 100.0, 500.0])
+def test_saturated_functions_pass(factor: float) -> None:
+    x = np.array([0.3, -1.2, 2.0, 0.7]) * factor
+    for f in (gg.special.softmax, gg.special.expit, ew.tanh, gg.special.logsumexp):
+        gg.check_grads(f, (x,))
+
+
+def test_half_precision_passes() -> None:
+    for seed in range(5):
+        x = np.random.default_rng(seed).uniform(-2, 2, 4).astype(np.float16)
+        gg.check_grads(lambda x: ew.sin(x) * x, (x,))
+
+
+def test_constant_results_and_nan_arguments() -> None:
+    gg.check_grads(lambda x: (x**2, 1.0, 3), (2.0,))
+    with pytest.raises(ValueError, match="NaN"):
+        gg.check_grads(ew.sin, (np.nan,))
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    z, x = np.array([1.0 + 0.5j]), np.array([0.3, 0.7])
+    jobs = [(ew.exp, z), (ew.exp, x)] * 20
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda job: gg.check_grads(job[0], (job[1],)), jobs))

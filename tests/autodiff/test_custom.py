@@ -83,3 +83,54 @@ def test_broken_rules_are_named() -> None:
     f.defvjp(lambda x, y: (x * y, None), lambda kept, g: (np.ones(5), g))
     with pytest.raises(errors.RuleError, match=r"\(5,\), expected \(\)"):
         gg.grad(f)(1.0, 2.0)
+
+
+def test_keywords_and_methods_use_the_rule_too() -> None:
+    @gg.custom_vjp
+    def f(a: Any, b: Any = 2.0) -> Any:
+        return a * b
+
+    f.defvjp(lambda a, b: (f(a, b), (a, b)), lambda kept, g: (100.0 * g * kept[1], 100.0 * g * kept[0]))
+    assert gg.grad(lambda x: f(x, x))(3.0) == 600.0
+    assert gg.grad(lambda x: f(a=x, b=x))(3.0) == 600.0
+    assert gg.grad(lambda x: f(x, b=x))(3.0) == 600.0
+    assert gg.grad(f)(3.0) == 200.0
+
+    class Model:
+        @gg.custom_vjp
+        def double(self, x: Any) -> Any:
+            return 2.0 * x
+
+    Model.double.defvjp(lambda self, x: (2.0 * x, None), lambda kept, g: (None, 7.0 * g))
+    assert gg.grad(Model().double)(3.0) == 7.0
+
+    @gg.custom_vjp
+    def keyword_only(*, x: Any) -> Any:
+        return x
+
+    keyword_only.defvjp(lambda x: (x, None), lambda kept, g: (g,))
+    with pytest.raises(errors.RuleError, match="by position"):
+        gg.grad(lambda x: keyword_only(x=x))(1.0)
+
+
+def test_a_differentiated_value_closed_over_is_refused() -> None:
+    def outer(y: Any) -> Any:
+        @gg.custom_vjp
+        def h(x: Any) -> Any:
+            return x * y
+
+        h.defvjp(lambda x: (h(x), None), lambda kept, g: (g * y,))
+        return h(2.0 * y)
+
+    with pytest.raises(errors.RuleError, match="not an argument.*pass it"):
+        gg.grad(outer)(3.0)
+
+    def with_an_inner_derivative(y: Any) -> Any:
+        @gg.custom_vjp
+        def h(x: Any) -> Any:
+            return gg.grad(lambda t: t * t * x)(1.0)
+
+        h.defvjp(lambda x: (gg.grad(lambda t: t * t * x)(1.0), None), lambda kept, g: (2.0 * g,))
+        return h(2.0 * y)
+
+    assert gg.grad(with_an_inner_derivative)(3.0) == 4.0

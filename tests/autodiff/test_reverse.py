@@ -183,6 +183,11 @@ def test_a_value_that_depends_on_nothing_warns() -> None:
         assert gg.grad(lambda x: gg.stop_gradient(x) * 2.0)(2.0) == 0.0
 
 
+def test_a_constant_derivative_is_no_reason_to_warn() -> None:
+    assert gg.grad(gg.grad(lambda x: 3.0 * x))(2.0) == 0.0
+    assert gg.grad(gg.grad(gg.grad(lambda x: x * x)))(2.0) == 0.0
+
+
 @pytest.mark.parametrize("size_one", [np.ones(1), np.ones((1, 1))])
 def test_a_value_with_one_element_is_a_scalar(size_one: Any) -> None:
     np.testing.assert_array_equal(gg.grad(lambda x: x * 3.0)(size_one), 3.0 * size_one)

@@ -97,3 +97,66 @@ def test_torch_gives_the_same_gradients() -> None:
     torch.tanh(torch.tensor(x) @ ta + tb).sum().backward()
     np.testing.assert_allclose(grads[va], ta.grad.numpy(), rtol=1e-12)
     np.testing.assert_allclose(grads[vb], tb.grad.numpy(), rtol=1e-12)
+
+
+def test_a_buffer_may_be_filled_anew() -> None:
+    """What a graph remembers is a copy: later writes to the user's array do not reach it."""
+    for read in (lambda b: b, np.asarray, gg.numpy.asarray):
+        buffer, u, total = np.zeros(3), gg.variable([1.0, 2.0, 3.0]), 0.0
+        for i in range(3):
+            buffer[:] = i
+            total = total + (u * read(buffer)).sum() + gg.numpy.dot(buffer, u)
+        np.testing.assert_array_equal(total.backward()[u], [6.0, 6.0, 6.0])
+    x = np.array([1.0, 2.0, 3.0])
+    _, pullback = gg.vjp(lambda x: x * x, x)
+    x[0] = 50.0
+    np.testing.assert_array_equal(pullback(np.ones(3))[0], [2.0, 4.0, 6.0])
+    with pytest.raises(ValueError, match="read-only"):
+        u.value[0] = 7.0
+
+
+def test_every_gradient_is_an_array_of_its_own() -> None:
+    a, b = gg.grad(lambda a, b: ((a + b) ** 2).sum(), (0, 1))(np.ones(2), np.ones(2))
+    for g in (a, b):
+        g *= 0.5
+    np.testing.assert_array_equal([a, b], np.full((2, 2), 2.0))
+    whole = gg.grad(lambda p: p.sum())(np.ones(3))
+    whole *= 2.0
+    cotangent = np.ones(2)
+    (g,) = gg.vjp(lambda x: x + 0.0, np.ones(2))[1](cotangent)
+    g += 10.0
+    np.testing.assert_array_equal(cotangent, [1.0, 1.0])
+    w, v = gg.variable([1.0, 2.0]), gg.variable([1.0, 2.0])
+    grads = (w + v).sum().backward()
+    first = grads[w]
+    first *= 3.0
+    np.testing.assert_array_equal(grads[v], [1.0, 1.0])
+
+
+def test_repeated_names_are_refused() -> None:
+    with pytest.raises(ValueError, match="two values are named 'h'"):
+        gg.named_grads(lambda z: gg.name(z * 2.0, "h") * gg.name(z * 3.0, "h"), 3.0)
+    with pytest.raises(KeyError, match=r"w = gg\.variable"):
+        w = gg.variable(1.0)
+        w = w - 0.1
+        (w * 2.0).backward()[w]
+    with pytest.raises(TypeError, match=r"gg\.variable"):
+        gg.Array(3.0)
+
+
+def test_scopes_belong_to_a_thread() -> None:
+    import threading
+
+    inside, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with gg.scope("other"):
+            inside.set()
+            done.wait(5)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait(5)
+    assert (gg.variable(1.0) * 2.0).origin.scope == ""
+    done.set()
+    thread.join()

@@ -307,6 +307,45 @@ WRITTEN: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ("polysub", lambda np, p, q: np.polysub(p, q), ((3,), (4,))),
     ("polymul", lambda np, p, q: np.polymul(p, q), ((3,), (4,))),
     ("polyder", lambda np, p: np.polyder(p, 2), ((5,),)),
+    *(
+        (f"pad {m} {o}", lambda np, x, m=m, o=o: np.pad(x, ((1, 2), (3, 6)), mode=m, **o), ((3, 4),))
+        for m, o in (
+            ("linear_ramp", {}),
+            ("linear_ramp", {"end_values": ((1.0, 2.0), (3.0, 4.0))}),
+            ("mean", {}),
+            ("mean", {"stat_length": ((1, 2), (3, 9))}),
+            ("median", {"stat_length": 3}),
+            ("maximum", {"stat_length": 2}),
+            ("minimum", {}),
+            ("reflect", {"reflect_type": "odd"}),
+            ("symmetric", {"reflect_type": "odd"}),
+        )
+    ),
+    ("polyint", lambda np, p: np.polyint(p, 2, [0.5, 2.0]), ((4,),)),
+    ("polyint constants", lambda np, p, k: np.polyint(p, 3, k), ((2,), (3,))),
+    ("polyfit", lambda np, x, y: np.polyfit(x, y, 2), ((6,), (6,))),
+    ("polyfit weights", lambda np, x, y, w: np.polyfit(x, y, 1, w=np.abs(w)), ((6,), (6, 2), (6,))),
+    ("polyfit full", lambda np, x, y: np.polyfit(x, y, 1, full=True)[:2], ((6,), (6,))),
+    *(
+        (f"polyfit cov {c}", lambda np, x, y, c=c: np.polyfit(x, y, 1, cov=c), ((6,), shape))
+        for c in (True, "unscaled")
+        for shape in ((6,), (6, 2))
+    ),
+    ("poly", lambda np, z: np.poly(z), ((4,),)),
+    ("poly matrix", lambda np, a: np.poly(a + np.transpose(a)), ((3, 3),)),
+    ("i0", lambda np, x: np.i0(x), ((3, 4),)),
+    ("quantile of q", lambda np, x, q: np.quantile(x, 0.5 + np.tanh(q) / 2.1, axis=1), ((2, 5), (3,))),
+    ("percentile of q", lambda np, q: np.percentile(np.array([1.0, 4.0, 2.0]), 50 + 45 * np.tanh(q)), ((),)),
+    *(
+        (
+            f"{name}.accumulate {axis}",
+            lambda np, x, f=name, a=axis: getattr(np, f).accumulate(x, axis=a),
+            ((3, 5),),
+        )
+        for name in ("add", "multiply", "maximum", "minimum")
+        for axis in (0, 1)
+    ),
+    ("maximum.accumulate nan", lambda np, x: np.minimum.accumulate(np.maximum.accumulate(x, 1), 1), (HOLES,)),
     ("apply_along_axis", lambda np, x: np.apply_along_axis(lambda r: r[::-1] * r[0], 0, x), ((3, 4),)),
     ("apply_along_axis scalar", lambda np, x: np.apply_along_axis(np.sum, 1, x), ((3, 4),)),
     ("apply_over_axes", lambda np, x: np.apply_over_axes(np.sum, x, [0, 2]), ((3, 4, 2),)),

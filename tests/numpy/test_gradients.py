@@ -22,7 +22,7 @@ VALUES_NEEDED = {
     "nonzero", "argwhere", "flatnonzero", "spacing", "nextafter", "trim_zeros", "frexp", "extract", "searchsorted",
     "digitize", "histogram", "histogram density", "unique", "unique axis", "unique_all", "unique_values", "isin",
     "lexsort", "interp", "interp ends", "interp period", "unwrap", "unwrap axis", "allclose", "array_equal",
-    "array_equiv", "where one",
+    "array_equiv", "where one", "poly matrix",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from .jvp import jvp
 
 MODES = ("rev", "fwd")
 MOST_ELEMENTS = 50  # per argument and order; of more, as many are sampled, and two random directions added
+COARSE = {2: 5e-2, 4: 2e-4}  # least tolerances by bytes of a real number: float16 and float32
+ROUNDING = 1e-11  # of f / x, what a derivative and its numerical counterpart may lose where they cancel
 STEPS = (2e-3, 1e-4, 3e-6)  # the smaller ones for points near a kink, where the larger would step across it
 
 
@@ -65,7 +68,10 @@ class Report:
     worst: Difference | None
 
     def __str__(self) -> str:
-        head = f"check_grads: {len(self.failures)} of {self.compared} derivatives disagree"
+        head = (
+            f"check_grads: {len(self.failures)} of {self.compared} derivatives disagree (at a kink or a jump no derivative "
+            f"is right: move the point if it is within {STEPS[-1]:g} of one)"
+        )
         shown = [f"  {d}" for d in sorted(self.failures, key=lambda d: -d.excess)[:10]]
         more = [f"  and {len(self.failures) - 10} more"] if len(self.failures) > 10 else []
         return "\n".join([head, *shown, *more])
@@ -95,7 +101,8 @@ def check_grads(
     args : tuple of its arguments; real and complex floating leaves are varied
     order : 1 for gradients, 2 for gradients of gradients, and so on
     modes : "rev" for reverse mode, "fwd" for forward mode
-    rtol, atol : tolerance, relative to the larger of the two values, and in units of the largest derivative compared
+    rtol, atol : tolerance, relative to the larger of the two values, and to the largest derivative by that argument; at least
+        2e-4 for float32 and 5e-2 for float16, whose derivatives carry no more digits
     rng : seed of the weights and of the sampled elements
 
     Returns
@@ -124,6 +131,10 @@ def check_grads(
         raise ValueError(
             f"check_grads: got modes {list(modes)} and order {order}, expected modes among {MODES}, order ≥ 1"
         )
+    if any(
+        _kind(leaf) in "fc" and np.any(np.isnan(np.asarray(getattr(leaf, "value", leaf)))) for leaf in tree.leaves(args)
+    ):
+        raise ValueError("check_grads: an argument holds NaN, where no derivative can be compared; pass finite numbers")
     compared: list[Difference] = []
     for mode in modes:
         _check_order(f, tuple(args), 1, order, mode, (rtol, atol), np.random.default_rng(rng), compared)
@@ -144,6 +155,7 @@ def _check_order(
     tolerances: tuple[float, float],
     rng: np.random.Generator,
     compared: list[Difference],
+    units: list[float] | None = None,
 ) -> None:
     weigh = _weighted(f, args, rng)
     leaves, structure = tree.flatten(args)
@@ -165,15 +177,30 @@ def _check_order(
         for place, (k, point) in enumerate(zip(varied, points, strict=True))
         for element, v in _directions(point, rng)
     ]
-    scale = max([abs(engine) for *_, engine in asked if np.isfinite(engine)], default=0.0)
+    largest = [0.0] * len(points)
+    for _, place, _, _, engine in asked:
+        largest[place] = max(largest[place], abs(engine) if np.isfinite(engine) else 0.0)
+    sizes = [float(np.max(np.abs(p), initial=0.0)) or 1.0 for p in points]
+    if units is None:
+        units = [_height(scalar, points) / size for size in sizes]
+    else:
+        units = [unit / min(size, 1.0) for unit, size in zip(units, sizes, strict=True)]
     for label, place, element, v, engine in asked:
-        single = points[place].dtype.itemsize <= 4 * (1 + (points[place].dtype.kind == "c"))
-        rtol, atol = (max(t, 2e-4) if single else t for t in tolerances)
-        found = _nearest(scalar, points, place, v, engine, (rtol, atol * scale))
+        rtol, atol = (max(t, COARSE.get(np.finfo(points[place].dtype).dtype.itemsize, 0.0)) for t in tolerances)
+        floor = atol * largest[place] + ROUNDING * units[place]
+        found = _nearest(scalar, points, place, v, engine, (rtol, floor))
         compared.append(Difference(mode, level, label, element, engine, *found))
     if level < order:
         derivative = (lambda *xs: _gradient(scalar, xs)) if mode == "rev" else _directional(scalar, points, rng)
-        _check_order(derivative, tuple(points), level + 1, order, mode, tolerances, rng, compared)
+        _check_order(derivative, tuple(points), level + 1, order, mode, tolerances, rng, compared, units)
+
+
+def _height(f: Callable[..., Any], points: list[Any]) -> float:
+    """The size of a scalar function's value: with the size of x, the unit of what its derivatives may lose to rounding."""
+    with np.errstate(all="ignore"):
+        value = f(*(as_array(p) for p in points))
+    height = abs(complex(np.asarray(getattr(value, "value", value))))
+    return height if np.isfinite(height) else 0.0
 
 
 def _weighted(f: Callable[..., Any], args: tuple[Any, ...], rng: np.random.Generator) -> Callable[..., Any]:
@@ -183,10 +210,10 @@ def _weighted(f: Callable[..., Any], args: tuple[Any, ...], rng: np.random.Gener
     def scalar(*xs: Any) -> Any:
         draw = np.random.default_rng(seed)
         total: Any = 0.0
-        for leaf in tree.leaves(f(*xs)):
+        for leaf in map(_numbers, tree.leaves(f(*xs))):
             weight = draw.uniform(0.5, 1.5, leaf.shape) * draw.choice([-1.0, 1.0], leaf.shape)
             phase = draw.uniform(0.5, 1.5, leaf.shape)
-            if leaf.dtype.kind == "c" and not _stepping():
+            if leaf.dtype.kind == "c" and not _stepping.get():
                 total = total + reduction.sum(weight * ew.real(leaf) + phase * ew.imag(leaf))
             elif leaf.dtype.kind in "fc":
                 total = total + reduction.sum(weight * leaf)
@@ -195,12 +222,12 @@ def _weighted(f: Callable[..., Any], args: tuple[Any, ...], rng: np.random.Gener
     return scalar
 
 
-_complex_step = [False]
+# Whether a complex step is being taken, whose imaginary part is the derivative and must not be split off.
+_stepping: ContextVar[bool] = ContextVar("stepping", default=False)
 
 
-def _stepping() -> bool:
-    """Whether a complex step is being taken, whose imaginary part is the derivative and must not be split off."""
-    return _complex_step[0]
+def _numbers(leaf: Any) -> Any:
+    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
 
 
 def _kind(leaf: Any) -> str:
@@ -293,12 +320,12 @@ def _numerical(f: Callable[..., Any], points: list[Any], place: int, v: Any) -> 
 
 def _imaginary_step(at: Callable[[complex], Any]) -> float | None:
     """Im f(x + ih) / h: exact to rounding where f is analytic; None where f does not take complex numbers."""
-    _complex_step[0] = True
+    token = _stepping.set(True)
     try:
         value = at(complex(0.0, 1e-20))
     except (TypeError, ValueError, np.linalg.LinAlgError):
         return None
     finally:
-        _complex_step[0] = False
+        _stepping.reset(token)
     slope = float(np.imag(value) / 1e-20)
     return slope if np.isfinite(slope) else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from .. import tree
 from ..errors import RuleError
 from ..graph.apply import apply
-from ..graph.node import Node, shape_of
-from ..ops.control import Override, OverrideMany, stop_gradient
+from ..graph.node import Input, Node, reachable, shape_of
+from ..ops.control import Alias, Override, OverrideMany, stop_gradient
+from .vjp import live
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +46,7 @@ class custom_vjp(Generic[P, R]):
     def __init__(self, function: Callable[P, R]) -> None:
         self.function = function
         self.rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+        self.signature = inspect.signature(function)
         self._running = False
         functools.update_wrapper(self, function)
 
@@ -50,7 +54,26 @@ class custom_vjp(Generic[P, R]):
         """Set the rule: see the class."""
         self.rules = (forward, backward)
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._call(*self._positional(args, kwargs))
+
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as the rule takes them: by position, defaults filled in."""
+        if not kwargs and len(args) == len(self.signature.parameters):
+            return args, kwargs
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        if _nodes(tree.leaves(bound.kwargs)):
+            raise RuleError(
+                f"{self._name}: {sorted(bound.kwargs)} can be given by keyword only, and a custom rule takes what is "
+                f"differentiated by position; make them ordinary parameters"
+            )
+        return bound.args, bound.kwargs
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if not any(node.tracked or node.value is None for node in _nodes(args)):
             return self.function(*args, **kwargs)
         if self.rules is None:
@@ -63,11 +86,13 @@ class custom_vjp(Generic[P, R]):
 
         The residuals stay connected to the arguments: the first derivative does not look there, the second does.
         """
+        inside = tree.map(lambda x: apply(Alias, (x,)) if isinstance(x, Node) and x.tracked else x, args)
         self._running = True
         try:
-            value, residuals = self._forward(args, kwargs)
+            value, residuals = self._forward(inside, kwargs)
         finally:
             self._running = False
+        self._refuse_closed_over(value, _nodes(inside))
         kept, packing = tree.flatten(residuals)
         nodes = [r for r in kept if isinstance(r, Node)]
 
@@ -81,6 +106,7 @@ class custom_vjp(Generic[P, R]):
     def _forward_later(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function inside its own forward: forward runs again if the derivative is asked for."""
         value = self.function(*tree.map(stop_gradient, args), **kwargs)
+        self._refuse_closed_over(value, [])
         leaves, structure = tree.flatten(args)
 
         def rule(g: Any, inputs: tuple[Any, ...]) -> list[Any]:
@@ -89,6 +115,17 @@ class custom_vjp(Generic[P, R]):
             return self._cotangents(self._forward(again, kwargs)[1], g, args)
 
         return self._override(value, _nodes(args), rule)
+
+    def _refuse_closed_over(self, value: Any, inside: list[Node]) -> None:
+        """A value may depend on what is differentiated only through the arguments: the rule says nothing of more."""
+        ends = set(inside)
+        for node in reachable(_nodes(value), follow=lambda n: n.tracked and n not in ends):
+            finished = node.op is Input and node.value is not None and node.index not in live
+            if not finished and not any(x.tracked for x in node.inputs):
+                raise RuleError(
+                    f"{self._name}: the function uses a differentiated value that is not an argument ({node.op.name} at "
+                    f"{node.origin}), for which the rule has no cotangent; pass it as an argument"
+                )
 
     def _override(self, value: Any, inputs: list[Any], rule: Callable[..., list[Any]]) -> Any:
         """The value's leaves as outputs of a node whose derivative is ``rule``."""

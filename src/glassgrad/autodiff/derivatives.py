@@ -24,7 +24,7 @@ from ..errors import (
 from ..graph.node import NO_PARAMS, Input, Node, constant, make, reachable, shape_of
 from ..graph.origin import here
 from ..ops import control, logic
-from .vjp import live, plan, pull
+from .vjp import Walks, live, plan, pull
 
 Argnums = int | Sequence[int]
 
@@ -46,10 +46,10 @@ class Opened(NamedTuple):
     in_kind: list[Callable[[Any], Any]]
 
 
-def open_argument(argument: Any, what: str) -> Opened:
-    """Replace the floating leaves of an argument by fresh nodes."""
+def open_argument(argument: Any, what: str, copy: bool = False) -> Opened:
+    """Replace the floating leaves of an argument by fresh nodes, of copies where the graph will outlive the call."""
     leaves, structure = tree.flatten(argument)
-    targets = [_open_leaf(leaf) for leaf in leaves]
+    targets = [_open_leaf(np.array(leaf) if copy and isinstance(leaf, np.ndarray) else leaf) for leaf in leaves]
     if not any(t is not None for t in targets):
         raise DtypeError(_nothing_to_differentiate(argument, leaves, what))
     inside = [leaf if t is None else t for leaf, t in zip(leaves, targets, strict=True)]
@@ -100,6 +100,30 @@ def plain_kind(value: Any) -> Any:
             return value
         value = value.value
     return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+
+
+class Owned:
+    """Makes every derivative handed out an array of its own: writable, and sharing memory with no other."""
+
+    def __init__(self, given: Sequence[Any] = ()) -> None:
+        self.seen = {id(g) for g in given}
+
+    def __call__(self, g: Any) -> Any:
+        if not isinstance(g, np.ndarray):
+            return g
+        if not g.ndim:
+            return g[()]
+        if g.base is not None or not g.flags.writeable or id(g) in self.seen:
+            g = g.copy()
+        self.seen.add(id(g))
+        return g
+
+
+def refuse_repeated(names: list[str]) -> None:
+    """Names of intermediates must tell them apart."""
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            raise ValueError(f"gg.name: two values are named {name!r}: give each its own name to ask for its gradient")
 
 
 def _nothing_to_differentiate(argument: Any, leaves: list[Any], what: str) -> str:
@@ -170,16 +194,19 @@ def value_and_grad(
         opened = {i: open_argument(args[i], "grad") for i in positions}
         inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
         targets = [t for i in positions for t in opened[i].targets if t is not None]
+        walks = Walks.count
         result = run(function, targets, *inner, **kwargs)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"grad: has_aux=True needs a function returning (value, aux): got {type(result).__name__}")
         value, aux = result if has_aux else (result, None)
         value = _scalar(value, holomorphic)
+        differentiates = Walks.count > walks  # then a constant is no surprise: it may be an inner derivative
         cotangents, recorded = pull([value], [_one(value)], targets)
-        if all(c is None for c in cotangents):
+        if all(c is None for c in cotangents) and not differentiates:
             _warn_independent(value)
         supply = iter(cotangents)
-        gradients = [_close(opened[i], supply, holomorphic) for i in positions]
+        own = Owned()
+        gradients = [_close(opened[i], supply, holomorphic, own) for i in positions]
         gradient = gradients[0] if isinstance(argnums, (int, np.integer)) else tuple(gradients)
         in_kind = as_array if any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs])) else plain_kind
         out = in_kind(value if recorded else constant(value.value))
@@ -232,7 +259,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    opened = [open_argument(p, "vjp") for p in primals]
+    opened = [open_argument(p, "vjp", copy=True) for p in primals]
     targets = [t for o in opened for t in o.targets if t is not None]
     result = run(function, targets, *(o.tree for o in opened))
     value, aux = result if has_aux else (result, None)
@@ -250,7 +277,8 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         plain = seeds if recording else [s.value if isinstance(s, Node) else s for s in seeds]
         found, _ = pull(nodes, plain, targets, recording)
         supply = iter(found)
-        return tuple(_close(o, supply, False) for o in opened)
+        own = Owned(given)
+        return tuple(_close(o, supply, False, own) for o in opened)
 
     depends_outside = plan(nodes, targets).recording
     out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(n.value)) for n in nodes])
@@ -274,6 +302,7 @@ def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict
     own = [t for o in opened if o is not None for t in o.targets if t is not None]
     value = _scalar(run(function, own, *inner, **kwargs), False)
     marked = [n for n in reachable([value]) if n.op is control.Named]
+    refuse_repeated([n.params["name"] for n in marked])
     found, _ = pull([value], [_one(value)], marked + own)
     return {
         node.params["name"]: plain_kind(np.zeros(node.shape, node.dtype) if g is None else g)
@@ -336,10 +365,14 @@ def _seed(node: Any, g: Any) -> Any:
     g = g if isinstance(g, Node) else np.asarray(g)[()]
     if shape_of(g) != node.shape:
         raise ShapeError(f"vjp: cotangent must have the value's shape: got {shape_of(g)}, expected {node.shape}")
+    if g.dtype.kind == "c" and node.dtype.kind != "c":
+        raise DtypeError(
+            f"vjp: got a complex cotangent for a value of {node.dtype}, expected a real one; take its .real"
+        )
     return logic.astype(g, node.dtype)
 
 
-def _close(opened: Opened, supply: Any, holomorphic: bool) -> Any:
+def _close(opened: Opened, supply: Any, holomorphic: bool, own: Owned) -> Any:
     """The gradient of one argument, in its structure and in kind; zeros where nothing depends on a leaf."""
     gradients: list[Any] = []
     for target, in_kind in zip(opened.targets, opened.in_kind, strict=True):
@@ -350,7 +383,7 @@ def _close(opened: Opened, supply: Any, holomorphic: bool) -> Any:
         g = np.zeros(target.shape, target.dtype)[()] if g is None else g
         if holomorphic and target.dtype.kind == "c":
             g = g.conjugate()
-        gradients.append(in_kind(g))
+        gradients.append(in_kind(own(g)))
     return tree.unflatten(opened.structure, gradients)
 
 

@@ -11,6 +11,7 @@ from ..array import above
 from ..errors import NonDifferentiableError, NotScalarError, ShapeError
 from ..graph.node import Node, Variable, shape_of
 from ..ops import control, logic
+from .derivatives import Owned, refuse_repeated
 from .vjp import plan, pull
 
 
@@ -19,7 +20,9 @@ class Gradients(Mapping[Any, Any]):
 
     def __init__(self, nodes: list[Node], values: list[Any]) -> None:
         self._by_node = dict(zip(nodes, values, strict=True))
-        self._by_name = {n.params["name"]: v for n, v in self._by_node.items() if "name" in n.params}
+        named = [n for n in nodes if "name" in n.params]
+        refuse_repeated([n.params["name"] for n in named])
+        self._by_name = {n.params["name"]: self._by_node[n] for n in named}
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Node):
@@ -27,7 +30,10 @@ class Gradients(Mapping[Any, Any]):
                 return self._by_node[key]
             if key.op is Variable:
                 return np.zeros(key.shape, key.dtype)[()]  # a variable this value does not depend on
-            raise KeyError(f"no gradient kept for this Array: ask for it with backward(wrt=[x]); it is {key.op.name}")
+            raise KeyError(
+                f"no gradient kept for this Array, which is no variable but the result of {key.op.name} at {key.origin}: "
+                f"after a step make it one again, w = gg.variable(w.value - 0.1 * g); or ask with backward(wrt=[x])"
+            )
         if key in self._by_name:
             return self._by_name[key]
         raise KeyError(f"no variable or intermediate is named {key!r}: got {sorted(self._by_name)}")
@@ -86,8 +92,10 @@ def backward(output: Any, cotangent: Any = None, *, wrt: Any = (), create_graph:
     leaves = [n for n in plan([output], []).nodes.values() if n.op in (Variable, control.Named)]
     targets = list(dict.fromkeys([*sorted(leaves, key=lambda n: n.index), *extra]))
     values, _ = pull([output], [seed if create_graph else getattr(seed, "value", seed)], targets, create_graph)
+    own = Owned([cotangent])
     return Gradients(
-        targets, [np.zeros(t.shape, t.dtype)[()] if v is None else v for t, v in zip(targets, values, strict=True)]
+        targets,
+        [own(np.zeros(t.shape, t.dtype)[()] if v is None else v) for t, v in zip(targets, values, strict=True)],
     )
 
 

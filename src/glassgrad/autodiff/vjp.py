@@ -26,6 +26,12 @@ from ..ops.contraction import Einsum, Matmul
 live: set[int] = set()
 
 
+class Walks:
+    """How many backward walks there have been."""
+
+    count = 0
+
+
 class Plan(NamedTuple):
     """What a backward walk will visit.
 
@@ -82,6 +88,7 @@ def pull(
 
     Returns one cotangent per target, None where no output depends on it, and whether they are nodes of a graph.
     """
+    Walks.count += 1
     found, needed, recording = plan(outputs, targets, recording)
     walk = _Walk(needed, recording)
     for node, g in zip(outputs, cotangents, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from .node import NO_PARAMS, Constant, Node, Params, Spec, Trace, constant, make, next_index, spec_of
+from .node import BORROWED, NO_PARAMS, Constant, Node, Params, Spec, Trace, constant, make, next_index, owned, spec_of
 from .origin import Context, Origin, _getframe, _internal, here
 from .primitive import Structured
 
@@ -29,6 +29,8 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
             held = True
             if x.tracked:
                 tracked = True
+            elif x.params is BORROWED:
+                raw = True
             x = x.value
             if x is None:
                 return _trace(op, inputs, params)
@@ -55,7 +57,7 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
             frame = outer
         node.origin = _new_origin(Origin, (frame.f_code, frame.f_lasti, Context.scope, Context.forward))
         node.op = op
-        node.inputs = tuple([x if isinstance(x, Node) else constant(x) for x in inputs]) if raw else inputs
+        node.inputs = tuple([owned(x) for x in inputs]) if raw else inputs
         node.params = params
         node.tracked = op.differentiable
     else:

@@ -145,6 +145,24 @@ def make(
     return node
 
 
+BORROWED: Params = {}  # the params of a Constant whose array the user holds too, and may write to later
+
+
+def borrowed(value: Any) -> Any:
+    """A leaf holding an array of the user's as it is, to be copied if a graph has to remember it."""
+    return make(Constant, (), BORROWED, value)
+
+
+def owned(x: Any) -> Any:
+    """An input as a node whose value nobody else can write to.
+
+    A buffer that is filled anew in a loop would otherwise change what earlier nodes were computed from.
+    """
+    if isinstance(x, Node):
+        return constant(x.value.copy()) if x.params is BORROWED and hasattr(x.value, "copy") else x
+    return constant(x.copy() if isinstance(x, np.ndarray) else x)
+
+
 _scalars: dict[tuple[type, Any], Any] = {}
 
 

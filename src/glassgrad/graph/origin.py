@@ -6,6 +6,7 @@ import contextlib
 import linecache
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,9 @@ class _Internal(dict[str, bool]):
 
     def __missing__(self, filename: str) -> bool:
         path = os.path.abspath(filename)
-        inside = not filename.startswith("<") and path.startswith((_PACKAGE, os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep))
+        inside = not filename.startswith("<") and path.startswith(
+            (_PACKAGE, os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep)
+        )
         self[filename] = inside
         return inside
 
@@ -68,12 +71,14 @@ class Origin(NamedTuple):
         return f"{os.path.basename(self.file)}:{self.line}"
 
 
-class Context:
-    """What the nodes being made now belong to. One per process: scopes and derivations nest, they do not interleave."""
+class _Context(threading.local):
+    """What the nodes being made now belong to, in each thread."""
 
     scope: str = ""
     forward: Any = None
 
+
+Context = _Context()
 
 _getframe = sys._getframe
 

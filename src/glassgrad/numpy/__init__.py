@@ -18,6 +18,7 @@ from typing import Any
 import numpy as _np
 from numpy import (
     __array_namespace_info__,
+    __version__,
     bool,
     bool_,
     bytes_,
@@ -75,6 +76,8 @@ from .grids import *
 from .joining import *
 from .kinds import *
 from .ordering import *
+from .padding import *
+from .polynomials import *
 from .products import *
 from .reducing import *
 from .shaping import *

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, above, as_array
+from ..dtypes import NUMERIC, not_numbers
 from ..errors import DtypeError, TracedValueError, UnsupportedError
 from ..graph.node import Node
 from ..graph.origin import here
 from ..ops import logic, view
 
-PLAIN = (Node, np.ndarray, np.generic, bool, int, float, complex)
+PLAIN = (Node, np.generic, bool, int, float, complex)
 theirs: Any = np  # for calls whose arguments NumPy checks itself; its stubs know only some of them
 absent: Any = np._NoValue  # NumPy's own mark of an argument that was not given
 
@@ -32,7 +33,14 @@ def gathered(value: Any) -> Any:
         return value if hasattr(value.value, "dtype") or value.value is None else as_array(np.asarray(value.value))
     if isinstance(value, (list, tuple)) and holds_node(value):
         return view.stack([gathered(item) for item in value])
-    return np.asarray(value)
+    return checked(np.asarray(value), value)
+
+
+def checked(array: Any, value: Any) -> Any:
+    """An array made from a value, if its elements are numbers."""
+    if array.dtype.kind not in NUMERIC:
+        raise DtypeError(not_numbers(value, array.dtype))
+    return array
 
 
 def array_of(value: Any) -> Any:

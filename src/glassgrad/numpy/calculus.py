@@ -1,4 +1,4 @@
-"""Differences, integrals, interpolation and polynomials of sampled functions."""
+"""Differences, integrals and interpolation of sampled functions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from ..ops import reduction as red
 from .arguments import absent, array_of, constants, gathered, numbers, operand
 
 __all__ = [
-    "diff", "ediff1d", "trapezoid", "gradient", "interp", "unwrap", "polyval", "polyadd", "polysub", "polymul",
-    "polyder",
+    "diff", "ediff1d", "trapezoid", "gradient", "interp", "unwrap",
 ]  # fmt: skip
 
 
@@ -201,45 +200,3 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * n
     start = np.zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :]), turns.dtype)
     added = np.concatenate([start, np.cumsum(turns, axis)], axis)
     return x + (added if whole else added.astype(np.result_type(x.dtype, np.float16)))
-
-
-def polyval(p: Any, x: Any) -> Any:
-    """A polynomial with coefficients ``p``, the highest power first, at x, by Horner's rule."""
-    coefficients, at = array_of(p), array_of(x)
-    result: Value = np.zeros((), np.result_type(coefficients.dtype, at.dtype))
-    for i in range(coefficients.shape[0]):
-        result = result * at + coefficients[i]
-    return view.broadcast_to(as_array(result), np.broadcast_shapes(at.shape, coefficients.shape[1:]))
-
-
-def polyadd(a1: Any, a2: Any) -> Any:
-    """Sum of two polynomials."""
-    a, b = _aligned(a1, a2)
-    return a + b
-
-
-def polysub(a1: Any, a2: Any) -> Any:
-    """Difference of two polynomials."""
-    a, b = _aligned(a1, a2)
-    return a - b
-
-
-def _aligned(a1: Any, a2: Any) -> tuple[Value, Value]:
-    a, b = (view.reshape(array_of(p), (-1,)) for p in (a1, a2))
-    size = max(a.size, b.size)
-    return view.pad(a, [(size - a.size, 0)]), view.pad(b, [(size - b.size, 0)])
-
-
-def polymul(a1: Any, a2: Any) -> Any:
-    """Product of two polynomials."""
-    from .products import convolve
-
-    return convolve(a1, a2)
-
-
-def polyder(p: Any, m: int = 1) -> Any:
-    """Derivative of a polynomial, taken m times."""
-    x = array_of(p)
-    for _ in range(m):
-        x = x[:-1] * np.arange(x.shape[0] - 1, 0, -1)
-    return x

@@ -11,36 +11,43 @@ import numpy as np
 from ..array import as_array
 from ..dtypes import real_dtype
 from ..errors import UnsupportedError
+from ..ops import control, indexing, logic, special, view
 from ..ops import elementwise as ew
-from ..ops import indexing, logic, view
 from ..ops import reduction as red
-from .arguments import absent, array_of, arrays_of, gathered, no_out, numbers, operand
+from ..ops.sinc import sinc as sinc_of
+from .arguments import absent, array_of, arrays_of, cast, gathered, no_out, numbers, operand
 
 __all__ = [
     "where", "nonzero", "flatnonzero", "argwhere", "select", "piecewise", "choose", "take", "take_along_axis",
     "compress", "extract", "diagonal", "trace", "put", "place", "putmask", "copyto", "fill_diagonal",
     "put_along_axis", "isclose", "allclose", "array_equal", "array_equiv", "real", "imag", "angle",
     "real_if_close", "iscomplex", "isreal", "iscomplexobj", "isrealobj", "isneginf", "isposinf", "clip",
-    "nan_to_num", "round", "around", "fix", "sinc",
+    "nan_to_num", "round", "around", "fix", "sinc", "i0",
 ]  # fmt: skip
 
 
-def where(condition: Any, x: Any = absent, y: Any = absent, /) -> Any:
+def where(condition: Any, x: Any = absent, y: Any = absent, *, ieee: bool = False) -> Any:
     """x where the condition holds, else y; with the condition alone, the places where it holds.
 
     What the condition discards contributes nothing to a gradient, even where it is infinite or NaN.
+
+    Parameters
+    ----------
+    ieee : multiply the discarded branch's derivative by 0 instead, as other libraries do: then 0 · inf is NaN
 
     Examples
     --------
     >>> import glassgrad as gg
     >>> float(gg.grad(lambda x: gg.numpy.where(x > 0, gg.numpy.sqrt(x), x))(0.0))
     1.0
+    >>> float(gg.grad(lambda x: gg.numpy.where(x > 0, gg.numpy.sqrt(x), x, ieee=True))(0.0))
+    nan
     """
     if x is absent and y is absent:
         return nonzero(condition)
     if x is absent or y is absent:
         raise ValueError("where: either both or neither of x and y should be given")
-    return as_array(logic.where(array_of(condition), operand(x), operand(y)))
+    return as_array(logic.where(array_of(condition), operand(x), operand(y), ieee=ieee))
 
 
 def nonzero(a: Any) -> tuple[Any, ...]:
@@ -167,8 +174,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
     """Sum of a diagonal."""
     no_out("trace", out)
-    line = diagonal(a, offset, axis1, axis2)
-    return red.sum(line if dtype is None else logic.astype(line, dtype), -1)
+    return cast(red.sum(cast(diagonal(a, offset, axis1, axis2), dtype), -1), dtype)
 
 
 def _written(name: str, way_out: str) -> Any:
@@ -234,9 +240,17 @@ def imag(val: Any) -> Any:
 
 
 def angle(z: Any, deg: bool = False) -> Any:
-    """The angle of a complex number from the positive real axis, in radians or degrees."""
+    """The angle of a complex number from the positive real axis, in radians or degrees; derivative 0 at 0."""
     x = array_of(z)
-    result = ew.arctan2(ew.imag(x) if x.dtype.kind == "c" else 0, ew.real(x))
+    if x.dtype.kind == "c":
+        known, away = control.stop_gradient(x), logic.where(x == 0, 1, x)  # a zero has no direction to turn
+        result = ew.arctan2(ew.imag(away), ew.real(away))
+        result = logic.where(x == 0, ew.arctan2(ew.imag(known), ew.real(known)), result)
+    elif x.dtype.kind in "biu":
+        result = ew.arctan2(0, x)
+    else:
+        turned = ew.arctan2(0, ew.copysign(1.0, x))  # 0 or π, whatever the size of x
+        result = logic.where(logic.isnan(x), x, turned)
     return result * (180 / np.pi) if deg else result
 
 
@@ -354,7 +368,10 @@ def sinc(x: Any) -> Any:
     x = array_of(x)
     if x.dtype.kind in "biu":
         x = logic.astype(x, float)
-    zero = x == 0
-    angle = np.pi * logic.where(zero, 1, x)
-    series = 1 - (np.pi * np.pi / 6) * x * x  # so that the derivatives at 0 are right too
-    return logic.where(zero, series, ew.sin(angle) / angle)
+    return sinc_of(x)
+
+
+def i0(x: Any) -> Any:
+    """The modified Bessel function of the first kind and order 0. Its gradient needs SciPy."""
+    x = array_of(x)
+    return special.bessel_i(0, x if x.dtype.kind in "fc" else logic.astype(x, float))

@@ -12,7 +12,7 @@ from ..array import as_array
 from ..graph.node import Node, Value, shape_of, value_of
 from ..ops import elementwise as ew
 from ..ops import logic, view
-from .arguments import array_of, cast, constants, gathered, numbers, on_cpu, operand, row_major, theirs
+from .arguments import array_of, cast, checked, constants, gathered, numbers, on_cpu, operand, row_major, theirs
 
 __all__ = [
     "array", "asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite", "copy", "astype", "from_dlpack",
@@ -55,12 +55,30 @@ def array(
     """
     row_major("array", order)
     value = gathered(object)
+    if copy is False:
+        _shared(object, value.dtype, dtype)
     if isinstance(value, Node):
         result = cast(value, dtype)
     else:
-        result = as_array(np.array(value, dtype, copy=copy))
+        result = as_array(checked(np.array(value, dtype, copy=copy), object))
     missing = ndmin - len(result.shape)
     return view.reshape(result, (1,) * missing + result.shape) if missing > 0 else result
+
+
+def _shared(value: Any, own: np.dtype[Any], dtype: Any) -> None:
+    """Refuse ``copy=False`` where the elements would have to be copied."""
+    if dtype is not None and np.dtype(dtype) != own:
+        raise ValueError(f"array: got copy=False, but a cast from {own} to {np.dtype(dtype)} copies; leave copy out")
+    if not isinstance(value, (Node, np.ndarray)) and not hasattr(value, "__array__") and not _buffer(value):
+        raise ValueError(f"array: got copy=False, but a {type(value).__name__} can only be copied; leave copy out")
+
+
+def _buffer(value: Any) -> builtins.bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
 
 
 def asarray(

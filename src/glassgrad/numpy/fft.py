@@ -13,7 +13,9 @@ from typing import Any
 import numpy as _np
 
 from ..array import as_array
+from ..errors import DtypeError
 from ..ops import fft as ops
+from .arguments import on_cpu
 from .linalg import public
 
 __all__ = [
@@ -27,11 +29,19 @@ rfft2, irfft2, rfftn, irfftn = public(ops.rfft2), public(ops.irfft2), public(ops
 hfft, ihfft, fftshift, ifftshift = public(ops.hfft), public(ops.ihfft), public(ops.fftshift), public(ops.ifftshift)
 
 
-def fftfreq(n: int, d: float = 1.0, device: Any = None) -> Any:
-    """Frequencies of fft's result, in cycles per unit of the spacing ``d``."""
-    return as_array(_np.fft.fftfreq(n, d, device=device))
+def _frequencies(name: str, n: int, d: float, dtype: Any, device: Any) -> Any:
+    on_cpu(name, device)
+    made = getattr(_np.fft, name)(n, d)
+    if dtype is not None and _np.dtype(dtype).kind not in "fc":
+        raise DtypeError(f"{name}: frequencies are fractions: got dtype={_np.dtype(dtype)}, expected a floating one")
+    return as_array(made if dtype is None else made.astype(dtype))
 
 
-def rfftfreq(n: int, d: float = 1.0, device: Any = None) -> Any:
-    """Frequencies of rfft's result, in cycles per unit of the spacing ``d``."""
-    return as_array(_np.fft.rfftfreq(n, d, device=device))
+def fftfreq(n: int, d: float = 1.0, device: Any = None, *, dtype: Any = None) -> Any:
+    """Frequencies of fft's result, in cycles per unit of the spacing ``d``; float64 by default."""
+    return _frequencies("fftfreq", n, d, dtype, device)
+
+
+def rfftfreq(n: int, d: float = 1.0, device: Any = None, *, dtype: Any = None) -> Any:
+    """Frequencies of rfft's result, in cycles per unit of the spacing ``d``; float64 by default."""
+    return _frequencies("rfftfreq", n, d, dtype, device)

@@ -13,7 +13,7 @@ from .arguments import array_of, arrays_of, cast_safely, no_out, numbers
 from .shaping import atleast_1d, atleast_2d, atleast_3d, ndim, shape
 
 __all__ = [
-    "concatenate", "concat", "stack", "hstack", "vstack", "dstack", "column_stack", "append", "block",
+    "concatenate", "concat", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack", "append", "block",
     "array_split", "split", "hsplit", "vsplit", "dsplit", "unstack",
 ]  # fmt: skip
 
@@ -50,6 +50,9 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Arrays one below the other: joined along the first axis, after making rows of vectors."""
     return _joined("vstack", [atleast_2d(x) for x in arrays_of(tup)], 0, dtype, casting)
+
+
+row_stack = vstack
 
 
 def dstack(tup: Any) -> Any:

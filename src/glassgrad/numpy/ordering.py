@@ -11,7 +11,7 @@ from ..errors import DtypeError, UnsupportedError
 from ..graph.node import Node
 from ..ops import indexing, logic, sorting, view
 from ..ops import reduction as red
-from .arguments import array_of, arrays_of, constants, gathered, no_out, numbers, theirs
+from .arguments import array_of, arrays_of, gathered, no_out, numbers, theirs
 from .creation import linspace
 
 __all__ = [
@@ -237,12 +237,13 @@ def _quantile(
     if weights is not None:
         raise UnsupportedError(f"{name}: weights= is not supported; sort, and take where the running sum of weights is")
     x = array_of(a)
-    given = constants(name, q, "it can be had with respect to the array only")
+    given = array_of(q)
     if x.dtype.kind == "c" and "median" not in name:
         raise DtypeError(f"{name}: complex numbers have no order to take shares of; take real or imaginary parts")
     if x.dtype.kind == "f" and method in sorting.MIXING:  # a Python number q is weak, an array of them is not
         x = logic.astype(x, x.dtype if isinstance(q, (int, float)) else np.result_type(x.dtype, given.dtype))
-    return sorting.quantile(x, given.astype(float) / scale, axis, keepdims is True, method, skip_nan)
+    shares = logic.astype(given, float) / scale if given.tracked or given.value is None else given.value / scale
+    return sorting.quantile(x, shares, axis, keepdims is True, method, skip_nan)
 
 
 def quantile(
@@ -260,7 +261,7 @@ def quantile(
 
     Parameters
     ----------
-    q : shares from 0 to 1; its axes come first in the result
+    q : shares from 0 to 1; its axes come first in the result. Its gradient is the slope to the right of q
     method : how to choose between two neighbours, by NumPy's names
     """
     return _quantile("quantile", a, q, axis, out, method, keepdims, weights)

@@ -16,7 +16,7 @@ from ..graph.origin import here
 from ..ops import composite, special, view
 from ..ops import elementwise as ew
 from . import reducing, ufuncs
-from .arguments import array_of
+from .arguments import array_of, cast
 
 # SciPy's ufuncs by name, which answer to the same protocol.
 _SPECIAL: dict[str, Callable[..., Any]] = {
@@ -86,6 +86,8 @@ def _ufunc(called: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
         return own(*inputs, **kwargs)
     if method == "reduce":
         if name in _REDUCE:
+            if name not in ("add", "multiply"):  # those functions of the namespace take no dtype
+                inputs = (cast(array_of(inputs[0]), kwargs.pop("dtype", None)),)
             return _REDUCE[name](*inputs, **{"axis": 0, **kwargs})
         if name == "logaddexp":
             return composite.logsumexp(array_of(inputs[0]), kwargs.get("axis", 0), kwargs.get("keepdims", False))

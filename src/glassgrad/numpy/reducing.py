@@ -54,7 +54,7 @@ def sum(
     Parameters
     ----------
     axis : int, tuple of ints, or None for all
-    dtype : dtype to sum in
+    dtype : dtype to sum in, and of the result
     keepdims : keep the summed axes, with size 1
     initial : a number to start from
     where : mask of the elements to take
@@ -67,7 +67,7 @@ def sum(
     """
     no_out("sum", out)
     total = red.sum(only(cast(array_of(a), dtype), where, 0), axis, kept(keepdims))
-    return total + operand(initial) if given(initial) else total
+    return cast(total + operand(initial) if given(initial) else total, dtype)
 
 
 def prod(
@@ -82,7 +82,7 @@ def prod(
     """Product over ``axis``, all axes by default."""
     no_out("prod", out)
     total = red.prod(only(cast(array_of(a), dtype), where, 1), axis, kept(keepdims))
-    return total * operand(initial) if given(initial) else total
+    return cast(total * operand(initial) if given(initial) else total, dtype)
 
 
 def _extreme(name: str, fold: Any, pair: Any) -> Any:
@@ -152,13 +152,13 @@ def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """Running sum along an axis, of the flattened array by default."""
     no_out("cumsum", out)
-    return red.cumsum(cast(array_of(a), dtype), axis)
+    return cast(red.cumsum(cast(array_of(a), dtype), axis), dtype)
 
 
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """Running product along an axis, of the flattened array by default."""
     no_out("cumprod", out)
-    return red.cumprod(cast(array_of(a), dtype), axis)
+    return cast(red.cumprod(cast(array_of(a), dtype), axis), dtype)
 
 
 def _cumulative(name: str, running: Any, first: float) -> Any:
@@ -171,7 +171,7 @@ def _cumulative(name: str, running: Any, first: float) -> Any:
             if x.ndim != 1:
                 raise ValueError(f"{name}: axis is required where there is not exactly one: got shape {x.shape}")
             axis = 0
-        result = running(x, axis)
+        result = cast(running(x, axis), dtype)
         if not include_initial:
             return result
         (place,) = normalize(axis, x.ndim)

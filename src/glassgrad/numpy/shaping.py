@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
-from ..errors import UnsupportedError
 from ..graph.node import Node, shape_of
 from ..ops import indexing, logic, view
 from ..ops import reduction as red
@@ -17,7 +16,7 @@ from .arguments import array_of, gathered, numbers
 __all__ = [
     "shape", "ndim", "size", "reshape", "ravel", "transpose", "permute_dims", "matrix_transpose", "moveaxis",
     "rollaxis", "swapaxes", "squeeze", "expand_dims", "broadcast_to", "broadcast_arrays", "atleast_1d",
-    "atleast_2d", "atleast_3d", "flip", "flipud", "fliplr", "rot90", "roll", "tile", "repeat", "resize", "pad",
+    "atleast_2d", "atleast_3d", "flip", "flipud", "fliplr", "rot90", "roll", "tile", "repeat", "resize",
     "insert", "delete", "trim_zeros", "apply_along_axis", "apply_over_axes",
 ]  # fmt: skip
 
@@ -41,15 +40,29 @@ def size(a: Any, axis: Axis = None) -> int:
 
 
 def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
-    """The same elements under another shape; one size may be -1. ``order="F"`` reads and writes columns first."""
+    """The same elements under another shape; one size may be -1. ``order="F"`` reads and writes columns first.
+
+    With ``copy=False`` it raises ValueError where NumPy would have to copy the elements.
+    """
     x = array_of(a)
     sizes = tuple(numbers("reshape", shape).tolist()) if isinstance(shape, (Node, np.ndarray)) else shape
+    if copy is False and x.value is not None:
+        _in_place(x.value, sizes, order)
     if order in ("C", "A"):
         return view.reshape(x, sizes)
     if order != "F":
         raise ValueError(f"reshape: got order={order!r}, expected 'C', 'F' or 'A'")
     sizes = (sizes,) if isinstance(sizes, (int, np.integer)) else tuple(sizes)
     return view.transpose(view.reshape(view.transpose(x), sizes[::-1]))
+
+
+def _in_place(value: Any, sizes: Any, order: Any) -> None:
+    """Refuse a reshape that cannot be a view."""
+    if not np.shares_memory(np.reshape(value, sizes, order), value) and np.size(value) and np.ndim(value):
+        raise ValueError(
+            f"reshape: got copy=False, but elements of shape {np.shape(value)} with strides {value.strides} do not lie "
+            f"in the order that shape {sizes} needs; leave copy out"
+        )
 
 
 def ravel(a: Any, order: str = "C") -> Any:
@@ -69,10 +82,7 @@ def permute_dims(a: Any, axes: Any = None) -> Any:
 
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes exchanged."""
-    x = array_of(x)
-    if x.ndim < 2:
-        raise ValueError(f"matrix_transpose: input array must be at least 2-dimensional: got shape {x.shape}")
-    return view.matrix_transpose(x)
+    return view.matrix_transpose(array_of(x))
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
@@ -192,60 +202,6 @@ def resize(a: Any, new_shape: Any) -> Any:
     if not x.size:
         return as_array(np.zeros(sizes, x.dtype))
     return view.reshape(x[np.arange(count) % x.size], sizes)
-
-
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """The array with more elements around it.
-
-    Parameters
-    ----------
-    pad_width : (before, after) for each axis, one such pair for all, one number for all, or a dict from axis to either
-    mode : ``"constant"`` (``constant_values=0``, which keep their gradient), ``"edge"``, ``"reflect"``,
-        ``"symmetric"`` or ``"wrap"``; NumPy's further modes where no gradient is asked for
-    """
-    x = array_of(array)
-    widths = _pairs(pad_width, x.ndim, "pad_width")
-    if (widths < 0).any():
-        raise ValueError("pad: index can't contain negative values; cut with a slice to make an array smaller")
-    if mode == "constant":
-        return _pad_constant(x, widths, **kwargs)
-    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
-        for axis, width in enumerate(widths):
-            if width.any():
-                x = indexing.take(x, np.pad(np.arange(x.shape[axis]), tuple(width), mode), axis)
-        return x
-    if x.tracked or x.value is None:
-        raise UnsupportedError(
-            f"pad: mode={mode!r} has no gradient here; use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap', or "
-            f"concatenate what is to stand around"
-        )
-    return as_array(np.pad(numbers("pad", x), widths, mode, **kwargs))
-
-
-def _pairs(value: Any, ndim: int, what: str) -> Any:
-    if isinstance(value, dict):
-        pairs = np.zeros((ndim, 2), int)
-        for axis, pair in value.items():
-            pairs[axis] = pair
-        return pairs
-    given = np.asarray(numbers(what, value))
-    if given.size and given.dtype.kind not in "iu":
-        raise TypeError(f"pad: `{what}` must be of integral type: got {given.dtype}")
-    return np.broadcast_to(given.astype(int), (ndim, 2))
-
-
-def _pad_constant(x: Any, widths: Any, constant_values: Any = 0) -> Any:
-    if isinstance(constant_values, (int, float)) and constant_values == 0:
-        return view.pad(x, widths.tolist())
-    values = view.broadcast_to(logic.astype(array_of(constant_values), x.dtype), (x.ndim, 2))
-    for axis, (before, after) in enumerate(widths.tolist()):
-        if before or after:
-            sides = []
-            for side, width in enumerate((before, after)):
-                sizes = (*x.shape[:axis], width, *x.shape[axis + 1 :])
-                sides.append(view.broadcast_to(values[axis, side], sizes))
-            x = view.concatenate([sides[0], x, sides[1]], axis)
-    return x
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:

@@ -12,9 +12,10 @@ from ..array import as_array
 from ..dtypes import dtype_of
 from ..errors import DtypeError
 from ..graph.node import Node
-from ..ops import contraction, control, indexing, logic, view
+from ..ops import contraction, control, logic, view
 from ..ops import elementwise as ew
 from .arguments import absent, array_of, cast_safely, no_out, numbers, operand, plain
+from .methods import with_methods
 
 __all__ = [
     "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "fmod",
@@ -84,7 +85,7 @@ false. Takes Arrays, ndarrays, numbers and nested lists of them, and returns an 
 def _signed(ufunc: Any, name: str, function: Any, doc: str | None) -> Ufunc:
     ufunc.__name__ = ufunc.__qualname__ = name
     ufunc.__doc__ = f"{(doc or function.__doc__ or '').strip()}\n\n{_UFUNC_DOC}"
-    return ufunc  # type: ignore[no-any-return]
+    return with_methods(ufunc, name)  # type: ignore[no-any-return]
 
 
 def _in_general(
@@ -389,10 +390,11 @@ vecmat = _contraction("vecmat", _vecmat)
 
 
 def extreme_accumulated(name: str, x: Any, axis: int) -> Any:
-    """Running maximum or minimum: the elements at the places where a new extreme was reached."""
-    function = getattr(np, name).accumulate
-    values = np.moveaxis(numbers(f"{name}.accumulate", x), axis, -1)
-    reached = values == function(values, axis=-1)
-    reached |= np.isnan(values)
-    places = np.maximum.accumulate(np.where(reached, np.arange(values.shape[-1]), 0), axis=-1)
-    return view.moveaxis(indexing.take_along_axis(view.moveaxis(x, axis, -1), places, -1), -1, axis)
+    """Running maximum or minimum, over 2, 4, 8, ... elements; of equal ones the later has the gradient."""
+    stands = logic.greater_equal if name == "maximum" else logic.less_equal
+    x, step = view.moveaxis(x, axis, -1), 1
+    while step < x.shape[-1]:
+        earlier, later = x[..., :-step], x[..., step:]
+        later = logic.where(stands(later, earlier) | logic.isnan(later), later, earlier)
+        x, step = view.concatenate([x[..., :step], later], -1), 2 * step
+    return view.moveaxis(x, -1, axis)

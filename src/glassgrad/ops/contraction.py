@@ -127,7 +127,9 @@ class Einsum(Contraction):
 
 def einsum(subscripts: str, *operands: Value) -> Value:
     """Sum of products by index letters, as ``numpy.einsum`` with a string; implicit output and ``...`` allowed."""
-    terms, output = _parse(subscripts, [shape_of(x) for x in operands])
+    shapes = [shape_of(x) for x in operands]
+    terms, output = _parse(subscripts, shapes)
+    _check_sizes(subscripts, terms, shapes)
     arrays = list(operands)
     for i, term in enumerate(terms):
         while len(set(term)) < len(term):
@@ -145,6 +147,28 @@ def einsum(subscripts: str, *operands: Value) -> Value:
     if len(arrays) == 1:
         return view.transpose(arrays[0], [terms[0].index(c) for c in output])
     return apply(Einsum, tuple(arrays), {"subscripts": ",".join(terms) + "->" + output})
+
+
+def _check_sizes(subscripts: str, terms: list[str], shapes: list[tuple[int, ...]]) -> None:
+    """Refuse a letter that stands for two sizes; between operands a 1 stretches, within one it does not."""
+    seen: dict[str, tuple[int, int]] = {}  # letter -> size, operand
+    for i, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        own: dict[str, int] = {}
+        for letter, size in zip(term, shape, strict=True):
+            if own.setdefault(letter, size) != size:
+                raise ShapeError(
+                    f"einsum: letter {letter!r} of {subscripts!r} has sizes {own[letter]} and {size} in operand {i} "
+                    f"{shape} at {here(2)}; a repeated letter takes a diagonal of equal sizes"
+                )
+            before, where = seen.get(letter, (1, i))
+            if size != before and 1 not in (size, before):
+                what = f"letter {letter!r}" if letter in subscripts else "an axis under '...'"
+                raise ShapeError(
+                    f"einsum: {what} of {subscripts!r} has size {before} in operand {where} {shapes[where]} and "
+                    f"{size} in operand {i} {shape} at {here(2)}; transpose or reshape one, or use two letters"
+                )
+            if before == 1:
+                seen[letter] = (size, i)
 
 
 def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:

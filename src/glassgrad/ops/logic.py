@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of
+from ..dtypes import NUMERIC, dtype_of, not_numbers
+from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Value, shape_of
 from ..graph.primitive import Elementwise, Primitive, Samples
@@ -395,6 +396,8 @@ def astype(x: Value, dtype: Any) -> Value:
     dtype = np.dtype(dtype)
     if getattr(x, "dtype", None) == dtype:
         return x
+    if dtype.kind not in NUMERIC:
+        raise DtypeError(not_numbers(x, dtype))
     return apply(Cast if dtype.kind in "fc" else ToInteger, (x,), {"dtype": dtype})
 
 

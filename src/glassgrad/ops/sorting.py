@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import dtype_of, real_dtype
 from ..graph.apply import apply
-from ..graph.node import Spec, Value, shape_of
+from ..graph.node import Node, Spec, Value, shape_of, value_of
 from ..graph.primitive import Indexing, Samples
 from . import elementwise as ew
 from . import indexing, logic, view
@@ -94,29 +94,30 @@ def quantile(
 
     Parameters
     ----------
-    q : shares from 0 to 1, an ndarray of any shape, whose axes come first in the result
+    q : shares from 0 to 1, of any shape, whose axes come first in the result
     axis : axes to order along, together
     method : how to choose between two neighbours, one of ``METHODS``, by NumPy's names
     skip_nan : pass over NaN; by default one NaN makes the result NaN
     """
-    shape, share = shape_of(x), np.asarray(q)
+    shape, share = shape_of(x), q if isinstance(q, Node) else np.asarray(q)
     if method not in METHODS:
         raise ValueError(f"quantile: got method={method!r}, expected one of {', '.join(METHODS)}")
-    if not np.all((share >= 0) & (share <= 1)):
-        raise ValueError(f"quantile: quantiles must be in the range [0, 1]: got {share}; divide percentages by 100")
+    known: Any = value_of(share)
+    if known is not None and not np.all((known >= 0) & (known <= 1)):
+        raise ValueError(f"quantile: quantiles must be in the range [0, 1]: got {known}; divide percentages by 100")
     axes = normalize(axis, len(shape))
     kept = tuple(i for i in range(len(shape)) if i not in axes)
     size = math.prod(shape[i] for i in axes)
     flat = view.reshape(view.transpose(x, kept + axes), (*(shape[i] for i in kept), size))
     flat = flat if dtype_of(flat).kind in "fc" else logic.astype(flat, float)
-    shares = share.reshape(-1)
+    shares = view.reshape(share, (-1,))
     if size:
         result = _chosen(sort(flat, -1), flat, shares, method, skip_nan)
     else:
-        result = np.full((*shape_of(flat)[:-1], len(shares)), np.nan)
+        result = np.full((*shape_of(flat)[:-1], shape_of(shares)[0]), np.nan)
     result = view.moveaxis(result, -1, 0)
     lead = tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
-    return view.reshape(result, (*share.shape, *lead))
+    return view.reshape(result, (*shape_of(share), *lead))
 
 
 def _chosen(ordered: Value, flat: Value, shares: Any, method: str, skip_nan: bool) -> Value:
@@ -136,14 +137,15 @@ def _chosen(ordered: Value, flat: Value, shares: Any, method: str, skip_nan: boo
         return logic.where(
             none & np.ones(shape_of(below), builtins.bool), np.asarray(np.nan, dtype), _between(below, above, weight)
         )
-    below, above = ordered[..., low_place], ordered[..., high_place]
+    below, above = (indexing.getitem(ordered, (Ellipsis, place)) for place in (low_place, high_place))
     broken = any(missing, -1, keepdims=True)
     return logic.where(broken, np.asarray(np.nan, dtype), _between(below, above, weight))
 
 
 def _between(below: Value, above: Value, weight: Value) -> Value:
     """below + weight · (above - below), exact at both ends and where the two are equally infinite."""
-    inside = (weight > 0) & (weight < 1) & (logic.isfinite(below) | (below != above))
+    known = (weight > 0) & (logic.isfinite(below) | (below != above))
+    inside = (weight < 1) & (known | (logic.isfinite(below) & logic.isfinite(above)))
     mixed = below + weight * (above - below)
     return logic.where(inside, mixed, logic.where(weight < 0.5, below, above))
 

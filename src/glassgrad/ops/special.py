@@ -1,9 +1,11 @@
-"""Special functions, evaluated by SciPy: erf and its relatives, log-gamma and its derivatives."""
+"""Special functions, evaluated by SciPy: erf and its relatives, log-gamma and its derivatives, Bessel's Iₙ."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+import numpy as np
 
 from ..dtypes import dtype_of, floating_dtype
 from ..errors import MissingExtraError
@@ -78,6 +80,23 @@ class Polygamma(Elementwise):
     samples = Samples(cases=lambda rng: [((rng.uniform(0.5, 4.0, 5),), {"n": n}) for n in (1, 2)])
 
 
+class Bessel(Elementwise):
+    """y = Iₙ(x), the modified Bessel function of the first kind.  dIₙ/dx = (Iₙ₋₁ + Iₙ₊₁)/2"""
+
+    eval = staticmethod(lambda x, *, n: _scipy("iv", n, x) if n else np.i0(x)[()])
+    vjp = (lambda g, y, x, *, n: g * _bessel_slope(x, n),)
+
+    @staticmethod
+    def jvp(ts: Any, y: Value, x: Value, *, n: int) -> Value:
+        return ts[0] * _bessel_slope(x, n)
+
+    samples = Samples(cases=lambda rng: [((rng.uniform(-4.0, 4.0, 5),), {"n": n}) for n in (0, 1, 2)])
+
+
+def _bessel_slope(x: Value, n: int) -> Value:
+    return (bessel_i(n - 1, x) + bessel_i(n + 1, x)) / 2 if n else bessel_i(1, x)
+
+
 erf: Unary = unary(Erf)
 erfc: Unary = unary(Erfc)
 erfinv: Unary = unary(Erfinv)
@@ -88,3 +107,8 @@ digamma: Unary = unary(Digamma)
 def polygamma(n: int, x: Value, /) -> Value:
     """The n-th derivative of the digamma function, n ≥ 1."""
     return apply(Polygamma, (x,), {"n": int(n)})
+
+
+def bessel_i(n: int, x: Value, /) -> Value:
+    """The modified Bessel function of the first kind of order n ≥ 0."""
+    return apply(Bessel, (x,), {"n": n})

@@ -136,6 +136,11 @@ def swapaxes(x: Value, axis1: int, axis2: int) -> Value:
 
 def matrix_transpose(x: Value) -> Value:
     """The last two axes exchanged."""
+    shape = shape_of(x)
+    if len(shape) < 2:
+        raise ShapeError(
+            f"matrix_transpose: at least two axes are needed: got shape {shape}; use x[:, None] for a column"
+        )
     return swapaxes(x, -1, -2)
 
 
