@@ -17,7 +17,9 @@ from . import __version__
 from .data import Table, prepare, read_csv
 from .data.prepare import Prepared
 from .data.table import shown
+from .data.target import lone_classes
 from .errors import DataError, GlassgradError, MissingExtraError, ModelFileError
+from .interrupt import INTERRUPTED
 from .train.files import require_place, write_whole
 from .train.fit import Epoch
 from .train.progress import shown_progress
@@ -25,7 +27,7 @@ from .train.save import is_model
 from .train.tabular import LOOK, Predictions, Settings, TableModel, Trained, plan, train_table
 
 DIGITS = "digits"
-INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + the signal's number, as shells count
+BROKEN_PIPE = 141  # 128 + the signal's number, as shells count
 FIRST_COLUMN = "prediction"
 SHORT = 12  # columns or notes that are listed one by one
 
@@ -33,8 +35,9 @@ SHORT = 12  # columns or notes that are listed one by one
 LISTS = re.compile(r"\b(ignore|categorical)=\[(.*?)\](?=$|[,;] )")
 AS_OPTIONS = (
     (re.compile(r"\bfit with missing=\"impute\""), "train with --missing impute"),
-    (re.compile(r"\bpass header=False"), "pass --no-header"),
-    (re.compile(r"\btask=\"regression\""), "--task regression"),
+    (re.compile(r"\b(pass|leave out) header=False"), r"\1 --no-header"),
+    (re.compile(r"\btask=\"(regression|classification)\""), r"--task \1"),
+    (re.compile(r"\bheld_out="), "--test-fraction "),
     (re.compile(r"\bmax_categories\b"), "--max-categories"),
 )
 
@@ -49,13 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: closed by the shell's >&-
+            sys.stdout.flush()
     except GlassgradError as error:
         return _fail(_as_options(str(error)))
     except MemoryError:
         return _fail("not enough memory: use smaller --hidden layers, or fewer rows")
     except KeyboardInterrupt:
-        print("glassgrad: interrupted; nothing was saved", file=sys.stderr)
+        _note("interrupted; nothing was saved")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it closes standard output.
@@ -67,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str) -> int:
-    print("glassgrad:", " ".join(message.split()), file=sys.stderr)
+    _note(" ".join(message.split()))
     return 1
 
 
@@ -92,9 +96,7 @@ def train(options: argparse.Namespace) -> None:
     """Train a network on a table, show its layers, and save it."""
     say: Callable[..., None] = (lambda *_: None) if options.quiet else print
     out = options.out or f"{Path(options.data).stem}.glassgrad"
-    place = require_place(out, ModelFileError)
-    if place.exists() and not is_model(place):
-        raise ModelFileError(f"save: {out} exists and is not a model: choose another --out, or remove it first")
+    _require_place_for_model(out, options)
     table, target = _training_table(options)
     prepared = prepare(
         table,
@@ -112,6 +114,8 @@ def train(options: argparse.Namespace) -> None:
     )
     chosen = plan(settings, len(prepared.x_train))
     say(_describe(table, prepared))
+    if prepared.encoder.classes and not options.quiet:
+        _mention_lone_classes(table, target, options)
     say(chosen.describe(settings))
     began = time.perf_counter()
     if options.quiet:
@@ -125,6 +129,33 @@ def train(options: argparse.Namespace) -> None:
     trained.model.save(out, facts)
     say(_report(trained, seconds))
     say(f"\nsaved {out}; use it with: glassgrad predict {out} FILE.csv")
+
+
+def _require_place_for_model(out: str, options: argparse.Namespace) -> None:
+    try:
+        place = require_place(out, ModelFileError)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}, with --out MODEL") from None
+    if not place.exists():
+        return
+    try:
+        place.open("rb").close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelFileError(f"save: {out} exists and cannot be read: {reason}; choose another --out") from None
+    if not is_model(place):
+        raise ModelFileError(f"save: {out} exists and is not a model: choose another --out, or remove it first")
+
+
+def _mention_lone_classes(table: Table, target: str, options: argparse.Namespace) -> None:
+    lone = lone_classes(table, target)
+    if not lone:
+        return
+    names = ", ".join(map(shown, list(lone)[:SHORT])) + (", ..." if len(lone) > SHORT else "")
+    header = options.no_header and 0 in lone.values()
+    fix = ": is the first row a header? leave out --no-header" if header else ""
+    which = "class has" if len(lone) == 1 else "classes have"
+    _note(f"note: {len(lone)} {which} fewer than 2 rows of {shown(target)} ({names}){fix}")
 
 
 def _train(
@@ -207,6 +238,8 @@ def predict(options: argparse.Namespace) -> None:
     """Use a trained model on another file."""
     if options.out is not None:
         _require_free(options)
+    elif sys.stdout is None:
+        raise DataError("predict: standard output is closed: nowhere to write predictions; add --out FILE.csv")
     model = TableModel.load(options.model)
     headless = options.no_header or not model.header
     table = read_csv(options.file, header=not headless, delimiter=options.delimiter)
@@ -215,6 +248,11 @@ def predict(options: argparse.Namespace) -> None:
     text = as_csv(model, model.predict(table))
     if unknown := model.unknown_columns(table):
         _note(f"{options.file}: the model does not use {', '.join(map(shown, unknown[:8]))}")
+    unseen = model.encoder.unseen(table)
+    for sentence in unseen[:SHORT]:
+        _note(f"note: {sentence}")
+    if len(unseen) > SHORT:
+        _note(f"note: and so with {len(unseen) - SHORT} more columns")
     if options.out is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(text)  # UTF-8 whatever the terminal is
@@ -253,7 +291,8 @@ def as_csv(model: TableModel, predictions: Predictions) -> bytes:
 
 
 def _note(text: str) -> None:
-    print(f"glassgrad: {text}", file=sys.stderr)
+    if sys.stderr is not None:  # print would take standard output instead
+        print(f"glassgrad: {text}", file=sys.stderr)
 
 
 # The command line
@@ -297,7 +336,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_reading(add: Callable[..., Any]) -> None:
     add("--no-header", action="store_true", help="the first row of the file is data")
-    add("--delimiter", metavar="C", help="what separates fields [found among comma, semicolon and tab]")
+    bars = "what separates fields, \\t for a tab [found among comma, semicolon, tab and vertical bar]"
+    add("--delimiter", type=lambda text: "\t" if text == "\\t" else text, metavar="C", help=bars)
 
 
 def _whole(least: int) -> Callable[[str], int]:

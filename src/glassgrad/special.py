@@ -1,7 +1,7 @@
 """Special functions under SciPy's names: error functions, gamma functions, logistic functions, sums of exponentials.
 
-They take arrays and numbers and return Arrays. SciPy evaluates erf, erfc, erfinv, gammaln, digamma and polygamma; without
-it those name the extra to install.
+They take arrays and numbers and return Arrays. SciPy evaluates erf, erfc, erfinv, gammaln, digamma and polygamma;
+without it those name the extra to install.
 """
 
 from __future__ import annotations

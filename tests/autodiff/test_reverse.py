@@ -201,6 +201,8 @@ def test_a_value_with_one_element_is_a_scalar(size_one: Any) -> None:
         (lambda x: x, np.arange(3), errors.DtypeError, r"int64.*astype\(float\)"),
         (lambda x: x, "text", errors.DtypeError, "str"),
         (lambda x: x, None, errors.DtypeError, "got None"),
+        (lambda x: x, object(), errors.DtypeError, "object.*dataclasses"),
+        (lambda x: x, {1.0, 2.0}, errors.DtypeError, "set"),
         (lambda x: x, {}, errors.DtypeError, "empty dict"),
         (lambda x: x > 0, 1.0, errors.NonDifferentiableError, "true or false"),
         (lambda x: reduction.argmax(x), np.ones(3), errors.NonDifferentiableError, "position"),

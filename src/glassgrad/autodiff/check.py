@@ -69,8 +69,8 @@ class Report:
 
     def __str__(self) -> str:
         head = (
-            f"check_grads: {len(self.failures)} of {self.compared} derivatives disagree (at a kink or a jump no derivative "
-            f"is right: move the point if it is within {STEPS[-1]:g} of one)"
+            f"check_grads: {len(self.failures)} of {self.compared} derivatives disagree (at a kink or a jump no "
+            f"derivative is right: move the point if it is within {STEPS[-1]:g} of one)"
         )
         shown = [f"  {d}" for d in sorted(self.failures, key=lambda d: -d.excess)[:10]]
         more = [f"  and {len(self.failures) - 10} more"] if len(self.failures) > 10 else []
@@ -101,8 +101,8 @@ def check_grads(
     args : tuple of its arguments; real and complex floating leaves are varied
     order : 1 for gradients, 2 for gradients of gradients, and so on
     modes : "rev" for reverse mode, "fwd" for forward mode
-    rtol, atol : tolerance, relative to the larger of the two values, and to the largest derivative by that argument; at least
-        2e-4 for float32 and 5e-2 for float16, whose derivatives carry no more digits
+    rtol, atol : tolerance, relative to the larger of the two values, and to the largest derivative by that argument; at
+        least 2e-4 for float32 and 5e-2 for float16, whose derivatives carry no more digits
     rng : seed of the weights and of the sampled elements
 
     Returns
@@ -196,7 +196,7 @@ def _check_order(
 
 
 def _height(f: Callable[..., Any], points: list[Any]) -> float:
-    """The size of a scalar function's value: with the size of x, the unit of what its derivatives may lose to rounding."""
+    """The size of a scalar function's value: what its derivatives may lose to rounding is in proportion."""
     with np.errstate(all="ignore"):
         value = f(*(as_array(p) for p in points))
     height = abs(complex(np.asarray(getattr(value, "value", value))))
@@ -261,7 +261,7 @@ def _engine(f: Callable[..., Any], points: list[Any], mode: str) -> Callable[[in
 
 
 def _directions(point: Any, rng: np.random.Generator) -> list[tuple[Any, Any]]:
-    """Directions to move a point in, with their names: single elements, and all at once where those are only sampled."""
+    """Directions to move a point in, with their names: single elements, and all at once if those are only sampled."""
     places = list(np.ndindex(point.shape))
     whole = []
     wide = np.complex128 if point.dtype.kind == "c" else np.float64

@@ -123,8 +123,8 @@ class custom_vjp(Generic[P, R]):
             finished = node.op is Input and node.value is not None and node.index not in live
             if not finished and not any(x.tracked for x in node.inputs):
                 raise RuleError(
-                    f"{self._name}: the function uses a differentiated value that is not an argument ({node.op.name} at "
-                    f"{node.origin}), for which the rule has no cotangent; pass it as an argument"
+                    f"{self._name}: the function uses a differentiated value that is not an argument ({node.op.name} "
+                    f"at {node.origin}), for which the rule has no cotangent; pass it as an argument"
                 )
 
     def _override(self, value: Any, inputs: list[Any], rule: Callable[..., list[Any]]) -> Any:

@@ -71,8 +71,8 @@ def _open_leaf(leaf: Any) -> Any:
         return None
     if isinstance(leaf, np.ma.MaskedArray):
         raise DtypeError("grad: got a masked array, whose mask would be lost; use x.filled(0.0), and where(mask, ...)")
-    value = np.asarray(leaf)[()]
-    return make(Input, (), NO_PARAMS, value, tracked=True) if value.dtype.kind in "fc" else None
+    value = np.asarray(leaf)
+    return make(Input, (), NO_PARAMS, value[()], tracked=True) if value.dtype.kind in "fc" else None
 
 
 def run(function: Callable[..., Any], targets: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
@@ -131,16 +131,22 @@ def _nothing_to_differentiate(argument: Any, leaves: list[Any], what: str) -> st
         got = "None" if argument is None else f"an empty {type(argument).__name__}"
         return f"{what}: nothing to differentiate by: got {got}, expected a floating array or a container of some"
     kinds = sorted({str(x.dtype) if hasattr(x, "dtype") else type(x).__name__ for x in leaves})
+    numbers = any(isinstance(x, (int, np.generic, np.ndarray, Node)) for x in leaves)
+    way_out = (
+        "write 3.0 for 3, or use x.astype(float), or choose another argument with argnums"
+        if numbers
+        else "hold parameters in dicts, lists, tuples or dataclasses, or choose another argument with argnums"
+    )
     return (
         f"{what}: cannot differentiate by {', '.join(kinds)}: expected floating or complex numbers, which vary "
-        f"continuously; write 3.0 for 3, or use x.astype(float), or choose another argument with argnums"
+        f"continuously; {way_out}"
     )
 
 
 def _positions(argnums: Argnums, count: int, what: str) -> tuple[int, ...]:
     chosen = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
     for i in chosen:
-        if not isinstance(i, (int, np.integer)) or not -count <= i < count:
+        if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not -count <= i < count:
             raise TypeError(
                 f"{what}: argnums={argnums!r} does not fit the call: got {count} positional arguments; pass the "
                 f"differentiated arguments by position"
@@ -269,7 +275,10 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     in_kind = as_array if outside else plain_kind
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        given = tree.leaves(tree.map(lambda *row: row[1], value, cotangent)) if outputs else []
+        try:
+            given = tree.leaves(tree.map(lambda *row: row[1], value, cotangent)) if outputs else []
+        except TreeError as error:
+            raise TreeError(f"vjp: the cotangent must have the structure of the value: {error}") from None
         if len(given) != len(nodes):
             raise TreeError(f"vjp: cotangent must have the value's structure: got {len(given)} leaves of {len(nodes)}")
         seeds = [_seed(node, g) for node, g in zip(nodes, given, strict=True)]

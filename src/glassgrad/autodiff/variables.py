@@ -31,8 +31,9 @@ class Gradients(Mapping[Any, Any]):
             if key.op is Variable:
                 return np.zeros(key.shape, key.dtype)[()]  # a variable this value does not depend on
             raise KeyError(
-                f"no gradient kept for this Array, which is no variable but the result of {key.op.name} at {key.origin}: "
-                f"after a step make it one again, w = gg.variable(w.value - 0.1 * g); or ask with backward(wrt=[x])"
+                f"no gradient kept for this Array, which is no variable but the result of {key.op.name} at "
+                f"{key.origin}: after a step make it one again, w = gg.variable(w.value - 0.1 * g); or ask "
+                f"with backward(wrt=[x])"
             )
         if key in self._by_name:
             return self._by_name[key]

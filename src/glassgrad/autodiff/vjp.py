@@ -20,7 +20,6 @@ from ..graph.primitive import Elementwise, Indexing, Reduction, Structured, View
 from ..ops import logic, reduction, view
 from ..ops.contraction import Einsum, Matmul
 
-
 # Indices of the arguments of derivatives whose function is running now. An inner walk that meets one must record; once
 # the function has returned, a graph that still leads there holds it as a constant.
 live: set[int] = set()

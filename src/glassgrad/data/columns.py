@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .record import Record
-from .table import Cells, Table, shown
+from .table import NUMBERED, Cells, Table, shown
 
 Floats: TypeAlias = NDArray[np.float64]
 Missing: TypeAlias = Literal["impute", "refuse"]
@@ -59,25 +59,25 @@ def read_numbers(cells: Cells) -> Numbers:
     return Numbers(values, np.isnan(values) & ~text, text)
 
 
-def is_numeric(table: Table, name: str, numbers: Numbers) -> bool:
+def is_numeric(table: Table, name: str, numbers: Numbers, *, target: bool = False) -> bool:
     """Whether the column holds numbers rather than categories; a number column spoilt by some text is refused."""
     texts = table[name][numbers.text]
     if len(texts) == 0:
-        _refuse_infinite(table, name, numbers)
+        _refuse_infinite(table, name, numbers, target)
         return True
-    otherwise = f"or pass categorical=[{shown(name)}]"
+    otherwise = 'or pass task="classification"' if target else f"or pass categorical=[{shown(name)}]"
     if all(_COMMA_NUMBER.fullmatch(cell.strip()) for cell in texts):
         raise _spoilt(table, name, numbers, f"write a decimal point and no thousands separators, {otherwise}")
     if len(texts) <= np.isfinite(numbers.values).sum():
-        raise _spoilt(table, name, numbers, f"correct it, leave the cell empty, {otherwise}")
+        raise _spoilt(table, name, numbers, f"correct it, {_without(target)}, {otherwise}")
     return False
 
 
-def refuse_text(table: Table, name: str, numbers: Numbers) -> None:
+def refuse_text(table: Table, name: str, numbers: Numbers, *, target: bool = False) -> None:
     """Raise :class:`DataError` about the first cell that is not a finite number, naming column, line and value."""
     if numbers.text.any():
-        raise _spoilt(table, name, numbers, "correct it, or leave the cell empty")
-    _refuse_infinite(table, name, numbers)
+        raise _spoilt(table, name, numbers, f"correct it, or {_without(target)}")
+    _refuse_infinite(table, name, numbers, target)
 
 
 def refuse_missing(table: Table, name: str, missing: NDArray[np.bool_], *, what: str = "column", fix: str) -> None:
@@ -142,6 +142,14 @@ class NumericColumn:
         else:
             values = np.zeros_like(values)
         return np.stack([values, numbers.missing], axis=1) if self.indicator else values[:, None]
+
+    def unseen(self, table: Table) -> str | None:
+        """A sentence about missing values where training had none; None when there is nothing to say."""
+        if self.indicator:
+            return None
+        missing = int(read_numbers(table[self.name]).missing.sum())
+        filled = f"training had all, so its median {self.median:g} is used"
+        return f"{missing} of {_rows(len(table))} no value of {shown(self.name)}: {filled}" if missing else None
 
     def describe(self) -> str:
         """What happens to the column, on one line."""
@@ -216,6 +224,16 @@ class CategoricalColumn:
             features[tuple(np.array(known).T)] = 1.0
         return features
 
+    def unseen(self, table: Table) -> str | None:
+        """A sentence about categories that training never showed; None when there is nothing to say."""
+        known = frozenset(self.categories)
+        labels = [label for label in _labels(table[self.name]) if label not in known]
+        if not labels:
+            return None
+        kinds, most = list(dict.fromkeys(labels)), 4
+        listed = ", ".join(map(shown, kinds[:most])) + (", ..." if len(kinds) > most else "")
+        return f"{len(labels)} of {_rows(len(table))} values of {shown(self.name)} not seen in training ({listed})"
+
     def describe(self) -> str:
         """What happens to the column, on one line."""
         most = 6
@@ -238,6 +256,10 @@ class CategoricalColumn:
 REFUSED = 'fill them in, remove the rows, or fit with missing="impute"'
 
 
+def _rows(count: int) -> str:
+    return "1 row holds" if count == 1 else f"{count} rows hold"
+
+
 def _labels(cells: Iterable[str]) -> list[str]:
     return [MISSING_CATEGORY if is_missing(cell) else cell.strip() for cell in cells]
 
@@ -248,21 +270,27 @@ def _median(values: Floats) -> float:
     return float(low) if low == high else float(low) / 2 + float(high) / 2
 
 
+def _without(target: bool) -> str:
+    return "remove the row" if target else "leave the cell empty"
+
+
 def _spoilt(table: Table, name: str, numbers: Numbers, fix: str) -> DataError:
     row = int(numbers.text.argmax())
+    if table.lines[row] == 1 and name.startswith(NUMBERED):
+        fix = f"if the first row is a header, leave out header=False; otherwise {fix}"
     return DataError(
         f"encode: text in number column {shown(name)}: got {shown(table[name][row])} at {table.where(row)}, "
         f"expected a number; {fix}"
     )
 
 
-def _refuse_infinite(table: Table, name: str, numbers: Numbers) -> None:
+def _refuse_infinite(table: Table, name: str, numbers: Numbers, target: bool) -> None:
     infinite = np.isinf(numbers.values)
     if infinite.any():
         row = int(infinite.argmax())
         raise DataError(
             f"encode: infinite value in column {shown(name)}: got {shown(table[name][row])} at {table.where(row)}, "
-            "expected a finite number; correct it, or leave the cell empty"
+            f"expected a finite number; correct it, or {_without(target)}"
         )
 
 
@@ -274,5 +302,3 @@ def _refuse_huge(table: Table, name: str, standardised: Floats) -> None:
             f"encode: value too far from the training data in column {shown(name)}: got {shown(table[name][row])} "
             f"at {table.where(row)}, expected a value that float32 can hold after standardisation; correct it"
         )
-
-

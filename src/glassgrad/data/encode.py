@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from .columns import (
     REFUSED,
     CategoricalColumn,
     Missing,
+    Numbers,
     NumericColumn,
     TooManyCategories,
     is_numeric,
@@ -28,6 +30,10 @@ Column: TypeAlias = NumericColumn | CategoricalColumn
 
 FORMAT = 1
 MAX_CATEGORIES = 100
+# what a column that numbers the rows is called: id, PassengerId, index, row_number, no., #, or nothing
+ROW_NAME = re.compile(
+    rf"(?i:(.*[\W_])?(id|idx|index|(row|serial)?[\W_]?(no|nr|num|number)|row)\W*)|.*[a-z]I[dD]|{UNNAMED}\d+|#"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Encoder:
     columns : the feature columns in use, in the table's order
     target : the target's classes, or its mean and scale
     missing : ``"impute"`` or ``"refuse"``
-    notes : a sentence about each column that was left out
+    notes : a sentence about each column that was left out, or that only counts the rows
 
     Examples
     --------
@@ -76,7 +82,8 @@ class Encoder:
         """Learn from training rows.
 
         Numbers are standardised; a missing one becomes the median, and a second feature marks it. Text is one-hot.
-        Constant columns are left out with a note.
+        Constant columns are left out with a note, and so is a column that numbers the rows in their order and is
+        called id, index, row or the like, or nothing; under another name it is used, with a note.
 
         Parameters
         ----------
@@ -98,19 +105,20 @@ class Encoder:
         require_target(table, target)
         for name in (*ignore, *categorical):
             table.require(name)
-        columns, notes, refused = [], [], {}
+        _refuse_target("ignore", ignore, target, "choose another target, or do not ignore it")
+        _refuse_target("categorical", categorical, target, 'for classes pass task="classification" instead')
+        columns: list[Column] = []
+        notes, refused = [], {}
         for name in table.names:
             if name == target or name in ignore:
                 continue
             try:
-                column = _fit_column(table, name, missing, name in categorical, max_categories)
+                column, note = _fit_column(table, name, missing, name in categorical, max_categories)
             except TooManyCategories as error:
                 refused[name] = error
                 continue
-            if isinstance(column, str):
-                notes.append(column)
-            else:
-                columns.append(column)
+            columns += [column] if column else []
+            notes += [f"{name}: {note}"] if note else []
         if refused:
             raise _too_many_categories(refused)
         if not columns:
@@ -166,6 +174,15 @@ class Encoder:
         """
         return self.target.decode(outputs)
 
+    def unseen(self, table: Table) -> list[str]:
+        """A sentence about each column with values of a kind that training never showed, which weakens predictions.
+
+        >>> table = Table.from_columns({"city": ["Rome", "Bern"] * 3, "y": [0, 1] * 3})
+        >>> Encoder.fit(table, "y").unseen(Table.from_columns({"city": ["Rome", "Oslo"]}))
+        ["1 of 2 rows hold values of 'city' not seen in training ('Oslo')"]
+        """
+        return [sentence for column in self.columns if (sentence := column.unseen(table))]
+
     def describe(self) -> str:
         """The plan as text: one line for the target, each column, and each column left out."""
         lines = [f"{self.task} of {self.target.describe()}"]
@@ -206,24 +223,40 @@ def _fit_target(table: Table, target: str, task: Task) -> ClassTarget | NumberTa
     return ClassTarget.fit(table, target) if task == "classification" else NumberTarget.fit(table, target)
 
 
-def _fit_column(table: Table, name: str, missing: Missing, categorical: bool, max_categories: int) -> Column | str:
-    """The plan for one column, or the reason why it is left out."""
+def _fit_column(
+    table: Table, name: str, missing: Missing, categorical: bool, max_categories: int
+) -> tuple[Column | None, str]:
+    """The plan for one column, None to leave it out; and a note, of the reason or of a doubt."""
     numbers = read_numbers(table[name])
     if missing == "refuse":
         refuse_missing(table, name, numbers.missing, fix=REFUSED)
     if numbers.missing.all():
-        return f"{name}: left out, it has no values"
+        return None, "left out, it has no values"
     if not categorical and is_numeric(table, name, numbers):
         numeric = NumericColumn.fit(table, name, numbers)
         if not numeric.scale and not numeric.indicator:
-            return f"{name}: left out, it is always {numeric.mean:g}"
-        if name.startswith(UNNAMED) and np.ptp(numbers.values - table.lines) == 0:
-            return f"{name}: left out, it only numbers the rows"
-        return numeric
+            return None, f"left out, it is always {numeric.mean:g}"
+        if not _counts(table, numbers):
+            return numeric, ""
+        if ROW_NAME.fullmatch(name):
+            return None, "left out, it only numbers the rows"
+        return numeric, "used, but goes up by 1 from row to row; ignore it if it only numbers them"
     column = CategoricalColumn.fit(table, name, max_categories)
     if len(column.categories) == 1:
-        return f"{name}: left out, it is always {shown(column.categories[0])}"
-    return column
+        return None, f"left out, it is always {shown(column.categories[0])}"
+    return column, ""
+
+
+def _counts(table: Table, numbers: Numbers) -> bool:
+    """Whether a column goes up by 1 from row to row of the file."""
+    return len(table) > 2 and bool(np.ptp(numbers.values - table.lines) == 0)
+
+
+def _refuse_target(option: str, names: Collection[str], target: str, fix: str) -> None:
+    if target in names:
+        raise DataError(
+            f"encode: {shown(target)} is the target: got {option}=[{shown(target)}], expected other columns; {fix}"
+        )
 
 
 def _too_many_categories(refused: dict[str, TooManyCategories]) -> DataError:

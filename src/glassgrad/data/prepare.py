@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError
 from .batches import Seed
 from .columns import Missing
 from .encode import MAX_CATEGORIES, Encoder
 from .split import held_out_split
 from .table import Table
 from .target import Task, class_labels, detect_task
+
+LEAST_TRAINING = 8  # rows: what a table of the fewest rows keeps when a fifth is held out
 
 
 class Prepared(NamedTuple):
@@ -61,6 +64,11 @@ def prepare(
     task = task or detect_task(table, target)
     labels = class_labels(table, target) if task == "classification" else None
     train_rows, test_rows = held_out_split(len(table), fraction=held_out, rng=rng, labels=labels)
+    if len(train_rows) < LEAST_TRAINING:
+        raise DataError(
+            f"prepare: too few rows to learn from: got {len(train_rows)} of {len(table)} with held_out={held_out:g}, "
+            f"expected at least {LEAST_TRAINING}; hold out a smaller share, or add data"
+        )
     train, test = table.take(train_rows), table.take(test_rows)
     encoder = Encoder.fit(
         train,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
 import reprlib
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +23,9 @@ from ..errors import DataError
 Cells: TypeAlias = NDArray[np.object_]  # [rows], each a str
 Rows: TypeAlias = NDArray[np.int64]  # row numbers
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 SAMPLE = 50  # records looked at to find the delimiter
+NUMBERED = "column_"  # prefix for the columns of a file without a header
 UNNAMED = "unnamed_"  # prefix for a column whose header is empty, as pandas writes for its index
 
 
@@ -118,7 +121,7 @@ def read_csv(path: str | PathLike[str], *, header: bool = True, delimiter: str |
     ----------
     path : the file
     header : whether the first row holds the column names; if not, they are ``column_0``, ``column_1``, ...
-    delimiter : one character; by default found among comma, semicolon and tab
+    delimiter : one character; by default found among comma, semicolon, tab and vertical bar
 
     Raises
     ------
@@ -140,6 +143,7 @@ def read_csv(path: str | PathLike[str], *, header: bool = True, delimiter: str |
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise DataError(f"read_csv: bad delimiter: got {delimiter!r}, expected one character such as ',' or ';'")
     try:
+        _refuse_utf16(file)
         return _read(file, header, delimiter or _find_delimiter(file))
     except UnicodeDecodeError as error:
         raise _not_utf8(file, error) from None
@@ -182,7 +186,7 @@ def _records(file: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         start = 1
         try:
             for record in reader:
-                if any("\0" in field for field in record):  # UTF-16 without a mark passes as UTF-8 full of NULs
+                if any("\0" in field for field in record):
                     raise DataError(
                         f"read_csv: not text: got NUL characters at {file}:{start}, expected UTF-8; save the file as "
                         "UTF-8 text"
@@ -191,6 +195,11 @@ def _records(file: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                     yield start, record
                 start = reader.line_num + 1
         except csv.Error as error:
+            if "field limit" in str(error):
+                raise DataError(
+                    f"read_csv: a field is too long: got more than {csv.field_size_limit()} characters in the record "
+                    f"at {file}:{start}, expected at most that; shorten it, or close its quote if one was left open"
+                ) from None
             raise DataError(
                 f"read_csv: bad record: got {error} at {file}:{start}, expected fields separated by {delimiter!r}; "
                 'close every quote, and write a quote inside a quoted field as ""'
@@ -217,7 +226,7 @@ def _read(file: Path, header: bool, delimiter: str) -> Table:
     if first is None:
         raise _empty(file, "only blank lines")
     width = len(first[1])
-    names = _header(file, *first) if header else tuple(f"column_{i}" for i in range(width))
+    names = _header(file, *first) if header else tuple(f"{NUMBERED}{i}" for i in range(width))
     lines, rows = ([], []) if header else ([first[0]], [first[1]])
     for line, record in records:
         if len(record) != width:
@@ -255,9 +264,32 @@ def _not_utf8(file: Path, error: UnicodeDecodeError) -> DataError:
                 break
             line += 1
     return DataError(
-        f"read_csv: not UTF-8: got byte 0x{byte:02x} at {file}:{line}, expected UTF-8 text; save the file as UTF-8, "
-        f"or convert it: iconv -f latin1 -t utf-8 {file.name}"
+        f"read_csv: not UTF-8: got byte 0x{byte:02x} at {file}:{line}, expected UTF-8 text; {_convert(file, 'latin1')}"
     )
+
+
+def _refuse_utf16(file: Path) -> None:
+    """What Excel saves as Unicode text: known by its mark, or by a NUL in half of every ASCII character."""
+    with file.open("rb") as stream:
+        start = stream.read(256)
+    start = start[: len(start) // 2 * 2]
+    coding = "utf-16" if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else _utf16_without_mark(start)
+    if coding:
+        raise DataError(f"read_csv: {file} is {coding.upper()} text: expected UTF-8; {_convert(file, coding)}")
+
+
+def _utf16_without_mark(start: bytes) -> str | None:
+    for coding, high in (("utf-16le", start[1::2]), ("utf-16be", start[::2])):
+        if high.count(0) > len(start) // 4:
+            text = start.decode(coding, errors="ignore")
+            if all(c.isprintable() or c in "\t\r\n" for c in text):  # and not just any bytes
+                return coding
+    return None
+
+
+def _convert(file: Path, coding: str) -> str:
+    old, converted = (shlex.quote(name) for name in (str(file), f"{file.stem}-utf8{file.suffix}"))
+    return f"save the file as UTF-8, or convert it: iconv -f {coding} -t utf-8 {old} > {converted}"
 
 
 def _cells(values: Sequence[str]) -> Cells:

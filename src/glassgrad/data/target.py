@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -39,7 +40,7 @@ def detect_task(table: Table, target: str) -> Task:
     """
     require_target(table, target)
     numbers = read_numbers(table[target])
-    if not is_numeric(table, target, numbers):
+    if not is_numeric(table, target, numbers, target=True):
         return "classification"
     distinct = np.unique(numbers.values).size
     few = distinct <= MAX_INTEGER_CLASSES and distinct < len(table)
@@ -66,6 +67,17 @@ def class_labels(table: Table, target: str) -> list[str]:
     if _integers(numbers):
         return [str(int(value)) for value in numbers.values]
     return [cell.strip() for cell in table[target]]
+
+
+def lone_classes(table: Table, target: str) -> dict[str, int]:
+    """Classes of a single row, and which row; a class must be seen more than once to be learnt or measured.
+
+    >>> lone_classes(Table.from_columns({"y": ["Letter", "A", "B", "A", "B"]}), "y")
+    {'Letter': 0}
+    """
+    labels = class_labels(table, target)
+    counts = Counter(labels)
+    return {label: row for row, label in enumerate(labels) if counts[label] == 1}
 
 
 @dataclass(frozen=True)
@@ -190,7 +202,7 @@ class NumberTarget:
 def _values(table: Table, name: str) -> NDArray[np.float64]:
     require_target(table, name)
     numbers = read_numbers(table[name])
-    refuse_text(table, name, numbers)
+    refuse_text(table, name, numbers, target=True)
     return numbers.values
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..errors import ShapeError, TreeError
+from ..errors import ShapeError, TracedValueError, TreeError
 from .apply import Output, apply
 from .node import NO_PARAMS, Input, Node, Spec, Trace, constant, make, reachable, spec_of
 from .show import show
@@ -98,6 +98,10 @@ def trace(function: Callable[..., Any], *args: Any) -> Program:
     inputs = [_input(leaf, shared) for leaf in leaves]
     value = function(*tree.unflatten(arguments, list(inputs)))
     results, result = tree.flatten(value)
+    if not results:
+        raise TracedValueError(
+            f"trace: the function returned {value!r}, expected arrays; a traced Array has no .value, return it as it is"
+        )
     outputs = [leaf if isinstance(leaf, Node) else constant(np.asarray(leaf)) for leaf in results]
     return Program(inputs, outputs, arguments, result, shared.merged)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype_of
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
 from ..graph.node import Value, shape_of
 from . import control, indexing, logic, reduction, view
 from . import elementwise as ew
@@ -159,6 +159,10 @@ def cross_entropy(logits: Value, labels: Value) -> Value:
         _check_labels(labels, scores[-1])
         rows = indexing.take_along_axis(log_softmax(logits), labels[..., None], -1)
         return -mean(rows)
+    if scores[:-1] == classes:
+        raise DtypeError(
+            f"cross_entropy: class numbers must be integers: got labels of {dtype_of(labels)}; use labels.astype(int)"
+        )
     _same_shape("cross_entropy", logits, labels)
     return -mean(reduction.sum(labels * log_softmax(logits), -1))
 

@@ -7,6 +7,7 @@ An index is kept as hashable parameters, with its arrays beside it as inputs: ``
 from __future__ import annotations
 
 import operator
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,9 +61,14 @@ def _index_arrays(x: Value, part: Any) -> Sequence[Any]:
     return tuple(np.nonzero(mask)) if is_symbolic(x) and mask.ndim else (mask,)
 
 
+@functools.lru_cache(maxsize=512)
+def _basic(index: Index) -> tuple[Any, ...]:
+    return tuple(slice(*part[1:]) if isinstance(part, tuple) else part for part in index)
+
+
 def decode(index: Index, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The NumPy index again."""
-    return tuple(
+    return _basic(index) if not arrays else tuple(
         part if not isinstance(part, tuple) else slice(*part[1:]) if part[0] == "slice" else arrays[part[1]]
         for part in index
     )
@@ -178,10 +184,15 @@ class Update(Indexing):
     )
 
 
+_PLAIN = {int, type(None)}
+
+
 def getitem(x: Value, key: Any) -> Value:
     """x[key] by NumPy's rules."""
     if key.__class__ is int:
         return apply(Gather, (x,), {"index": (key,)})
+    if key.__class__ is slice and {key.start.__class__, key.stop.__class__, key.step.__class__} <= _PLAIN:
+        return apply(Gather, (x,), {"index": (("slice", key.start, key.stop, key.step),)})
     index, arrays = encode(x, key)
     return apply(Gather, (x, *arrays), {"index": index})
 

@@ -24,8 +24,8 @@ def normalize(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Axes as a sorted tuple of non-negative ints; None means all. Raises NumPy's AxisError."""
     if axis is None:
         return _EVERY[ndim]
-    if axis.__class__ is int and -ndim <= axis < ndim:  # type: ignore[operator]
-        return (axis % ndim,)  # type: ignore[operator]
+    if axis.__class__ is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     return tuple(sorted(np.lib.array_utils.normalize_axis_tuple(axes, ndim)))
 

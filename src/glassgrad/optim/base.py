@@ -129,7 +129,11 @@ def _as_vectors(p: Buffer, g: Buffer, averages: tuple[Buffer, ...]) -> tuple[Buf
 
 
 def require(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """Raise ``ValueError`` unless low <= value < high."""
-    if not low <= value < high:
-        limits = f"a number of at least {low:g}" + ("" if high == math.inf else f" and below {high:g}")
+    """Raise ``ValueError`` unless low <= value < high; ``TypeError`` when it is no number at all."""
+    limits = f"a number of at least {low:g}" + ("" if high == math.inf else f" and below {high:g}")
+    try:
+        fits = bool(low <= value < high)
+    except (TypeError, ValueError):  # text, None, an array of several numbers
+        raise TypeError(f"optim: bad {name}: got {value!r}, expected {limits}") from None
+    if not fits:
         raise ValueError(f"optim: bad {name}: got {value!r}, expected {limits}")

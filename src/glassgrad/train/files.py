@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -17,19 +18,38 @@ Failure = type[GlassgradError]
 def require_place(path: str | os.PathLike[str], failure: Failure) -> Path:
     """The file a path leads to, if one can be written there; otherwise ``failure`` says what is in the way.
 
-    Asked before long work whose result goes there.
+    Asked before long work whose result goes there. Permissions tell too little: a file is made beside it and removed.
     """
+    target = _place(path, failure)
+    part = _beside(target)
+    try:
+        part.touch(exist_ok=False)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise failure(f"save: cannot write in {target.parent}: {reason}; choose another path") from None
+    part.unlink()
+    return target
+
+
+def _place(path: str | os.PathLike[str], failure: Failure) -> Path:
     target = Path(os.path.realpath(path))
     folder = target.parent
+    try:
+        os.lstat(target)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise failure(f"save: the name is too long: got {target.name!r:.50}...; choose a shorter path") from None
     if not str(path) or str(path).endswith(os.sep) or target.is_dir():
         raise failure(f"save: not a file: got {str(path)!r}, expected the name of a file to write; add one")
     if not folder.is_dir():
         raise failure(f"save: no such folder: got {folder} for {target.name}; make it first, or choose another path")
     if target.exists() and not target.is_file():
         raise failure(f"save: not an ordinary file: got {target}, which is a device or a pipe; choose another path")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise failure(f"save: no permission to write in {folder}: choose another path")
     return target
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{secrets.token_hex(8)}.part")
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | Callable[[BinaryIO], None], failure: Failure) -> None:
@@ -37,8 +57,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes | Callable[[BinaryI
 
     Whatever interrupts this, a full disk or Ctrl-C, leaves at ``path`` what was there before, and nothing beside it.
     """
-    target = require_place(path, failure)
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    target = _place(path, failure)
+    part = _beside(target)
     try:
         with open(part, "xb") as stream:
             if isinstance(content, bytes):

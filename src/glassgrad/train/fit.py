@@ -104,6 +104,8 @@ def fit(
         The loss or a parameter is no longer finite; names epoch and step.
     DataError
         No rows, or x and y of different lengths.
+    TypeError
+        The optimizer is a name or a class.
 
     Examples
     --------
@@ -115,6 +117,7 @@ def fit(
     >>> bool(abs(model.W.item() - 3) < 0.01), bool(abs(model.b.item() - 1) < 0.01), len(history.loss)
     (True, True, 100)
     """
+    _require_optimizer(optimizer)
     x, y = _pair(data, "data")
     held = None if validation is None else _pair(validation, "validation")
     if patience is not None and held is None:
@@ -218,6 +221,15 @@ def _pair(data: tuple[Any, Any], what: str) -> tuple[Any, Any]:
             f"fit: {what} does not fit: got x {x.shape} and y {y.shape}, expected as many rows of both, at least one"
         )
     return x, y
+
+
+def _require_optimizer(optimizer: Any) -> None:
+    if not isinstance(optimizer, type) and hasattr(optimizer, "init") and hasattr(optimizer, "step"):
+        return
+    name = optimizer.__name__ if isinstance(optimizer, type) else str(optimizer)
+    known = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(name.lower(), "Adam")
+    got = f"the class {name}" if isinstance(optimizer, type) else f"{optimizer!r:.60}"
+    raise TypeError(f"fit: not an optimiser: got {got}, expected an object of optim; pass optimizer=optim.{known}()")
 
 
 def _count(epochs: int) -> int:

@@ -23,7 +23,7 @@ def shown_progress(epochs: int, task: str, stream: TextIO | None = None) -> Iter
     stream : where to write; standard output by default
     """
     out = sys.stdout if stream is None else stream
-    live = _live(epochs, task, out) if out.isatty() else None
+    live = _live(epochs, task, out) if out is not None and out.isatty() else None  # None: closed by the shell's >&-
     if live is None:
         yield _lines(epochs, task, lambda text: print(text, file=out, flush=True))
     else:

@@ -7,6 +7,7 @@ before a model is built.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -102,6 +103,8 @@ def load(path: str | os.PathLike[str]) -> Saved:
         with open(path, "rb") as stream:
             return _load(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
+        if error.errno == errno.EINVAL:  # the zip points to before its beginning
+            raise ModelFileError(f"load: the model is damaged: {path}: parts are misplaced; save it again") from None
         raise ModelFileError(f"load: cannot read {path}: {error.strerror or error}; check the path") from None
     except ModelFileError as error:
         raise ModelFileError(f"{error} (file {path})") from None
