@@ -15,7 +15,7 @@ INTERRUPTED = 130  # 128 + the signal's number, as shells count
 
 def is_command() -> bool:
     """Whether this process is ``glassgrad`` or ``python -m glassgrad``."""
-    program = (getattr(sys, "argv", None) or [""])[0]
+    program: str = (getattr(sys, "argv", None) or [""])[0]  # an embedded interpreter may have none
     if program == "-m":  # what stands there until Python has found the module
         return "glassgrad" in sys.orig_argv
     return os.path.splitext(os.path.basename(program))[0] == "glassgrad"
