@@ -195,6 +195,7 @@ def test_without_a_header(run: Any) -> None:
         "\ufeff" + flowers(),
         flowers().replace(",", ";"),
         flowers().replace(",", "\t"),
+        flowers().replace(",", "|"),
         flowers().replace("colour", '"größe, ""q"""').replace("red", '"a\nb"'),
         flowers().replace("colour", "constant").replace("red", "k").replace("blue", "k"),
         flowers().replace("iris", "True").replace("rose", "False").replace("tulip", "True"),
@@ -282,6 +283,15 @@ BAD_COMMANDS = [
     (("train", "f.csv", "--target", "kind", "--out", "no/such/m"), 1, "no such folder"),
     (("train", "f.csv", "--target", "kind", "--out", "f.csv"), 1, "f.csv exists and is not a model"),
     (("train", "f.csv", "--target", "kind", "--out", "."), 1, "not a file"),
+    (("train", "absent.csv", "--target", "kind", "--out", "/proc/m"), 1, "cannot write in /proc"),  # before reading
+    (("train", "f.csv", "--target", "kind", "--out", "m" * 300), 1, "the name is too long"),
+    (("train", "n" * 250 + ".csv", "--target", "kind"), 1, "choose a shorter path, with --out MODEL"),
+    (("train", "f.csv", "--target", "kind", "--ignore", "kind"), 1, "'kind' is the target: got --ignore 'kind'"),
+    (("train", "f.csv", "--target", "kind", "--test-fraction", "0.95"), 1, "with --test-fraction 0.95, expected at"),
+    (("train", "f.csv", "--target", "length", "--no-header"), 1, "'length' is not in"),
+    (("train", "f.csv", "--target", "0", "--no-header"), 1, "if the first row is a header, leave out --no-header"),
+    (("train", "inf.csv", "--target", "y"), 1, "number; correct it, or remove the row"),
+    (("train", "f.csv", "--target", "kind", "--delimiter", "\\t"), 1, "got columns 'length,width,colour,kind'"),
     (("train", "f.csv", "--target", "kind", "--hidden", "1000000"), 2, "below a million"),
     (("train", "f.csv", "--target", "kind", "--optimizer", "sgd", "--lr", "1e30"), 1, "lower the learning rate"),
     (("predict", "m", "absent.csv"), 1, "no such file"),
@@ -304,6 +314,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "few.csv").write_text("lenght,x,colour\n1,2,red\n")
     (folder / "spoilt.csv").write_text("length,width,colour\n1,wide,red\n")
     (folder / "empty.csv").write_text("")
+    (folder / "inf.csv").write_text("x,y\n0,inf\n" + "".join(f"{i},{i / 3}\n" for i in range(30)))
     save(folder / "other", {"w": np.ones(2)})
     arguments = ["train", str(folder / "f.csv"), "--target", "kind", "--epochs", "1", "--quiet"]
     assert main([*arguments, "--out", str(folder / "m")]) == 0
@@ -347,6 +358,68 @@ def test_a_damaged_model_is_refused(run: Any, furnished: Path) -> None:
         assert done.code == 1
         assert "damaged" in done.err
         assert done.err.count("\n") == 1
+
+
+def test_a_model_that_may_not_be_read(run: Any, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("m").write_bytes((furnished / "m").read_bytes())
+
+    def closed(place: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(place))
+
+    monkeypatch.setattr(Path, "open", closed)
+    done = run("train", "f.csv", "--target", "kind", "--out", "m")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "glassgrad: save: m exists and cannot be read: Permission denied; choose another --out\n"
+
+
+def test_values_that_training_never_showed_are_noted(run: Any, furnished: Path) -> None:
+    rows = ("1,2,red", "1,2,green", ",2,pink", "1,,blue")
+    Path("new.csv").write_text("length,width,colour\n" + "\n".join(rows))
+    done = run("predict", furnished / "m", "new.csv")
+    assert done.code == 0
+    assert len(records(done.out)) == 4
+    lines = done.err.splitlines()
+    assert re.fullmatch("glassgrad: note: 1 of 4 rows hold no value of 'length': .* median [-0-9.]+ is used", lines[0])
+    assert lines[1].startswith("glassgrad: note: 1 of 4 rows hold no value of 'width'")
+    seen = "glassgrad: note: 2 of 4 rows hold values of 'colour' not seen in training ('green', 'pink')"
+    assert lines[2:] == [seen]
+
+
+def test_classes_of_one_row_are_noted(run: Any) -> None:
+    Path("f.csv").write_text("kind,a,b\n" + "".join(f"{'xy'[i % 2]},{i % 7},{i % 5}\n" for i in range(40)))
+    Path("g.csv").write_text(Path("f.csv").read_text() + "z,1,2\n")
+    header = run("train", "g.csv", "--target", "kind", "--epochs", 1)
+    assert header.code == 0
+    assert header.err == "glassgrad: note: 1 class has fewer than 2 rows of 'kind' ('z')\n"
+    assert run("train", "f.csv", "--target", "kind", "--epochs", 1).err == ""
+    Path("f.csv").write_text(Path("f.csv").read_text().replace("kind,a,b", "kind,1,2"))
+    taken = run("train", "f.csv", "--target", "0", "--no-header", "--epochs", 1)
+    assert taken.code == 0
+    assert "('kind'): is the first row a header? leave out --no-header" in taken.err
+    assert run("train", "g.csv", "--target", "kind", "--epochs", 1, "--quiet").err == ""
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A line of Bash in which ``$G`` is ``glassgrad``."""
+    env = {**os.environ, "PYTHONPATH": str(SOURCE), "G": f"{sys.executable} -W error -m glassgrad"}
+    return subprocess.run(["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True)
+
+
+def test_standard_streams_that_are_closed(furnished: Path, tmp_path: Path) -> None:
+    for name in ("f.csv", "m"):
+        (tmp_path / name).write_bytes((furnished / name).read_bytes())
+    nowhere = shell("$G predict m f.csv >&-", tmp_path)
+    assert nowhere.returncode == 1
+    assert nowhere.stderr.startswith("glassgrad: predict: standard output is closed")
+    assert nowhere.stderr.count("\n") == 1
+    to_file = shell("$G predict m f.csv --out p.csv >&-", tmp_path)
+    assert (to_file.returncode, to_file.stdout) == (0, "")
+    assert len(records((tmp_path / "p.csv").read_text())) == 90
+    trained = shell("$G train f.csv --target kind --epochs 1 >&-", tmp_path)
+    assert (trained.returncode, trained.stderr) == (0, "")
+    assert (tmp_path / "f.glassgrad").exists()
+    mixed = shell("$G predict m f.csv 2>&-", tmp_path)  # notes must not end up among the predictions
+    assert (mixed.returncode, mixed.stdout) == (0, (tmp_path / "p.csv").read_text())
 
 
 def test_missing_scikit_learn_names_the_extra(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

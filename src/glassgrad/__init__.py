@@ -1,6 +1,6 @@
 """Glassgrad: backpropagation for Python, compiled and see-through."""
 
-from . import errors, interrupt, numpy, random, special, tree  # interrupt before what takes long
+from . import errors, numpy, random, special, tree
 from .array import Array, variable
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp

@@ -19,7 +19,6 @@ from .data.prepare import Prepared
 from .data.table import shown
 from .data.target import lone_classes
 from .errors import DataError, GlassgradError, MissingExtraError, ModelFileError
-from .interrupt import INTERRUPTED
 from .train.files import require_place, write_whole
 from .train.fit import Epoch
 from .train.progress import shown_progress
@@ -27,7 +26,8 @@ from .train.save import is_model
 from .train.tabular import LOOK, Predictions, Settings, TableModel, Trained, plan, train_table
 
 DIGITS = "digits"
-BROKEN_PIPE = 141  # 128 + the signal's number, as shells count
+INTERRUPTED = 130  # 128 + the signal's number, as shells count
+BROKEN_PIPE = 141
 FIRST_COLUMN = "prediction"
 SHORT = 12  # columns or notes that are listed one by one
 

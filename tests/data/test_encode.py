@@ -132,16 +132,50 @@ def test_the_cap_on_categories() -> None:
 
 def test_left_out_columns_are_noted() -> None:
     table = Table.from_columns(
-        {"unnamed_0": range(1, 7), "id": range(1, 7), "const": [3] * 6, "gap": [None] * 6, "y": [0, 1] * 3}
+        {"unnamed_0": range(1, 7), "day": range(1, 7), "const": [3] * 6, "gap": [None] * 6, "y": [0, 1] * 3}
     )
     encoder = Encoder.fit(table.take([3, 1, 0, 5]), "y")
-    assert encoder.feature_names == ("id",)  # only a column without a name is taken for row numbers
+    assert encoder.feature_names == ("day",)
     assert encoder.notes == (
         "unnamed_0: left out, it only numbers the rows",
+        "day: used, but goes up by 1 from row to row; ignore it if it only numbers them",
         "const: left out, it is always 3",
         "gap: left out, it has no values",
     )
     assert all(note in encoder.describe() for note in encoder.notes)
+
+
+@pytest.mark.parametrize("name", ["id", "Id", "PassengerId", "user_id", "index", "row number", "No.", "#", "S.No"])
+def test_identifiers_that_number_the_rows_are_left_out(name: str) -> None:
+    table = Table.from_columns({name: range(100, 106), "x": [3, 1, 2, 5, 4, 0], "y": [0, 1] * 3})
+    encoder = Encoder.fit(table, "y")
+    assert encoder.feature_names == ("x",)
+    assert encoder.notes == (f"{name}: left out, it only numbers the rows",)
+    scattered = Table.from_columns({name: [7, 3, 9, 12, 4, 1], "x": [3, 1, 2, 5, 4, 0], "y": [0, 1] * 3})
+    assert Encoder.fit(scattered, "y").feature_names == (name, "x")
+
+
+@pytest.mark.parametrize("name", ["grid", "bid", "mini", "column", "nothing"])
+def test_other_names_are_features(name: str) -> None:
+    assert Encoder.fit(Table.from_columns({name: range(6), "y": [0, 1] * 3}), "y").feature_names == (name,)
+
+
+def test_the_target_is_neither_ignored_nor_a_category() -> None:
+    with pytest.raises(DataError, match=r"'buys' is the target: got ignore=\['buys'\]"):
+        Encoder.fit(people(), "buys", ignore=["buys"])
+    with pytest.raises(DataError, match=r"got categorical=\['age'\].*task=\"classification\""):
+        Encoder.fit(people(), "age", categorical=["age"])
+
+
+def test_what_training_never_showed_is_told() -> None:
+    table = Table.from_columns({"age": [1, 2, 6, 7], "gap": [1, None, 3, 5], "city": list("rbrb"), "y": [0, 1, 0, 1]})
+    encoder = Encoder.fit(table, "y")
+    assert encoder.unseen(table) == []
+    later = {"age": [1, None, 3], "gap": [None, 1, None], "city": ["oslo", "r", None]}
+    assert encoder.unseen(Table.from_columns(later)) == [
+        "1 of 3 rows hold no value of 'age': training rows all had one, so their median 4 is used",
+        "2 of 3 rows hold values of 'city' not seen in training ('oslo', '(missing)')",
+    ]
 
 
 def test_a_constant_with_gaps_keeps_only_the_indicator() -> None:
@@ -243,6 +277,8 @@ def test_prepare_keeps_the_parts_apart() -> None:
 def test_prepare_refuses_tables_it_cannot_use() -> None:
     with pytest.raises(DataError, match="too few rows: got 6, expected at least 10"):
         prepare(people(6), "buys")
+    with pytest.raises(DataError, match="too few rows to learn from: got 4 of 40 with held_out=0.9, expected"):
+        prepare(people(), "buys", held_out=0.9)
     with pytest.raises(DataError, match="a single class in target 'buys': got only 'yes'"):
         prepare(people().take([i for i in range(40) if i % 2]), "buys")
     with pytest.raises(DataError, match=r"target column 'Buy' is not in table.*did you mean 'buys'\?"):

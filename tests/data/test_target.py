@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glassgrad.data import Table, class_labels, detect_task
-from glassgrad.data.target import ClassTarget, NumberTarget
+from glassgrad.data.target import ClassTarget, NumberTarget, lone_classes
 from glassgrad.errors import DataError
 
 
@@ -37,7 +37,8 @@ def test_detection(values: Any, task: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([1, 2, 3, "x"], "text in number column 'y': got 'x' at table:3"),
+        ([1, 2, 3, "x"], "text in number column 'y': got 'x' at table:3.* row, or pass task=\"classification\""),
+        ([1, 2, 3, "inf"], "infinite value in column 'y': got 'inf' at table:3, .*; correct it, or remove the row"),
         ([1, None, 2], "missing values in target column 'y': got 1 of 3, the first at table:1"),
         (["a", "?", "NA"], "got 2 of 3, the first at table:1"),
         ([], "no rows"),
@@ -54,6 +55,11 @@ def test_integer_classes_sort_as_numbers_however_written() -> None:
     target = ClassTarget.fit(table, "y")
     assert target.classes == ("-1", "9", "10")
     assert target.encode(table).tolist() == [2, 1, 2, 0]
+
+
+def test_classes_of_a_single_row() -> None:
+    assert lone_classes(one_column(["kind", "a", "b", "a", "c", "b"]), "y") == {"kind": 0, "c": 4}
+    assert lone_classes(one_column([1, "1.0", 2, 2]), "y") == {}
 
 
 def test_class_scores_decode_to_names() -> None:

@@ -113,3 +113,12 @@ def test_values_know_their_layer() -> None:
 def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("labels", [np.array([True, False]), np.array([1.0, 0.0])])
+def test_class_numbers_that_are_not_integers(labels: Any) -> None:
+    logits = np.array([[1.0, 2.0], [3.0, 5.0]])
+    with pytest.raises(DtypeError, match=rf"got labels of {labels.dtype}; use labels\.astype\(int\)"):
+        nn.cross_entropy(logits, labels)
+    one_hot = np.array([[False, True], [True, False]])
+    assert nn.cross_entropy(logits, one_hot) == nn.cross_entropy(logits, labels.astype(int))

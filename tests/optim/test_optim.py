@@ -23,6 +23,13 @@ CASES: list[tuple[Optimizer, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+@pytest.mark.parametrize("lr", ["x", None, np.ones(2), 1j])
+def test_a_learning_rate_that_is_no_number(kind: Any, lr: Any) -> None:
+    with pytest.raises(TypeError, match="optim: bad lr: got .*, expected a number of at least 0"):
+        kind(lr=lr)
+
+
 @pytest.mark.parametrize("donate", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
 @pytest.mark.parametrize(("ours", "name", "options"), CASES, ids=lambda v: str(v) if isinstance(v, Optimizer) else "")

@@ -113,6 +113,21 @@ def test_divergence_names_epoch_and_step() -> None:
 
 
 @pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("adam", r"got 'adam', .*optimizer=optim\.Adam\(\)"),
+        ("sgd", r"optimizer=optim\.SGD\(\)"),
+        (optim.SGD, r"got the class SGD, .*optimizer=optim\.SGD\(\)"),
+        (optim.AdamW, r"optimizer=optim\.AdamW\(\)"),
+        (None, "got None"),
+    ],
+)
+def test_what_is_no_optimiser(optimizer: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"fit: not an optimiser: .*{message}"):
+        run(optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"data": (X, Y[:-1])}, r"data does not fit: got x \(60, 3\) and y \(59, 1\)"),

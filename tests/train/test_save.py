@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+import struct
 import subprocess
 import sys
 import zipfile
@@ -107,7 +108,12 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("place", "message"),
-    [("no/such/m", "no such folder"), (".", "not a file"), ("pipe", "not an ordinary file")],
+    [
+        ("no/such/m", "no such folder"),
+        (".", "not a file"),
+        ("pipe", "not an ordinary file"),
+        ("n" * 300, "the name is too long: got 'nnn"),
+    ],
 )
 def test_places_where_no_file_can_be(tmp_path: Path, place: str, message: str) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -241,6 +247,10 @@ def test_foreign_files(tmp_path: Path) -> None:
     name = next(n for n in entries if n != DESCRIPTION)
     assert "nothing more" in refused(tmp_path, zipped({**entries, name: entries[name] + b"x"}))
     assert "nothing more" in refused(tmp_path, zipped({**entries, name: entries[name][:-1]}))
+    whole = zipped(entries)
+    end = whole.rindex(b"PK\5\6") + 16  # where the directory is said to begin: too late, so that parts come before 0
+    (offset,) = struct.unpack_from("<I", whole, end)
+    assert "parts are misplaced" in refused(tmp_path, whole[:end] + struct.pack("<I", offset + 200) + whole[end + 4 :])
     with pytest.raises(ModelFileError, match="cannot read .*No such file"):
         load(tmp_path / "absent")
     with pytest.raises(ModelFileError, match="cannot read .*directory"):

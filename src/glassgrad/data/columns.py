@@ -148,7 +148,7 @@ class NumericColumn:
         if self.indicator:
             return None
         missing = int(read_numbers(table[self.name]).missing.sum())
-        filled = f"training had all, so its median {self.median:g} is used"
+        filled = f"training rows all had one, so their median {self.median:g} is used"
         return f"{missing} of {_rows(len(table))} no value of {shown(self.name)}: {filled}" if missing else None
 
     def describe(self) -> str:

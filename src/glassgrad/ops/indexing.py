@@ -6,8 +6,8 @@ An index is kept as hashable parameters, with its arrays beside it as inputs: ``
 
 from __future__ import annotations
 
-import operator
 import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
