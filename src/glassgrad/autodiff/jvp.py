@@ -29,18 +29,18 @@ def push(
     for node in found.values():
         if node.op is Output:
             asked.setdefault(node.inputs[0].index, set()).add(node.params["index"])
-    before = Context.forward
+    before = Context.place
     try:
         with np.errstate(all="ignore"):
             for index in sorted(found):
                 if index in needed and index not in held:
                     node = found[index]
                     if recording:
-                        Context.forward = node
+                        Context.place = (before[0], node)
                     ts = [held.get(x.index) for x in node.inputs]
                     held[index] = _tangent(node, ts, recording, asked.get(index, {0}))
     finally:
-        Context.forward = before
+        Context.place = before
     return [held.get(node.index) for node in outputs]
 
 

@@ -93,12 +93,12 @@ def pull(
     for node, g in zip(outputs, cotangents, strict=True):
         if node.index in needed and node.index in found:
             walk.receive(node, g, None)
-    before = Context.forward
+    before = Context.place
     try:
         with np.errstate(all="ignore"):
             kept = walk.run(found, {t.index for t in targets})
     finally:
-        Context.forward = before
+        Context.place = before
     return [kept.get(t.index) for t in targets], recording
 
 
@@ -116,6 +116,7 @@ class _Walk:
     def run(self, found: dict[int, Node], wanted: set[int]) -> dict[int, Value]:
         """Visit the nodes against their creation order; returns the cotangents of those wanted."""
         cotangents, keeps, recording = self.cotangents, self.keeps, self.recording
+        scope = Context.place[0]
         kept: dict[int, Value] = {}
         for index in sorted(found, reverse=True):
             g = cotangents.pop(index, None)
@@ -128,7 +129,7 @@ class _Walk:
             if recording or keeps or node.op.partials is None:
                 if inputs:
                     if recording:
-                        Context.forward = node
+                        Context.place = (scope, node)
                     self.visit(node, g)
             elif len(inputs) == 1:
                 # The commonest node, a function of one array, without the calls of the general way.
@@ -293,7 +294,7 @@ def _fit(x: Node, c: Value, shape: tuple[int, ...]) -> Value:
     except ValueError:
         stretched = False
     if not stretched:
-        forward = Context.forward
+        forward = Context.place[1]
         raise RuleError(
             f"{forward.op.name if forward is not None else 'vjp'}: the rule's cotangent does not fit its input: got "
             f"shape {current}, expected {shape}, or one that broadcasting it would give, for the value at {x.origin}"

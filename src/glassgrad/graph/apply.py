@@ -55,7 +55,7 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
             if outer is None:
                 break
             frame = outer
-        node.origin = _new_origin(Origin, (frame.f_code, frame.f_lasti, Context.scope, Context.forward))
+        node.origin = _new_origin(Origin, (frame.f_code, frame.f_lasti, *Context.place))
         node.op = op
         node.inputs = tuple([owned(x) for x in inputs]) if raw else inputs
         node.params = params

@@ -72,10 +72,9 @@ class Origin(NamedTuple):
 
 
 class _Context(threading.local):
-    """What the nodes being made now belong to, in each thread."""
+    """What the nodes being made now belong to, in each thread: the scope, and the forward node being derived."""
 
-    scope: str = ""
-    forward: Any = None
+    place: tuple[str, Any] = ("", None)
 
 
 Context = _Context()
@@ -88,7 +87,7 @@ def here(depth: int = 1) -> Origin:
     frame: Any = _getframe(depth)
     while _internal[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
-    return Origin(frame.f_code, frame.f_lasti, Context.scope, Context.forward)
+    return Origin(frame.f_code, frame.f_lasti, *Context.place)
 
 
 @contextlib.contextmanager
@@ -101,19 +100,9 @@ def scope(name: str) -> Iterator[None]:
     >>> y.origin.scope
     'encoder'
     """
-    before = Context.scope
-    Context.scope = f"{before}/{name}" if before else name
+    before = Context.place
+    Context.place = (f"{before[0]}/{name}" if before[0] else name, before[1])
     try:
         yield
     finally:
-        Context.scope = before
-
-
-@contextlib.contextmanager
-def deriving(node: Node) -> Iterator[None]:
-    """Mark the nodes made inside as the derivative of ``node``."""
-    before, Context.forward = Context.forward, node
-    try:
-        yield
-    finally:
-        Context.forward = before
+        Context.place = before

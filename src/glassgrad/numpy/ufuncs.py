@@ -11,6 +11,7 @@ import numpy as np
 from ..array import as_array
 from ..dtypes import dtype_of
 from ..errors import DtypeError
+from ..graph.apply import apply
 from ..graph.node import Node
 from ..ops import contraction, control, logic, view
 from ..ops import elementwise as ew
@@ -36,6 +37,7 @@ Ufunc = Callable[..., Any]
 
 def _unary(name: str, function: Callable[[Any], Any], doc: str | None = None) -> Ufunc:
     """The ufunc of one argument that computes ``function``, which works on whatever ops work on."""
+    op = getattr(function, "op", None)
 
     def ufunc(
         x: Any,
@@ -49,7 +51,7 @@ def _unary(name: str, function: Callable[[Any], Any], doc: str | None = None) ->
         subok: bool = True,
     ) -> Any:
         if isinstance(x, Node) and where is True and out is None and dtype is None:
-            return function(x)
+            return apply(op, (x,)) if op is not None else function(x)
         return _in_general(name, function, (x,), out, where, dtype, casting)
 
     return _signed(ufunc, name, function, doc)

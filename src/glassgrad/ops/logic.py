@@ -25,6 +25,7 @@ def is_complex(x: Value) -> bool:
 def _named(function: Callable[..., Value], op: type[Primitive]) -> Callable[..., Value]:
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.__doc__
+    function.op = op  # type: ignore[attr-defined]
     return function
 
 
