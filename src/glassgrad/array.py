@@ -438,23 +438,23 @@ class Place:
         return indexing.additem(self._array, self._key, -_like(value, self._array))
 
     def multiply(self, value: Any) -> Any:
-        """A copy with the elements there multiplied by ``value``."""
+        """A copy with the elements there multiplied by ``value``; of a place named twice the last result stands."""
         return self.set(self.get() * value)
 
     def divide(self, value: Any) -> Any:
-        """A copy with the elements there divided by ``value``."""
+        """A copy with the elements there divided by ``value``; of a place named twice the last result stands."""
         return self.set(self.get() / value)
 
     def power(self, value: Any) -> Any:
-        """A copy with the elements there raised to ``value``."""
+        """A copy with the elements there raised to ``value``; of a place named twice the last result stands."""
         return self.set(self.get() ** value)
 
     def min(self, value: Any) -> Any:
-        """A copy with the smaller of the elements there and ``value``."""
+        """A copy with the smaller of the elements there and ``value``; of a place named twice the last stands."""
         return self.set(logic.minimum(self.get(), value))
 
     def max(self, value: Any) -> Any:
-        """A copy with the larger of the elements there and ``value``."""
+        """A copy with the larger of the elements there and ``value``; of a place named twice the last stands."""
         return self.set(logic.maximum(self.get(), value))
 
     def apply(self, function: Callable[[Any], Any]) -> Any:

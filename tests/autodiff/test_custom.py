@@ -134,3 +134,22 @@ def test_a_differentiated_value_closed_over_is_refused() -> None:
         return h(2.0 * y)
 
     assert gg.grad(with_an_inner_derivative)(3.0) == 4.0
+
+
+def test_under_where_a_discarded_element_stays_discarded() -> None:
+    @gg.custom_vjp
+    def log(x: Any) -> Any:
+        return ew.log(x)
+
+    log.defvjp(lambda x: (ew.log(x), x), lambda x, g: (g / x,))
+    x = np.array([-1.0, 0.0, 2.0, 4.0])
+    with np.errstate(all="ignore"):
+        for inner, slopes in [
+            (lambda x: log(x), [-2.0, 0.0, 0.5, 0.25]),
+            (lambda x: log(x * x), [-2.0, 0.0, 1.0, 0.5]),
+        ]:
+            f = lambda x: gg.numpy.where(x > 0, inner(x), x**2).sum()  # noqa: B023
+            np.testing.assert_allclose(gg.grad(f)(x), slopes)
+        f = lambda x: gg.numpy.where(x > 0, log(x), x**2).sum()
+        second = gg.grad(lambda x: gg.grad(f)(x).sum())(x)
+    np.testing.assert_allclose(second, [2.0, 2.0, -0.25, -0.0625])

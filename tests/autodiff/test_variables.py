@@ -160,3 +160,50 @@ def test_scopes_belong_to_a_thread() -> None:
     assert (gg.variable(1.0) * 2.0).origin.scope == ""
     done.set()
     thread.join()
+
+
+def test_a_view_of_a_buffer_is_a_copy_too() -> None:
+    np_ = gg.numpy
+    for read in (
+        lambda b: np_.reshape(b, 4),
+        lambda b: np_.transpose(b).reshape(4),
+        lambda b: np_.flip(np_.ravel(b)),
+        lambda b: np_.asarray(b)[:].reshape(4),
+        lambda b: np_.astype(np_.asarray(b), float).ravel(),
+    ):
+
+        def f(v: object, read: object = read) -> object:
+            buffer, total = np.zeros((2, 2)), 0.0
+            for i in range(3):
+                buffer[:] = i + 1
+                total = total + (read(buffer) * v).sum()  # type: ignore[operator]
+            return total
+
+        np.testing.assert_array_equal(gg.grad(f)(np.ones(4)), np.full(4, 6.0))
+    for product in (np_.kron, np_.convolve, np_.inner, np_.vdot, np_.outer, lambda a, b: np_.tensordot(a, b, 1)):
+
+        def g(v: object, product: object = product) -> object:
+            buffer, total = np.zeros(3), 0.0
+            for i in range(3):
+                buffer[:] = i + 1
+                total = total + np_.sum(product(buffer, v))  # type: ignore[operator]
+            return total
+
+        frozen = [gg.grad(lambda v, i=i: np_.sum(product(np.full(3, i + 1.0), v)))(np.ones(3)) for i in range(3)]  # noqa: B023
+        np.testing.assert_allclose(gg.grad(g)(np.ones(3)), sum(frozen))
+
+
+def test_results_share_no_memory_with_what_was_given() -> None:
+    y, pullback = gg.vjp(ew.exp, np.ones(2))
+    y -= 1.0
+    np.testing.assert_allclose(pullback(np.ones(2))[0], np.full(2, np.e))
+    x, t = np.ones(3), np.zeros(3)
+    for f in (lambda v: v[::-1], lambda v: v):
+        y, d = gg.jvp(f, (x,), (t,))
+        y[:], d[:] = 5.0, 7.0
+    (_, aux), _ = gg.value_and_grad(lambda v: (v.sum(), (v, v.reshape(3, 1))), has_aux=True)(x)
+    for part in aux:
+        part[:] = 5.0
+    result = gg.trace(lambda v: v.reshape(3, 1), x)(x)
+    result[:] = 4.0
+    np.testing.assert_array_equal([x, t], [np.ones(3), np.zeros(3)])

@@ -350,3 +350,16 @@ def test_a_quantile_follows_its_share_by_the_slope_to_the_right() -> None:
     assert gg.grad(lambda q: np.nanquantile(onp.append(x, onp.nan), q))(0.3) == pytest.approx(12.0)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         gg.grad(lambda q: np.quantile(x, q))(1.5)
+
+
+def test_float_power_of_python_integers() -> None:
+    for a, b in ((10, 25), (3, 3), (2, -1), (2.0, 3)):
+        assert np.float_power(a, b).item() == onp.float_power(a, b)
+        assert np.float_power(a, b).dtype == onp.float64
+
+
+def test_a_scalar_may_be_folded_along_axis_0() -> None:
+    x = onp.array(2.5, onp.float32)
+    for name in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "cumsum", "cumprod"):
+        expected, got = getattr(onp, name)(x, axis=0), getattr(np, name)(x, axis=0)
+        assert got.shape == expected.shape and got.dtype == expected.dtype and got.tolist() == expected.tolist(), name

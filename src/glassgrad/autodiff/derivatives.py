@@ -103,7 +103,7 @@ def plain_kind(value: Any) -> Any:
 
 
 class Owned:
-    """Makes every derivative handed out an array of its own: writable, and sharing memory with no other."""
+    """Makes every array handed out one of its own: writable, and sharing memory with no other and with none given."""
 
     def __init__(self, given: Sequence[Any] = ()) -> None:
         self.seen = {id(g) for g in given}
@@ -218,7 +218,8 @@ def value_and_grad(
         out = in_kind(value if recorded else constant(value.value))
         if not has_aux:
             return out, gradient
-        return (out, _release(aux, recorded, in_kind)), gradient
+        given = Owned([getattr(leaf, "value", leaf) for leaf in tree.leaves([args, kwargs])])
+        return (out, _release(aux, recorded, in_kind, given)), gradient
 
     return _present(wrapped, function, "Value and gradient")
 
@@ -290,8 +291,9 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         return tuple(_close(o, supply, False, own) for o in opened)
 
     depends_outside = plan(nodes, targets).recording
-    out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(n.value)) for n in nodes])
-    return (out, pullback, _release(aux, depends_outside, in_kind)) if has_aux else (out, pullback)
+    own = Owned([n.value for n in nodes])  # the graph keeps these for the pullback
+    out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(own(n.value))) for n in nodes])
+    return (out, pullback, _release(aux, depends_outside, in_kind, own)) if has_aux else (out, pullback)
 
 
 def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -396,11 +398,11 @@ def _close(opened: Opened, supply: Any, holomorphic: bool, own: Owned) -> Any:
     return tree.unflatten(opened.structure, gradients)
 
 
-def _release(aux: Any, recorded: bool, in_kind: Callable[[Any], Any]) -> Any:
+def _release(aux: Any, recorded: bool, in_kind: Callable[[Any], Any], own: Owned) -> Any:
     """Auxiliary results for use outside: without their graph, unless something outside differentiates them."""
     if recorded:
         return aux
-    return tree.map(lambda leaf: in_kind(constant(leaf.value)) if isinstance(leaf, Node) else leaf, aux)
+    return tree.map(lambda leaf: in_kind(constant(own(leaf.value))) if isinstance(leaf, Node) else leaf, aux)
 
 
 def _warn_independent(value: Any) -> None:

@@ -15,7 +15,7 @@ from ..graph.apply import Output, apply
 from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of
 from ..graph.origin import Context
 from ..ops import logic, view
-from .derivatives import open_argument, plain_kind, run
+from .derivatives import Owned, open_argument, plain_kind, run
 from .vjp import local_products, outputs_of, plan, pull
 
 
@@ -136,11 +136,12 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     in_kind = as_array if outside else plain_kind
     plain = given if recording else [g.value if isinstance(g, Node) else g for g in given]
     found = push(nodes, targets, plain, recording)
+    own = Owned([getattr(leaf, "value", leaf) for leaf in (*tree.leaves([primals, tangents]), *given)])
     derivatives = [
-        in_kind(np.zeros(n.shape, n.dtype)[()] if t is None else t) for n, t in zip(nodes, found, strict=True)
+        in_kind(np.zeros(n.shape, n.dtype)[()] if t is None else own(t)) for n, t in zip(nodes, found, strict=True)
     ]
     depends_outside = recording or plan(nodes, targets).recording
-    out = [in_kind(n if depends_outside else constant(n.value)) for n in nodes]
+    out = [in_kind(n if depends_outside else constant(own(n.value))) for n in nodes]
     return tree.unflatten(structure, out), tree.unflatten(structure, derivatives)
 
 

@@ -19,6 +19,7 @@ from ..graph.origin import Context
 from ..graph.primitive import Elementwise, Indexing, Reduction, Structured, View
 from ..ops import logic, reduction, view
 from ..ops.contraction import Einsum, Matmul
+from ..ops.control import Override
 
 # Indices of the arguments of derivatives whose function is running now. An inner walk that meets one must record; once
 # the function has returned, a graph that still leads there holds it as a constant.
@@ -233,7 +234,11 @@ class _Walk:
             if node.op.masks:
                 chosen = xs[0] if k == 1 else logic.logical_not(xs[0])
                 passed = chosen if keep is None else chosen & keep
-            if passed is not None:
+            if passed is not None and issubclass(node.op, Override) and shape_of(c) == shape_of(passed):
+                # A rule of the user's for a function of elements, as far as can be seen: a discarded element to which
+                # it gives nothing, or 0·inf, stays discarded; what it gives of others is kept.
+                passed = passed | ((c != 0) & ~logic.isnan(c))
+            elif passed is not None:
                 passed = _keep_of_input(node, k, xs, passed, g)
             if passed is not None:
                 c = logic.where(passed, c, 0)

@@ -61,7 +61,8 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
         node.params = params
         node.tracked = op.differentiable
     else:
-        node.op, node.inputs, node.params, node.tracked = Constant, (), NO_PARAMS, False
+        # A view of the user's array, or that array itself, may be what came out.
+        node.op, node.inputs, node.params, node.tracked = Constant, (), BORROWED, False
     node.index = next_index()
     return node if op.outputs == 1 else unpack(node, len(value))
 

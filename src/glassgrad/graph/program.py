@@ -64,7 +64,9 @@ class Program:
                 values[node] = node.value
             elif node not in values:
                 values[node] = _run(node, [values[x] for x in node.inputs])
-        return tree.unflatten(self.result, [values[node] for node in self.outputs])
+        results = [values[node] for node in self.outputs]
+        own = [r.copy() if isinstance(r, np.ndarray) else r for r in results]  # not a view of an argument or constant
+        return tree.unflatten(self.result, own)
 
 
 def _run(node: Node, inputs: list[Any]) -> Any:

@@ -99,7 +99,8 @@ def _ufunc(called: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
         return own(view.reshape(first, first.shape + (1,) * second.ndim), second, **kwargs)
     if method == "at":
         raise UnsupportedError(
-            f"numpy.{name}.at: it writes into its argument; write x = x.at[i].add(v), or .multiply(v), .min(v), .max(v)"
+            f"numpy.{name}.at: it writes into its argument; write x = x.at[i].add(v); x.at[i].multiply(v), .min(v) and "
+            f".max(v) do the same where no place is named twice"
         )
     whole = name if method == "__call__" else f"{name}.{method}"
     return on_values(whole, getattr(called, method), inputs, kwargs)

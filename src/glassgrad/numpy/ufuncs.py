@@ -222,7 +222,8 @@ def _nextafter(x: Any, towards: Any) -> Any:
 def _float_power(x: Any, exponent: Any) -> Any:
     """xⁿ in double precision at least"""
     dtype = np.result_type(dtype_of(x), dtype_of(exponent), np.float64)
-    return ew.power(logic.astype(x, dtype), logic.astype(exponent, dtype))
+    base, n = (logic.astype(v, dtype) if isinstance(v, Node) else np.asarray(v, dtype) for v in (x, exponent))
+    return ew.power(base, n)
 
 
 def _divmod(x: Any, y: Any) -> tuple[Any, Any]:

@@ -24,6 +24,8 @@ def normalize(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Axes as a sorted tuple of non-negative ints; None means all. Raises NumPy's AxisError."""
     if axis is None:
         return _EVERY[ndim]
+    if not ndim and axis in (0, -1):
+        return ()  # NumPy lets a scalar be folded along an axis it does not have
     if axis.__class__ is int and -ndim <= axis < ndim:
         return (axis % ndim,)
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
@@ -251,7 +253,7 @@ def all(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
 
 def _place(op: Any, x: Value, axis: int | None, keepdims: bool) -> Value:
     shape = shape_of(x)
-    if axis is None:
+    if axis is None or (not shape and axis in (0, -1)):
         flat = apply(op, (view.reshape(x, (-1,)),), {"axis": (0,), "keepdims": False})
         return view.reshape(flat, (1,) * len(shape)) if keepdims else flat
     return _reduce(op, x, axis, keepdims)
@@ -268,7 +270,7 @@ def argmin(x: Value, axis: int | None = None, keepdims: bool = False) -> Value:
 
 
 def _along(op: Any, x: Value, axis: int | None) -> Value:
-    if axis is None:
+    if axis is None or (not shape_of(x) and axis in (0, -1)):
         x, axis = view.reshape(x, (-1,)), 0
     return apply(op, (x,), {"axis": normalize(axis, len(shape_of(x)))[0]})
 
