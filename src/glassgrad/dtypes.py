@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 
 FLOATING = "fc"  # NumPy kind letters
-REAL = "f"
 NUMERIC = "biufc"
-INTEGRAL = "biu"
-LOGICAL = "b"
 
 PYTHON_SCALARS = (bool, int, float, complex)
 

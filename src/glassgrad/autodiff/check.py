@@ -12,7 +12,7 @@ import numpy as np
 from .. import tree
 from ..array import as_array
 from ..errors import DtypeError, GradientCheckError
-from ..graph.node import Node
+from ..graph.node import Node, value_of
 from ..ops import elementwise as ew
 from ..ops import reduction
 from .derivatives import vjp
@@ -131,9 +131,7 @@ def check_grads(
         raise ValueError(
             f"check_grads: got modes {list(modes)} and order {order}, expected modes among {MODES}, order ≥ 1"
         )
-    if any(
-        _kind(leaf) in "fc" and np.any(np.isnan(np.asarray(getattr(leaf, "value", leaf)))) for leaf in tree.leaves(args)
-    ):
+    if any(_kind(leaf) in "fc" and np.any(np.isnan(np.asarray(value_of(leaf)))) for leaf in tree.leaves(args)):
         raise ValueError("check_grads: an argument holds NaN, where no derivative can be compared; pass finite numbers")
     compared: list[Difference] = []
     for mode in modes:
@@ -169,7 +167,7 @@ def _check_order(
             filled[k] = v
         return weigh(*tree.unflatten(structure, filled))
 
-    points = [np.asarray(getattr(leaves[k], "value", leaves[k])) for k in varied]
+    points = [np.asarray(value_of(leaves[k])) for k in varied]
     labels = tree.paths(args)
     slope = _engine(scalar, points, mode)
     asked = [
@@ -199,7 +197,7 @@ def _height(f: Callable[..., Any], points: list[Any]) -> float:
     """The size of a scalar function's value: what its derivatives may lose to rounding is in proportion."""
     with np.errstate(all="ignore"):
         value = f(*(as_array(p) for p in points))
-    height = abs(complex(np.asarray(getattr(value, "value", value))))
+    height = abs(complex(np.asarray(value_of(value))))
     return height if np.isfinite(height) else 0.0
 
 
@@ -303,7 +301,7 @@ def _numerical(f: Callable[..., Any], points: list[Any], place: int, v: Any) -> 
         moved[place] = moved[place] + t * v
         with np.errstate(all="ignore"):
             value = f(*(as_array(m) for m in moved))
-        return np.asarray(getattr(value, "value", value))[()]
+        return np.asarray(value_of(value))[()]
 
     stepped = _imaginary_step(at) if all(p.dtype.kind == "f" for p in points) else None
     size = float(np.max(np.abs(wide[place]) * (v != 0), initial=0.0))

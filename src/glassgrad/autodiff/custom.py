@@ -66,7 +66,7 @@ class custom_vjp(Generic[P, R]):
             return args, kwargs
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        if _nodes(tree.leaves(bound.kwargs)):
+        if _nodes(bound.kwargs):
             raise RuleError(
                 f"{self._name}: {sorted(bound.kwargs)} can be given by keyword only, and a custom rule takes what is "
                 f"differentiated by position; make them ordinary parameters"

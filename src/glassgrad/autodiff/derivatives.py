@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,105 +18,15 @@ from ..errors import (
     NonDifferentiableError,
     NotScalarError,
     ShapeError,
-    TracedValueError,
     TreeError,
 )
-from ..graph.node import NO_PARAMS, Input, Node, constant, make, reachable, shape_of
+from ..graph.node import Input, Node, constant, reachable, shape_of, value_of
 from ..graph.origin import here
 from ..ops import control, logic
-from .vjp import Walks, live, plan, pull
+from .arguments import Opened, Owned, open_argument, plain_kind, run
+from .vjp import Walks, plan, pull
 
 Argnums = int | Sequence[int]
-
-
-class Opened(NamedTuple):
-    """An argument whose leaves were replaced by nodes to differentiate by.
-
-    Attributes
-    ----------
-    tree : the argument to call the function with
-    targets : one node per leaf, None for a leaf that cannot be differentiated by (integer, string ...)
-    structure : of the argument
-    in_kind : one function per leaf that gives a derivative in the form the leaf came in
-    """
-
-    tree: Any
-    targets: list[Any]
-    structure: tree.Structure
-    in_kind: list[Callable[[Any], Any]]
-
-
-def open_argument(argument: Any, what: str, copy: bool = False) -> Opened:
-    """Replace the floating leaves of an argument by fresh nodes, of copies where the graph will outlive the call."""
-    leaves, structure = tree.flatten(argument)
-    targets = [_open_leaf(np.array(leaf) if copy and isinstance(leaf, np.ndarray) else leaf) for leaf in leaves]
-    if not any(t is not None for t in targets):
-        raise DtypeError(_nothing_to_differentiate(argument, leaves, what))
-    inside = [leaf if t is None else t for leaf, t in zip(leaves, targets, strict=True)]
-    kinds: list[Callable[[Any], Any]] = [as_array if isinstance(leaf, Node) else plain_kind for leaf in leaves]
-    return Opened(tree.unflatten(structure, inside), targets, structure, kinds)
-
-
-def _open_leaf(leaf: Any) -> Any:
-    if isinstance(leaf, Node):
-        if not is_inexact(leaf.dtype):
-            return None
-        if leaf.tracked or leaf.value is None:
-            # Made here and never shared: two arguments, or two nested derivatives, by one value stay two nodes.
-            return make(
-                control.Alias, (leaf,), NO_PARAMS, leaf.value, spec=leaf.spec, tracked=True, program=leaf.program
-            )
-        return make(Input, (), NO_PARAMS, leaf.value, tracked=True)
-    if isinstance(leaf, (str, bytes)) or callable(leaf):
-        return None
-    if isinstance(leaf, np.ma.MaskedArray):
-        raise DtypeError("grad: got a masked array, whose mask would be lost; use x.filled(0.0), and where(mask, ...)")
-    value = np.asarray(leaf)
-    return make(Input, (), NO_PARAMS, value[()], tracked=True) if value.dtype.kind in "fc" else None
-
-
-def run(function: Callable[..., Any], targets: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function on opened arguments, which are live meanwhile.
-
-    Writing a tracked element into an ndarray ends in NumPy's "setting an array element with a sequence", which hides
-    our message; it is brought back here.
-    """
-    opened = {t.index for t in targets}
-    live.update(opened)
-    try:
-        return function(*args, **kwargs)
-    except ValueError as error:
-        if isinstance(error.__cause__, TracedValueError):
-            raise error.__cause__ from None
-        raise
-    finally:
-        live.difference_update(opened)
-
-
-def plain_kind(value: Any) -> Any:
-    """The ndarray or NumPy scalar of a node no one differentiates any more; a tracked one as it is."""
-    if isinstance(value, Node):
-        if value.value is None or value.tracked:
-            return value
-        value = value.value
-    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
-
-
-class Owned:
-    """Makes every array handed out one of its own: writable, and sharing memory with no other and with none given."""
-
-    def __init__(self, given: Sequence[Any] = ()) -> None:
-        self.seen = {id(g) for g in given}
-
-    def __call__(self, g: Any) -> Any:
-        if not isinstance(g, np.ndarray):
-            return g
-        if not g.ndim:
-            return g[()]
-        if g.base is not None or not g.flags.writeable or id(g) in self.seen:
-            g = g.copy()
-        self.seen.add(id(g))
-        return g
 
 
 def refuse_repeated(names: list[str]) -> None:
@@ -124,23 +34,6 @@ def refuse_repeated(names: list[str]) -> None:
     for k, name in enumerate(names):
         if name in names[:k]:
             raise ValueError(f"gg.name: two values are named {name!r}: give each its own name to ask for its gradient")
-
-
-def _nothing_to_differentiate(argument: Any, leaves: list[Any], what: str) -> str:
-    if not leaves:
-        got = "None" if argument is None else f"an empty {type(argument).__name__}"
-        return f"{what}: nothing to differentiate by: got {got}, expected a floating array or a container of some"
-    kinds = sorted({str(x.dtype) if hasattr(x, "dtype") else type(x).__name__ for x in leaves})
-    numbers = any(isinstance(x, (int, np.generic, np.ndarray, Node)) for x in leaves)
-    way_out = (
-        "write 3.0 for 3, or use x.astype(float), or choose another argument with argnums"
-        if numbers
-        else "hold parameters in dicts, lists, tuples or dataclasses, or choose another argument with argnums"
-    )
-    return (
-        f"{what}: cannot differentiate by {', '.join(kinds)}: expected floating or complex numbers, which vary "
-        f"continuously; {way_out}"
-    )
 
 
 def _positions(argnums: Argnums, count: int, what: str) -> tuple[int, ...]:
@@ -214,12 +107,12 @@ def value_and_grad(
         own = Owned()
         gradients = [_close(opened[i], supply, holomorphic, own) for i in positions]
         gradient = gradients[0] if isinstance(argnums, (int, np.integer)) else tuple(gradients)
-        in_kind = as_array if any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs])) else plain_kind
+        given = tree.leaves([args, kwargs])
+        in_kind = as_array if any(isinstance(leaf, Node) for leaf in given) else plain_kind
         out = in_kind(value if recorded else constant(value.value))
         if not has_aux:
             return out, gradient
-        given = Owned([getattr(leaf, "value", leaf) for leaf in tree.leaves([args, kwargs])])
-        return (out, _release(aux, recorded, in_kind, given)), gradient
+        return (out, _release(aux, recorded, in_kind, Owned(map(value_of, given)))), gradient
 
     return _present(wrapped, function, "Value and gradient")
 
@@ -284,7 +177,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
             raise TreeError(f"vjp: cotangent must have the value's structure: got {len(given)} leaves of {len(nodes)}")
         seeds = [_seed(node, g) for node, g in zip(nodes, given, strict=True)]
         recording = any(isinstance(s, Node) and (s.tracked or s.value is None) for s in seeds)
-        plain = seeds if recording else [s.value if isinstance(s, Node) else s for s in seeds]
+        plain = seeds if recording else [value_of(s) for s in seeds]
         found, _ = pull(nodes, plain, targets, recording)
         supply = iter(found)
         own = Owned(given)

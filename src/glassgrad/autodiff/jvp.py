@@ -12,10 +12,10 @@ from ..array import as_array
 from ..dtypes import dtype_of
 from ..errors import DtypeError, ShapeError, TreeError
 from ..graph.apply import Output, apply
-from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of
+from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of, value_of
 from ..graph.origin import Context
 from ..ops import logic, view
-from .derivatives import Owned, open_argument, plain_kind, run
+from .arguments import Owned, open_argument, plain_kind, run
 from .vjp import local_products, outputs_of, plan, pull
 
 
@@ -132,11 +132,12 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     leaves, structure = tree.flatten(value)
     nodes = [as_array(v) for v in leaves]
     recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)
-    outside = any(isinstance(leaf, Node) for leaf in tree.leaves([primals, tangents]))
+    leaves_given = tree.leaves([primals, tangents])
+    outside = any(isinstance(leaf, Node) for leaf in leaves_given)
     in_kind = as_array if outside else plain_kind
-    plain = given if recording else [g.value if isinstance(g, Node) else g for g in given]
+    plain = given if recording else [value_of(g) for g in given]
     found = push(nodes, targets, plain, recording)
-    own = Owned([getattr(leaf, "value", leaf) for leaf in (*tree.leaves([primals, tangents]), *given)])
+    own = Owned(map(value_of, (*leaves_given, *given)))
     derivatives = [
         in_kind(np.zeros(n.shape, n.dtype)[()] if t is None else own(t)) for n, t in zip(nodes, found, strict=True)
     ]

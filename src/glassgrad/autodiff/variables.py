@@ -9,9 +9,10 @@ import numpy as np
 
 from ..array import above
 from ..errors import NonDifferentiableError, NotScalarError, ShapeError
-from ..graph.node import Node, Variable, shape_of
+from ..graph.node import Node, Variable, shape_of, value_of
 from ..ops import control, logic
-from .derivatives import Owned, refuse_repeated
+from .arguments import Owned
+from .derivatives import refuse_repeated
 from .vjp import plan, pull
 
 
@@ -92,7 +93,7 @@ def backward(output: Any, cotangent: Any = None, *, wrt: Any = (), create_graph:
     extra = list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
     leaves = [n for n in plan([output], []).nodes.values() if n.op in (Variable, control.Named)]
     targets = list(dict.fromkeys([*sorted(leaves, key=lambda n: n.index), *extra]))
-    values, _ = pull([output], [seed if create_graph else getattr(seed, "value", seed)], targets, create_graph)
+    values, _ = pull([output], [seed if create_graph else value_of(seed)], targets, create_graph)
     own = Owned([cotangent])
     return Gradients(
         targets,

@@ -243,7 +243,7 @@ class _Walk:
             if passed is not None:
                 c = logic.where(passed, c, 0)
                 if shape_of(passed) != c.shape:
-                    passed = passed & np.ones(c.shape, bool)
+                    passed = view.broadcast_to(passed, c.shape)
             self.receive(x, c, passed)
 
 
@@ -320,9 +320,9 @@ def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value:
     if issubclass(op, Einsum):
         return _keep_of_term(keep, k, params["subscripts"])
     if issubclass(op, Reduction) and "keepdims" in params:
-        return reduction.expand(keep & np.ones(shape_of(g), bool), xs[0], params["axis"], params["keepdims"])
+        return reduction.expand(view.broadcast_to(keep, shape_of(g)), xs[0], params["axis"], params["keepdims"])
     if issubclass(op, (View, Indexing)) or (op.linear and issubclass(op, (Reduction, Structured))):
-        weights = logic.astype(keep & np.ones(shape_of(g), bool), np.float32)
+        weights = logic.astype(view.broadcast_to(keep, shape_of(g)), np.float32)
         rule = op.vjp
         back = (
             rule[k](weights, None, *xs, **params) if isinstance(rule, tuple) else rule(weights, None, *xs, **params)[k]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import PYTHON_SCALARS
 from ..errors import UnsupportedError
 from .node import BORROWED, NO_PARAMS, Constant, Node, Params, Spec, Trace, constant, make, next_index, owned, spec_of
 from .origin import Context, Origin, _getframe, _internal, here
 from .primitive import Structured
 
-_SCALARS = (bool, int, float, complex)
 _new_origin = tuple.__new__
 
 
@@ -123,12 +123,12 @@ def _identity(node: Node) -> Any:
     if node.op is Constant:
         value = node.value
         # repr tells 0.0 from -0.0 and 1 from True
-        return (type(value), repr(value)) if isinstance(value, _SCALARS) else ("array", id(value))
+        return (type(value), repr(value)) if isinstance(value, PYTHON_SCALARS) else ("array", id(value))
     return id(node)
 
 
 def spec_or_scalar(node: Node) -> Any:
-    if isinstance(node.value, _SCALARS):
+    if isinstance(node.value, PYTHON_SCALARS):
         return node.value
     return node.spec if node.value is None else spec_of(node)
 
@@ -137,7 +137,7 @@ def _complain(op: Any, inputs: tuple[Any, ...], params: Params, error: Exception
     """Raise the op's own description of what is wrong, if it has one; a library's error stays as the cause."""
     if isinstance(error, np.linalg.LinAlgError):
         return
-    specs = [x if isinstance(x, _SCALARS) else spec_of(x) for x in inputs]
+    specs = [x if isinstance(x, PYTHON_SCALARS) else spec_of(x) for x in inputs]
     better = op.complaint(error, specs, params, f" at {here(2)}")
     if better is not None:
         raise better from None

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..dtypes import dtype_of
 from .origin import Origin
 
 Value = Any  # an ndarray, NumPy scalar or Python scalar, or a Node: whatever an operator or an op accepts
@@ -85,7 +86,7 @@ class Node:
         if value is None:
             dtype = self.spec.dtype
         else:
-            dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+            dtype = dtype_of(value)
         return dtype
 
     def __hash__(self) -> int:
@@ -182,7 +183,7 @@ def spec_of(node: Any) -> Spec:
     """Shape and dtype of a node, an array or a scalar."""
     if isinstance(node, Node):
         return Spec(node.shape, node.dtype)
-    return Spec(np.shape(node), node.dtype if hasattr(node, "dtype") else np.asarray(node).dtype)
+    return Spec(np.shape(node), dtype_of(node))
 
 
 def shape_of(value: Value) -> tuple[int, ...]:

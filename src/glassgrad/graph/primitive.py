@@ -53,7 +53,6 @@ class Primitive:
     """
 
     name: ClassVar[str] = ""
-    kind: ClassVar[str] = "primitive"
     eval: ClassVar[Rule]
     vjp: ClassVar[Any] = None
     jvp: ClassVar[Any] = None
@@ -68,7 +67,6 @@ class Primitive:
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if abstract:
-            cls.kind = cls.__name__.lower()
             return
         cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
         cls.differentiable = not cls.nondifferentiable

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..dtypes import dtype_of
 from ..errors import DtypeError, ShapeError
-from ..graph.node import Value, shape_of
+from ..graph.node import Value, shape_of, value_of
 from . import control, indexing, logic, reduction, view
 from . import elementwise as ew
 from .reduction import Axis, normalize
@@ -168,7 +168,7 @@ def cross_entropy(logits: Value, labels: Value) -> Value:
 
 
 def _check_labels(labels: Value, classes: int) -> None:
-    values: Any = getattr(labels, "value", labels)
+    values: Any = value_of(labels)
     if values is not None and np.size(values) and not 0 <= np.min(values) <= np.max(values) < classes:
         raise ShapeError(
             f"cross_entropy: labels must be class numbers 0 to {classes - 1}: got {np.min(values)} to "

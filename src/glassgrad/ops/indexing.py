@@ -172,10 +172,8 @@ class Update(Indexing):
 
     @staticmethod
     def jvp(ts: Any, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> Value:
-        zeros = logic.zeros_like(x)
-        return apply(
-            Update, (zeros if ts[0] is None else ts[0], 0.0 if ts[1] is None else ts[1], *arrays), {"index": index}
-        )
+        whole = logic.zeros_like(x) if ts[0] is None else ts[0]
+        return apply(Update, (whole, 0.0 if ts[1] is None else ts[1], *arrays), {"index": index})
 
     samples = Samples(
         cases=lambda rng: [

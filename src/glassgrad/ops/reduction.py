@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import dtype_of
 from ..graph.apply import apply
-from ..graph.node import Spec, Value, is_symbolic, shape_of
+from ..graph.node import Spec, Value, is_symbolic, shape_of, value_of
 from ..graph.primitive import Reduction, Samples
 from . import elementwise as ew
 from . import logic, view
@@ -90,7 +91,7 @@ class Prod(Reduction):
 
 def _has_zero(x: Value) -> bool:
     """Whether a zero is there, or may be: a traced value is not known."""
-    return is_symbolic(x) or not builtins.bool(np.all(getattr(x, "value", x)))
+    return is_symbolic(x) or not builtins.bool(np.all(value_of(x)))
 
 
 def _product_of_others(y: Value, x: Value, axis: tuple[int, ...], keepdims: bool) -> Value:
@@ -101,7 +102,7 @@ def _product_of_others(y: Value, x: Value, axis: tuple[int, ...], keepdims: bool
     kept = tuple(shape[i] for i in order[: len(order) - len(axis)])
     size = int(np.prod([shape[i] for i in axis], dtype=int))
     flat = view.reshape(view.transpose(x, order), (*kept, size))
-    ones = np.ones((*kept, 1), logic.zeros_like(x).dtype)
+    ones = np.ones((*kept, 1), dtype_of(x))
     before = cumprod(view.concatenate([ones, flat[..., :-1]], -1), -1)
     after = view.flip(cumprod(view.concatenate([ones, view.flip(flat, -1)[..., :-1]], -1), -1), -1)
     moved = view.reshape(before * after, tuple(shape[i] for i in order))
@@ -110,7 +111,7 @@ def _product_of_others(y: Value, x: Value, axis: tuple[int, ...], keepdims: bool
 
 def _tied(x: Value, y: Value, axis: tuple[int, ...], keepdims: bool) -> Value:
     """Each extreme element's share of the derivative: 1 over how many tie."""
-    mask = logic.astype(x == expand(y, x, axis, keepdims), logic.zeros_like(x).dtype)
+    mask = logic.astype(x == expand(y, x, axis, keepdims), dtype_of(x))
     return mask / sum(mask, axis, True)
 
 
@@ -209,7 +210,7 @@ class Cumprod(Reduction):
         x_j = view.reshape(x, (*shape_of(x)[:-1], 1, n))
         running = cumprod(logic.where(later, x_j, 1), -1)  # [..., i, k] = Π_{i < j ≤ k} xⱼ
         reached = logic.where(later | np.eye(n, dtype=builtins.bool), ew.conj(running), 0)
-        first = np.ones((*shape_of(x)[:-1], 1), logic.zeros_like(x).dtype)
+        first = np.ones((*shape_of(x)[:-1], 1), dtype_of(x))
         before = cumprod(view.concatenate([first, x[..., :-1]], -1), -1)
         g_k = view.reshape(g, (*shape_of(g)[:-1], 1, n))
         return (view.moveaxis(ew.conj(before) * sum(g_k * reached, -1), -1, axis),)
