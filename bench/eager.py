@@ -1,130 +1,96 @@
-"""Eager cost per operation: a chain of small ops, forward and backward, beside PyTorch and HIPS/autograd.
+"""Eager cost per operation: a chain of 100 tanh on 8 float64 elements, forward and backward, on one thread.
 
-    python bench/eager.py [--ops 100] [--size 8] [--rounds 300]
+    python bench/eager.py
 
-Each round times every library once, in turn, so that a change in the machine's speed meets all of them alike. Printed
-are medians in microseconds per operation and the ratio of Glassgrad's time to each. Missing libraries are left out.
+What is left when the numbers themselves cost almost nothing. NumPy's tanh alone is the floor of the forward pass.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from rows import OURS, Build, Outcome, Row, run
+from table import text
+from timing import FULL, Contender, Effort
+from timing import measure as time_all
 
-import glassgrad as gg
-import glassgrad.numpy as gnp
-
-Run = Callable[[], Any]
-
-
-def glassgrad_grad(x: Any, ops: int) -> Run:
-    def chain(x: Any) -> Any:
-        for _ in range(ops):
-            x = gnp.tanh(x)
-        return gnp.sum(x)
-
-    gradient = gg.grad(chain)
-    return lambda: gradient(x)
+TITLE = "Eager cost per operation: 100 tanh on 8 float64 elements, forward and backward, one thread"
+OPS, SIZE = 100, 8
 
 
-def glassgrad_backward(x: Any, ops: int) -> Run:
+def chain(tanh: Callable[[Any], Any], x: Any) -> Any:
+    for _ in range(OPS):
+        x = tanh(x)
+    return x
+
+
+def plain(function: Callable[[], Any]) -> Contender:
+    return Contender(function, function)
+
+
+def start() -> Any:
+    return np.linspace(-1.0, 1.0, SIZE)
+
+
+def glassgrad_grad() -> Contender:
+    import glassgrad as gg
+    import glassgrad.numpy as gnp
+
+    x, gradient = start(), gg.grad(lambda x: gnp.sum(chain(gnp.tanh, x)))
+    return plain(lambda: gradient(x))
+
+
+def glassgrad_backward() -> Contender:
+    import glassgrad as gg
+    import glassgrad.numpy as gnp
+
+    x = start()
+
     def step() -> Any:
-        leaf = y = gg.variable(x)
-        for _ in range(ops):
-            y = gnp.tanh(y)
-        return gnp.sum(y).backward()[leaf]
+        leaf = gg.variable(x)
+        return gnp.sum(chain(gnp.tanh, leaf)).backward()[leaf]
 
-    return step
+    return plain(step)
 
 
-def torch_backward(x: Any, ops: int) -> Run:
+def torch_backward() -> Contender:
     import torch
 
     torch.set_num_threads(1)
+    x = start()
 
     def step() -> Any:
-        leaf = y = torch.tensor(x, requires_grad=True)
-        for _ in range(ops):
-            y = torch.tanh(y)
-        y.sum().backward()
+        leaf = torch.tensor(x, requires_grad=True)
+        chain(torch.tanh, leaf).sum().backward()
         return leaf.grad.numpy()
 
-    return step
+    return plain(step)
 
 
-def hips_autograd(x: Any, ops: int) -> Run:
+def hips_autograd() -> Contender:
     import autograd
     import autograd.numpy as anp
 
-    def chain(x: Any) -> Any:
-        for _ in range(ops):
-            x = anp.tanh(x)
-        return anp.sum(x)
-
-    gradient = autograd.grad(chain)
-    return lambda: gradient(x)
+    x, gradient = start(), autograd.grad(lambda x: anp.sum(chain(anp.tanh, x)))
+    return plain(lambda: gradient(x))
 
 
-def numpy_forward_only(x: Any, ops: int) -> Run:
-    def step() -> Any:
-        y = x
-        for _ in range(ops):
-            y = np.tanh(y)
-        return y
-
-    return step
+PEERS: dict[str, Build] = {"PyTorch": torch_backward, "HIPS autograd": hips_autograd}
+ROWS: dict[str, Build] = {"gg.grad": glassgrad_grad, "gg.variable and backward": glassgrad_backward}
 
 
-CONTENDERS = {
-    "glassgrad grad": glassgrad_grad,
-    "glassgrad backward": glassgrad_backward,
-    "PyTorch eager": torch_backward,
-    "HIPS/autograd": hips_autograd,
-    "NumPy, forward only": numpy_forward_only,
-}
-
-
-def measure(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Median seconds of each, timed in turn; the first tenth of the rounds warms up and is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(rounds + rounds // 10):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if round_ >= rounds // 10:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ops", type=int, default=100, help="length of the chain of tanh")
-    parser.add_argument("--size", type=int, default=8, help="elements of the array")
-    parser.add_argument("--rounds", type=int, default=300)
-    options = parser.parse_args()
-    x = np.linspace(-1.0, 1.0, options.size)
-    runs: dict[str, Run] = {}
-    for name, build in CONTENDERS.items():
-        try:
-            runs[name] = build(x, options.ops)
-        except ImportError as missing:
-            print(f"{name}: left out, {missing}")
-    gradients = [np.asarray(run()) for name, run in runs.items() if "NumPy" not in name]
-    for other in gradients[1:]:
-        np.testing.assert_allclose(other, gradients[0], rtol=1e-10)
-    medians = measure(runs, options.rounds)
-    ours = medians["glassgrad grad"]
-    print(f"{options.ops} x tanh on {options.size} float64 elements, forward and backward; {platform.processor()}")
-    print(f"{'':22}{'µs per op':>10}{'ours / it':>11}")
-    for name, seconds in medians.items():
-        print(f"{name:22}{seconds * 1e6 / options.ops:>10.2f}{ours / seconds:>11.2f}")
+def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
+    """Seconds per operation: of the chain, over its length."""
+    x = start()
+    floor = time_all({"NumPy": plain(lambda: chain(np.tanh, x))}, effort)["NumPy"].seconds
+    outcomes = [run(Row(name, {OURS: ours, **PEERS}, tolerance=1e-10), effort) for name, ours in ROWS.items()]
+    for outcome in outcomes:
+        outcome.values = {name: seconds / OPS for name, seconds in outcome.values.items()}
+        outcome.constants["NumPy, forward only"] = floor / OPS
+    return outcomes
 
 
 if __name__ == "__main__":
-    main()
+    print(text(measure(FULL, False, False)))

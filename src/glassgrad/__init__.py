@@ -6,6 +6,7 @@ from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
 from .autodiff.jvp import jvp
+from .autodiff.loops import fori_loop, scan
 from .autodiff.variables import Gradients, backward
 from .graph.origin import scope
 from .graph.program import Program, trace
@@ -21,15 +22,20 @@ __all__ = [
     "check_grads",
     "custom_vjp",
     "errors",
+    "fori_loop",
     "grad",
+    "jit",
     "jvp",
     "name",
     "named_grads",
     "numpy",
     "random",
+    "scan",
     "scope",
+    "set_threads",
     "special",
     "stop_gradient",
+    "threads",
     "trace",
     "tree",
     "value_and_grad",
@@ -38,10 +44,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """``gg.nn`` and its like are imported when first used, so that ``import glassgrad`` stays quick."""
-    if name in ("data", "inspect", "nn", "optim", "train"):
-        import importlib
+# Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
+_FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
+_NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
 
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name in _FOLDERS:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -87,3 +87,14 @@ class MissingExtraError(GlassgradError, ImportError):
 
 class IndependentOutputWarning(UserWarning):
     """The function's value does not depend on what it is differentiated by, so the gradient is zero."""
+
+
+class CompiledDifferenceError(GlassgradError, AssertionError):
+    """``jit(..., check=True)`` found that compiled code does not compute what the function does: a mistake of ours."""
+
+
+class RetraceWarning(UserWarning):
+    """A jitted function is compiled again and again, because its arguments change shape, dtype or structure.
+
+    Fix: keep shapes the same (pad the last batch), pass numbers as arrays, make the jit outside of loops.
+    """

@@ -61,6 +61,8 @@ def _tangent(node: Node, ts: list[Any], recording: bool, asked: set[int]) -> Any
         result = sum(terms[1:], terms[0])
     elif op.jvp is not None:
         result = op.jvp(tuple(ts), y, *xs, **node.params)
+        if op.outputs > 1:
+            return result  # one tangent per output, of its shape and dtype
     elif op.linear:
         moved = [
             apply(op, tuple(t if k == i else x for k, x in enumerate(xs)), node.params)

@@ -7,10 +7,24 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import PYTHON_SCALARS
-from ..errors import UnsupportedError
-from .node import BORROWED, NO_PARAMS, Constant, Node, Params, Spec, Trace, constant, make, next_index, owned, spec_of
+from ..errors import TracedValueError, UnsupportedError
+from .node import (
+    BORROWED,
+    NO_PARAMS,
+    Constant,
+    Node,
+    Params,
+    Spec,
+    Trace,
+    constant,
+    creation_order,
+    make,
+    next_index,
+    owned,
+    spec_of,
+)
 from .origin import Context, Origin, _getframe, _internal, here
-from .primitive import Structured
+from .primitive import Elementwise, Structured
 
 _new_origin = tuple.__new__
 
@@ -95,16 +109,23 @@ class Output(Structured):
 def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     """The node of a traced program for this op, made or found."""
     traces = {x.program for x in inputs if isinstance(x, Node) and x.program is not None}
-    if len(traces) > 1:
+    trace: Trace = max(traces, key=creation_order)
+    if any(t.closed for t in traces):
+        raise TracedValueError(
+            f"{op.name}: a value of a loop's body is used outside of it at {here(2)}; return it from the body, in the "
+            f"carry or as y"
+        )
+    if len(traces) > 1 and not trace.inner:
         raise UnsupportedError(
             f"{op.name}: values of two different traces meet at {here(2)}; pass the outer one as an argument"
         )
-    trace: Trace = traces.pop()
     nodes = tuple([x if isinstance(x, Node) else constant(x) for x in inputs])
+
+    promotes = issubclass(op, Elementwise)  # the others take a scalar for an array
 
     def build() -> Node:
         origin = here(4)
-        specs = [spec_or_scalar(x) for x in nodes]
+        specs = [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in nodes]
         try:
             spec = op.infer(*specs, **params)
         except (ValueError, TypeError) as error:
@@ -112,6 +133,8 @@ def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
             raise
         tracked = op.differentiable and any(x.tracked for x in nodes)
         node: Node = make(op, nodes, params, None, spec=spec, tracked=tracked, origin=origin, program=trace)
+        if op.name in _OPERATORS and all(is_weak(x) for x in nodes):
+            trace.weak[node] = weak_scalar(spec.dtype)
         return node
 
     node = trace.share((op, tuple([_identity(x) for x in nodes]), tuple(sorted(params.items()))), build)
@@ -127,10 +150,26 @@ def _identity(node: Node) -> Any:
     return id(node)
 
 
+# What Python's operators do with two of its scalars gives a scalar again.
+_OPERATORS = frozenset(("add", "sub", "mul", "div", "floor_div", "mod", "power", "neg", "abs"))
+
+
+def is_weak(node: Node) -> bool:
+    """Whether a node takes part in promotion as a Python scalar: it is one, or stands for an argument that is one."""
+    return isinstance(node.value, PYTHON_SCALARS) or (node.program is not None and node in node.program.weak)
+
+
+def weak_scalar(dtype: np.dtype[Any]) -> Any:
+    """A Python scalar of the kind of a dtype."""
+    return {"b": True, "f": 1.0, "c": 1j}.get(dtype.kind, 1)
+
+
 def spec_or_scalar(node: Node) -> Any:
     if isinstance(node.value, PYTHON_SCALARS):
         return node.value
-    return node.spec if node.value is None else spec_of(node)
+    if node.value is None:
+        return node.spec if node.program is None else node.program.weak.get(node, node.spec)
+    return spec_of(node)
 
 
 def _complain(op: Any, inputs: tuple[Any, ...], params: Params, error: Exception) -> None:

@@ -26,11 +26,18 @@ class Spec(NamedTuple):
 
 
 class Trace:
-    """The nodes of one program being traced, keyed by (op, inputs, params): the same work is the same node."""
+    """The nodes of one program being traced, keyed by (op, inputs, params): the same work is the same node.
 
-    def __init__(self) -> None:
+    The trace of a loop's body is ``inner``: until it is closed its nodes may be made from those of the programs around.
+    """
+
+    def __init__(self, inner: bool = False) -> None:
         self.table: dict[Any, Node] = {}
         self.merged = 0  # how many requests were answered by a node already there
+        self.weak: dict[Node, Any] = {}  # nodes that promote as a Python scalar does, with one like theirs
+        self.inner = inner
+        self.closed = False
+        self.index = next_index()
 
     def share(self, key: Any, make: Callable[[], Node]) -> Node:
         node = self.table.get(key)

@@ -110,7 +110,15 @@ class Elementwise(Primitive, abstract=True):
     ``partials`` has one entry per input: a function ``(y, *xs)`` giving the local derivative, a number where it is
     constant, or None for an input without derivative. VJP, JVP and explanations all read it. An op that is not
     holomorphic on complex numbers gives ``vjp`` and ``jvp`` of its own.
+
+    ``scalar`` is what compiled code computes: a formula ``(b, *xs, **params)`` for one element, where ``b`` has the
+    kernel's instructions as methods, as in ``b.tanh(x)``, and the elements have operators (``kernel/scalars.py``). An
+    op whose ``eval`` is a ufunc needs none where there is an instruction of that name. Inputs come cast to the dtype
+    of the result, or to their common one where that is bool, but for those whose numbers are in ``unpromoted``.
     """
+
+    scalar: ClassVar[Rule | None] = None
+    unpromoted: ClassVar[tuple[int, ...]] = ()
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..dtypes import PYTHON_SCALARS
 from ..errors import ShapeError, TracedValueError, TreeError
-from .apply import Output, apply
+from .apply import Output, apply, weak_scalar
 from .node import NO_PARAMS, Input, Node, Spec, Trace, constant, make, reachable, spec_of
 from .show import show
 
@@ -113,4 +114,6 @@ def _input(leaf: Any, shared: Trace) -> Node:
         raise TreeError(f"trace: an argument is {type(leaf).__name__}, expected arrays; bind it with functools.partial")
     spec = spec_of(leaf if isinstance(leaf, Node) else np.asarray(leaf))
     node: Node = make(Input, (), NO_PARAMS, None, spec=Spec(*spec), tracked=spec.dtype.kind in "fc", program=shared)
+    if isinstance(leaf, PYTHON_SCALARS):
+        shared.weak[node] = weak_scalar(spec.dtype)
     return node

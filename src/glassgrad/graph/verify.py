@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import GlassgradError
 from .apply import spec_or_scalar
 from .node import LEAVES, Node, reachable
+from .primitive import Elementwise
 
 
 class GraphError(GlassgradError, AssertionError):
@@ -40,7 +41,9 @@ def _problem(node: Node) -> str:
     except TypeError:
         return f"unhashable parameters {node.params}"
     if node.spec is not None and node.inputs:
-        expected: Any = node.op.infer(*(spec_or_scalar(x) for x in node.inputs), **node.params)
+        promotes = issubclass(node.op, Elementwise)
+        specs = [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in node.inputs]
+        expected: Any = node.op.infer(*specs, **node.params)
         if expected != node.spec:
             return f"spec {node.spec}, expected {expected}"
     return ""

@@ -93,6 +93,22 @@ def _power(a: Any, b: Any) -> Any:
     return a**b if isinstance(b, (int, float)) and not isinstance(a, (int, float, complex)) else np.power(a, b)
 
 
+# NumPy too takes arrays to these powers by arithmetic; cubes and fourth powers are within a rounding or two.
+_POWERS: dict[float, Any] = {
+    0: lambda b, x: b.constant(1, x),
+    1: lambda b, x: x,
+    2: lambda b, x: x * x,
+    3: lambda b, x: x * x * x,
+    4: lambda b, x: (x * x) * (x * x),
+}
+_FLOAT_POWERS = _POWERS | {-1: lambda b, x: 1 / x, 0.5: lambda b, x: b.sqrt(x)}
+
+
+def _power_scalar(b: Any, x: Any, exponent: Any) -> Any:
+    powers = _FLOAT_POWERS if x.dtype.startswith("float") else _POWERS
+    return powers[exponent.known](b, x) if exponent.known in powers else b.power(x, exponent)
+
+
 def _power_base(y: Value, a: Value, b: Value) -> Value:
     """b a^(b-1); zero at a = b = 0, where the formula says 0·∞."""
     if isinstance(b, (int, float)):
@@ -110,6 +126,7 @@ class Power(Elementwise):
 
     eval = staticmethod(_power)
     partials = (_power_base, _power_exponent)
+    scalar = _power_scalar
     samples = Samples(domain=((0.3, 3.0), (-2.0, 2.0)), complex=True)
 
 
@@ -386,7 +403,7 @@ def _sigmoid(x: Any) -> Any:
     # One exponential of a non-positive number: no overflow on either side.
     if np.iscomplexobj(x):
         return 1 / (1 + np.exp(-x))
-    decay = np.exp(-np.abs(x))
+    decay = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps for unsigned integers
     return np.where(np.greater_equal(x, 0), 1, decay)[()] / (1 + decay)
 
 
@@ -395,6 +412,7 @@ class Sigmoid(Elementwise):
 
     eval = staticmethod(_sigmoid)
     partials = (lambda y, x: y * (1 - y),)
+    scalar = lambda b, x: b.sigmoid(x)
     samples = ANYWHERE
 
 

@@ -43,6 +43,8 @@ class Where(Elementwise):
     """y = a where c, else b. What c discards contributes nothing to a gradient, even where it is inf or NaN."""
 
     eval = np.where
+    scalar = lambda b, c, x, y: b.select(c, x, y)
+    unpromoted = (0,)
     masks = True
     vjp = (None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g))
 
@@ -69,7 +71,8 @@ class Relu(Elementwise):
     """y = max(x, 0); derivative 1 for x > 0, 0 for x < 0, and 0 at the kink."""
 
     eval = staticmethod(lambda x: np.maximum(x, 0))
-    partials = (lambda y, x: astype(x > 0, dtype_of(y)),)
+    partials = (lambda y, x: astype(y > 0, dtype_of(y)),)
+    scalar = lambda b, x: b.maximum(x, 0)
 
 
 def _share(a: Value, b: Value, y: Value) -> Value:
@@ -112,10 +115,16 @@ class Fmin(Elementwise):
     )
 
 
+def _clip_scalar(b: Any, x: Any, low: Any, high: Any) -> Any:
+    above = x if low.known == -np.inf else b.maximum(x, low)  # no bound, which machines would compare with
+    return above if high.known == np.inf else b.minimum(above, high)
+
+
 class Clip(Elementwise):
     """y = x held between low and high; the gradient passes at the bounds themselves."""
 
     eval = np.clip
+    scalar = _clip_scalar
     partials = (
         lambda y, x, low, high: astype((x >= low) & (x <= high), dtype_of(y)),
         lambda y, x, low, high: astype((x < low) & (low <= high), dtype_of(y)),
@@ -129,10 +138,16 @@ def _cast(x: Any, *, dtype: np.dtype[Any]) -> Any:
     return (x.real if x.dtype.kind == "c" and dtype.kind != "c" else x).astype(dtype)[()]
 
 
+def _cast_scalar(b: Any, x: Any, *, dtype: np.dtype[Any]) -> Any:
+    return b.cast(x if dtype.kind == "c" else x.re, dtype)
+
+
 class Cast(Elementwise):
     """y = x in another floating or complex dtype; the walks cast cotangents and tangents back."""
 
     eval = staticmethod(_cast)
+    scalar = _cast_scalar
+    unpromoted = (0,)
     vjp = (lambda g, y, x, *, dtype: g,)
 
     @staticmethod
@@ -152,6 +167,8 @@ class ToInteger(Elementwise):
     """y = x in an integer or boolean dtype."""
 
     eval = staticmethod(_cast)
+    scalar = _cast_scalar
+    unpromoted = (0,)
     nondifferentiable = "integers and booleans cannot vary continuously"
     samples = Samples(cases=lambda rng: [((rng.normal(size=3) * 9,), {"dtype": np.dtype(np.int64)})])
 
@@ -160,6 +177,7 @@ class Real(Elementwise):
     """y = Re x"""
 
     eval = staticmethod(lambda x: np.real(x))
+    scalar = lambda b, x: x.re
     vjp = (lambda g, y, x: g,)
 
     @staticmethod
@@ -173,6 +191,7 @@ class Imag(Elementwise):
     """y = Im x"""
 
     eval = staticmethod(lambda x: np.imag(x))
+    scalar = lambda b, x: x.im
     vjp = (lambda g, y, x: g * 1j,)
 
     @staticmethod
@@ -309,6 +328,7 @@ class BitwiseNot(Elementwise):
     """All bits turned over; logical not on booleans."""
 
     eval = np.invert
+    scalar = lambda b, x: b.bitwise_not(x)
     nondifferentiable = _INTEGER
     samples = Samples(cases=lambda rng: [((rng.integers(0, 50, 3),), {}), ((rng.random(3) > 0.5,), {})])
 

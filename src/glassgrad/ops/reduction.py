@@ -95,9 +95,9 @@ def _has_zero(x: Value) -> bool:
 
 
 def _product_of_others(y: Value, x: Value, axis: tuple[int, ...], keepdims: bool) -> Value:
-    if not _has_zero(x):
-        return expand(y, x, axis, keepdims) / x
     shape = shape_of(x)
+    if 0 in shape or not _has_zero(x):
+        return expand(y, x, axis, keepdims) / x
     order = tuple(i for i in range(len(shape)) if i not in axis) + axis
     kept = tuple(shape[i] for i in order[: len(order) - len(axis)])
     size = int(np.prod([shape[i] for i in axis], dtype=int))

@@ -33,10 +33,27 @@ def _sinc(x: Any, *, n: int) -> Any:
     return (np.where(near, total * small if n % 2 else total, quotient) * np.pi**n).astype(t.dtype)[()]
 
 
+def _sinc_scalar(b: Any, x: Any, *, n: int) -> Any:
+    t = x * math.pi
+    near = b.absolute(t) < max(2, n)
+    small, large = b.select(near, t, 0), b.select(near, 1, t)
+    sine, cosine = b.sin(large), b.cos(large)
+    sides = [sine, cosine, -sine, -cosine]
+    quotient = sine / large
+    for order in range(1, n + 1):
+        quotient = (sides[order % 4] - order * quotient) / large
+    square, first = small * small, -(-n // 2)
+    total = b.constant(0, t)
+    for k in range(first + 12 + n, first - 1, -1):
+        total = total * square + (-1) ** k / (math.factorial(2 * k - n) * (2 * k + 1))
+    return b.select(near, total * small if n % 2 else total, quotient) * math.pi**n
+
+
 class Sinc(Elementwise):
     """The n-th derivative of sin πx / πx, which is 1 at 0."""
 
     eval = staticmethod(_sinc)
+    scalar = _sinc_scalar
     vjp = (lambda g, y, x, *, n: g * ew.conj(sinc(x, n + 1)),)
 
     @staticmethod

@@ -1,0 +1,99 @@
+"""What can be read of a compiled program: its stages as text, its cost, and how it compares with eager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..errors import CompiledDifferenceError
+from ..native import library, threads
+from ..native.target import Target
+from .pipeline import Executable
+
+
+class Stages:
+    """A program on its way down. ``print`` shows the loops."""
+
+    def __init__(self, executable: Executable) -> None:
+        self.executable = executable
+
+    @property
+    def graph(self) -> str:
+        """The graph as traced, one line a node."""
+        return self.executable.graph.show()
+
+    @property
+    def loops(self) -> str:
+        """Kernels, buffers and steps."""
+        return self.executable.loops
+
+    def llvm(self, target: Target | None = None) -> str:
+        """LLVM IR as written, before LLVM's own passes."""
+        return self.executable.text(target)
+
+    def assembly(self, target: Target | None = None) -> str:
+        """Machine code, for this machine or another (``glassgrad.native.target.PORTABLE``)."""
+        return library.assembly(self.executable.text(target), target or self.executable.target)
+
+    def __str__(self) -> str:
+        return self.loops
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call of a program does.
+
+    Attributes
+    ----------
+    flops : floating-point and other operations of the loops; an exponential counts as 12
+    bytes : loaded and stored by the loops, in cache or not
+    arena : bytes of working memory
+    kernels, launches : native functions, and how often they are started
+    callbacks : library functions that run through Python, by name
+    threads : how many the work is shared by at most
+    compile_ms : milliseconds to trace-independent passes and machine code
+    cached : whether the machine code came from disk
+    """
+
+    flops: float
+    bytes: float
+    arena: int
+    kernels: int
+    launches: int
+    callbacks: tuple[str, ...]
+    threads: int
+    compile_ms: float
+    cached: bool
+
+    @classmethod
+    def of(cls, executable: Executable) -> Cost:
+        program, loaded = executable.program, executable.library
+        counted = executable.cost
+        return cls(
+            flops=counted.operations,
+            bytes=counted.bytes,
+            arena=program.arena,
+            kernels=len(program.kernels),
+            launches=sum(len(getattr(s, "launches", ())) for s in program.steps),
+            callbacks=tuple(getattr(f, "name", repr(f)) for f in program.functions),
+            threads=threads.threads() if executable.parallel else 1,
+            compile_ms=sum(executable.passes.values()),
+            cached=loaded.cached,
+        )
+
+
+def compare(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise where compiled and eager results differ by more than rounding."""
+    expected = tree.leaves(function(*args, **kwargs))
+    for name, got, want in zip(tree.paths(result), tree.leaves(result), expected, strict=True):
+        a, b = np.asarray(getattr(got, "value", got)), np.asarray(getattr(want, "value", want))
+        close = 1e3 * float(np.finfo(a.dtype).eps) if a.dtype.kind in "fc" else 0.0
+        scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)) if a.dtype.kind in "fc" else 0.0
+        if not np.allclose(a, b, rtol=close, atol=close * scale, equal_nan=True):
+            raise CompiledDifferenceError(
+                f"jit: compiled and eager results differ at {name or 'the result'}: largest difference "
+                f"{np.max(np.abs(a - b))}; this is a mistake in Glassgrad: please report it with the function"
+            )

@@ -1,0 +1,1 @@
+"""The loop level: a program as buffers, loops and scalar instructions, free of any machine."""

@@ -1,0 +1,131 @@
+"""What a kernel does: operations, bytes, and a guess at the nanoseconds one core takes for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .ir import Accumulate, Kernel, Let, Load, Loop, MatMul, Program, Region, Repeat, Scalar, Statement, Step, Store
+
+# Operations an instruction stands for; what is not listed counts as one.
+OPERATIONS = (
+    {"cast": 0, "select": 1, "divide": 4, "sqrt": 4}
+    | dict.fromkeys(
+        [
+            "exp",
+            "exp2",
+            "expm1",
+            "log",
+            "log2",
+            "log10",
+            "log1p",
+            "sin",
+            "cos",
+            "tan",
+            "sigmoid",
+            "tanh",
+            "cbrt",
+            "hypot",
+        ],
+        12,
+    )
+    | dict.fromkeys(
+        [
+            "power",
+            "arctan2",
+            "arcsin",
+            "arccos",
+            "arctan",
+            "sinh",
+            "cosh",
+            "arcsinh",
+            "arccosh",
+            "arctanh",
+            "logaddexp",
+            "logaddexp2",
+            "erf",
+            "erfc",
+            "erfinv",
+            "lgamma",
+            "digamma",
+            "floor_divide",
+            "remainder",
+            "fmod",
+        ],
+        30,
+    )
+)
+PER_NANOSECOND = 20.0  # operations on vectors
+SCALAR = 1.0  # ... one at a time
+FLOPS = 100.0  # of a matrix product per nanosecond
+BYTES = 16.0  # moved per nanosecond
+
+
+class Cost(NamedTuple):
+    """Floating-point and other operations, and bytes loaded and stored."""
+
+    operations: float
+    bytes: float
+    nanoseconds: float
+
+
+def kernel_cost(kernel: Kernel) -> Cost:
+    operations = moved = time = 0.0
+    for statement, times, lanes in _executed(kernel.body, 1.0, False):
+        here, touched = 0.0, 0
+        if isinstance(statement, MatMul):
+            rows, columns, inner = statement.rows[1], statement.columns[1], statement.inner[1]
+            here = 2.0 * rows * columns * inner
+            size = np.dtype(statement.dtype).itemsize
+            operations += times * here
+            moved += times * size * (rows * inner + inner * columns)
+            time += times * here / FLOPS * (size / 4)
+            continue
+        if isinstance(statement, Let) and isinstance(statement.value, Scalar):
+            here = OPERATIONS.get(statement.value.instruction, 1)
+        elif isinstance(statement, Let) and isinstance(statement.value, Load):
+            touched = np.dtype(statement.dtype).itemsize
+        elif isinstance(statement, Store):
+            touched = np.dtype(kernel.formals[statement.buffer].dtype).itemsize
+        elif isinstance(statement, Accumulate):
+            here = 1
+        operations += times * here
+        moved += times * touched
+        time += times * (here / (PER_NANOSECOND if lanes else SCALAR) + touched / (BYTES if lanes else 4.0))
+    return Cost(operations, moved, time)
+
+
+def work(kernel: Kernel) -> float:
+    """Nanoseconds on one core, roughly: what decides into how many parts a launch is cut."""
+    return kernel_cost(kernel).nanoseconds
+
+
+def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterator[tuple[Statement, float, bool]]:
+    for statement in body:
+        if isinstance(statement, Loop):
+            yield from _executed(statement.body, times * statement.extent, lanes or statement.kind == "vector")
+            continue
+        yield statement, times, lanes
+        if isinstance(statement, MatMul):
+            inside = times * statement.rows[1] * statement.columns[1]
+            yield from _executed(statement.body, inside, True)
+
+
+def program_cost(program: Program) -> Cost:
+    """The sum over all launches. Library calls are not counted."""
+    each = [kernel_cost(k) for k in program.kernels]
+    totals = [_sum(step, each) for step in program.steps]
+    return Cost(*(math.fsum(column) for column in zip(*totals, strict=True))) if totals else Cost(0.0, 0.0, 0.0)
+
+
+def _sum(step: Step, each: list[Cost]) -> Cost:
+    if isinstance(step, Region):
+        found = [each[launch.kernel] for launch in step.launches]
+        return Cost(*(math.fsum(column) for column in zip(*found, strict=True)))
+    if isinstance(step, Repeat):
+        found = [_sum(s, each) for s in step.steps]
+        return Cost(*(step.count * math.fsum(column) for column in zip(*found, strict=True)))
+    return Cost(0.0, 0.0, 0.0)

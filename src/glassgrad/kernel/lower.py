@@ -1,0 +1,430 @@
+"""Graph to nests: which nodes get a buffer, and the nests that fill it.
+
+A node gets a buffer if something must have it in memory (an output, a factor of a matrix product, a library call), or
+if computing it anew wherever it is used would cost more than keeping it. Everything else vanishes into its users.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..graph.apply import Output
+from ..graph.node import Input, Node, creation_order
+from ..graph.primitive import Elementwise
+from ..ops import contraction, control, conv, indexing, loop, random, view
+from . import index as ix
+from . import read, write
+from .index import Axis
+from .ir import Affine
+from .nest import Nest, collapsed
+from .read import Memory, Reader, is_constant, passed_on
+
+CHEAP = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "neg",
+        "abs",
+        "where",
+        "where_i_e_e_e",
+        "relu",
+        "maximum",
+        "minimum",
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "equal",
+        "not_equal",
+        "cast",
+        "to_integer",
+        "real",
+        "imag",
+        "conj",
+        "logical_not",
+        "logical_and",
+        "logical_or",
+        "sign",
+        "clip",
+        "isnan",
+        "isfinite",
+        "isinf",
+    ]
+)
+WEIGHTS = {"div": 4, "sqrt": 4, "random_bits": 100, "fold_in": 100, "inverse_cdf": 30}
+DEAR = 12  # weight of an exponential and its like
+TWICE = 4  # what costs more is not computed once per user
+SPREAD = 8  # what costs more is not computed once per element it is stretched to
+LONGEST = 40  # what costs more is not written into one expression
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A step that is a function of whole arrays, run by Python: an op without loops of its own.
+
+    Attributes
+    ----------
+    function : ``function(*inputs)``, arrays in, a tuple of arrays out
+    inputs, outputs : buffers, with the shapes and dtypes the function sees
+    """
+
+    op: Any
+    params: dict[str, Any]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[np.dtype[Any], ...]
+
+    @property
+    def name(self) -> str:
+        name: str = self.op.name
+        return name
+
+    def __call__(self, *views: Any) -> None:
+        """Compute on views of the buffers, inputs first."""
+        arrays = [
+            v.view(d).reshape(s) if d.kind != "b" else v.view(np.bool_).reshape(s)
+            for v, s, d in zip(views, self.shapes, self.dtypes, strict=True)
+        ]
+        count = len(self.inputs)
+        with np.errstate(all="ignore"):
+            found = self.op.eval(*arrays[:count], **self.params)
+        for out, value in zip(arrays[count:], found if self.op.outputs > 1 else (found,), strict=True):
+            out[...] = value
+
+
+@dataclass(frozen=True)
+class Again:
+    """Steps that are repeated: a scan.
+
+    Attributes
+    ----------
+    body : the nests of one step
+    loop, count : the loop's name, and how often it goes round
+    inputs, outputs : buffers read and written, parts of them by each step
+    carried : (what a step makes, where the next one finds it)
+    """
+
+    body: Lowered
+    loop: str
+    count: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    carried: tuple[tuple[int, int], ...]
+
+
+Unit = Nest | Outside | Again
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What ``fuse`` takes over: nests in an order that computes everything before it is used.
+
+    ``outputs`` has the buffer of each output; ``rewritten`` the buffers that several nests write parts of.
+    """
+
+    nests: list[Unit]
+    memory: list[Memory]
+    constants: list[np.ndarray[Any, Any]]
+    failures: list[str]
+    outputs: list[int]
+    rewritten: set[int]
+    extents: dict[str, int]
+    names: Any
+
+
+class Lowering(Reader):
+    """One graph on its way down."""
+
+    def __init__(self, around: Reader | None = None) -> None:
+        super().__init__(around)
+        self.rewritten: set[int] = set()
+        self.many: dict[Node, list[int]] = {}
+        self.given: set[int] = set()  # buffers of a loop's body that are not its own
+        self.asked: dict[Node, set[int]] = {}  # which of several outputs somebody reads
+        self.found: list[Unit] = []
+
+    def axis(self, extent: int) -> Axis:
+        axis = Axis(self.names("a"), extent)
+        self.extents[axis.name] = extent
+        return axis
+
+    def value(self, axis: Axis) -> Affine:
+        return ix.axis(axis.name) if axis.extent != 1 else ix.ZERO
+
+    def domain(self, shape: Sequence[int]) -> tuple[list[Axis], tuple[Affine, ...]]:
+        """An axis for every size but 1, and the index of the element they stand for."""
+        axes = [self.axis(n) if n != 1 else None for n in shape]
+        return [a for a in axes if a is not None], tuple([ix.axis(a.name) if a else ix.ZERO for a in axes])
+
+    def compute_dtype(self, dtype: np.dtype[Any]) -> str:
+        name, _ = read.storage_dtype(dtype)
+        return "float32" if name == "float16" else name
+
+    def finish(self, nest: Nest) -> Nest:
+        nest = collapsed(nest, self.names)
+        self.extents.update({a.name: a.extent for a in (*nest.axes, *nest.inner)})
+        return nest
+
+    def run(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> Lowered:
+        """A whole program: the inputs are its arguments."""
+        for number, node in enumerate(inputs):
+            self.place[node] = self.buffer(node.dtype, math.prod(node.shape), "argument", number)
+        self.write_all(outputs)
+        results = self.results(outputs)
+        for number, buffer in enumerate(results):
+            self.memory[buffer] = self.memory[buffer]._replace(kind="output", number=number)
+        return self.lowered(results)
+
+    def write_all(self, outputs: Sequence[Node]) -> None:
+        nodes = needed_nodes(outputs)
+        for node in nodes:
+            if node.op is Output:
+                self.asked.setdefault(node.inputs[0], set()).add(node.params["index"])
+        roots = choose(nodes, outputs)
+        for node in sorted(roots, key=_order(nodes, roots)):
+            self.write(node)
+
+    def lowered(self, results: list[int]) -> Lowered:
+        return Lowered(
+            [n for n in self.found if not _empty(n)],
+            self.memory,
+            self.constants,
+            self.failures,
+            results,
+            self.rewritten,
+            self.extents,
+            self.names,
+        )
+
+    def write(self, node: Node) -> None:
+        """Give a node a buffer, and what fills it."""
+        if node.op is loop.Scan:
+            self.again(node)
+            return
+        if isinstance(node.spec, tuple) and not hasattr(node.spec, "shape"):
+            self.outside(node, list(node.spec))
+            return
+        if node.op is Output:
+            self.place[node] = self.many[node.inputs[0]][node.params["index"]]
+            return
+        self.place[node] = self.buffer(node.dtype, math.prod(node.shape), "value")
+        if 0 in node.shape:
+            return
+        rule = write.RULES.get(node.op)
+        if rule is not None and write.native(node):
+            self.found += rule(self, node)
+        elif inlines(node):
+            self.found += write.simple_map(self, node)
+        else:
+            del self.place[node]
+            self.outside(node, [node.spec])
+
+    def outside(self, node: Node, specs: list[Any]) -> None:
+        """An op that Python runs, on buffers of its inputs."""
+        inputs = [self.held(x) for x in node.inputs]
+        outputs = [self.buffer(s.dtype, math.prod(s.shape), "value") for s in specs]
+        if len(specs) == 1 and node.op.outputs == 1:
+            self.place[node] = outputs[0]
+        self.many[node] = outputs
+        shapes = tuple([x.shape for x in node.inputs] + [s.shape for s in specs])
+        dtypes = tuple([x.dtype for x in node.inputs] + [s.dtype for s in specs])
+        self.found.append(Outside(node.op, node.params, tuple(inputs), tuple(outputs), shapes, dtypes))
+
+    def again(self, node: Node) -> None:
+        """A scan: the carry in buffers of its own, rows of the xs and ys as slices."""
+        body, counts, length, reverse = (node.params[k] for k in ("body", "counts", "length", "reverse"))
+        inner, name = Lowering(self), self.names("l")
+        given = [self.held(x) for x in node.inputs]
+        carry = [self.buffer(x.dtype, math.prod(x.shape), "value") for x in body.inputs[: counts.carry]]
+        for x, start, buffer in zip(body.inputs, node.inputs, carry, strict=False):
+            if 0 not in x.shape:
+                self.found.append(write.copied(self, buffer, x.dtype, start))
+        stacks = [self.buffer(y.dtype, length * math.prod(y.shape), "value") for y in body.outputs[counts.carry :]]
+        rows = [self.row(b, length, name, reverse) for b in given[counts.carry : counts.carry + counts.xs]]
+        inner.place.update(zip(body.inputs, [*carry, *rows, *given[counts.carry + counts.xs :]], strict=True))
+        inner.given = set(inner.place.values())
+        self.many[node] = [*carry, *stacks]
+        if not length:
+            return
+        asked = [i for i in range(len(body.outputs)) if i < counts.carry or i in self.asked.get(node, ())]
+        results = [body.outputs[i] for i in asked]
+        inner.write_all(results)
+        made = inner.results(results)
+        stacks = [stacks[i - counts.carry] for i in asked[counts.carry :]]
+        for buffer, stack in zip(made[counts.carry :], stacks, strict=True):
+            self.memory[buffer] = self.memory[self.row(stack, length, name, reverse)]
+        self.found.append(
+            Again(
+                inner.lowered(made),
+                name,
+                length,
+                tuple([*given[counts.carry :], *carry]),
+                (*carry, *stacks),
+                tuple(zip(made[: counts.carry], carry, strict=True)),
+            )
+        )
+
+    def row(self, buffer: int, length: int, name: str, reverse: bool) -> int:
+        """A buffer that is row i of another in step i of a loop."""
+        whole = self.memory[buffer]
+        size = whole.size // max(length, 1)
+        stride = size * np.dtype(whole.dtype).itemsize
+        start, stride = (stride * (length - 1), -stride) if reverse else (0, stride)
+        self.memory.append(Memory(whole.dtype, size, "slice", buffer, start, stride, name))
+        return len(self.memory) - 1
+
+    def held(self, node: Node) -> int:
+        """The buffer of a node that must have one."""
+        base = behind(node)
+        found = self.constant(base) if is_constant(base) else self.where(base)
+        assert found is not None, node.op
+        return found
+
+    def results(self, outputs: Sequence[Node]) -> list[int]:
+        """The buffers of the outputs, each its own: an argument, a constant or a second request is copied."""
+        taken: list[int] = []
+        for node in outputs:
+            held = self.where(node)
+            if held is None or self.memory[held].kind != "value" or held in self.given or held in taken:
+                dtype = np.asarray(node.value).dtype if is_constant(node) else node.dtype
+                held = self.buffer(dtype, math.prod(node.shape), "value")
+                if 0 not in node.shape:
+                    self.found.append(write.copied(self, held, dtype, node))
+            taken.append(held)
+        return taken
+
+
+def _empty(nest: Unit) -> bool:
+    return isinstance(nest, Nest) and (any(a.extent == 0 for a in nest.axes) or nest.fixed == ())
+
+
+def inlines(node: Node) -> bool:
+    """Whether an element of a node can be computed where it is used."""
+    if node.op is indexing.Gather:
+        return read.plan(node.params["index"], node.inputs[0].shape, node.inputs[1:]) is not None
+    if node.op is indexing.Scatter:
+        return read.chosen_axis(node) is not None
+    if node.op is Output:
+        return passed_on(node) is not None
+    return issubclass(node.op, Elementwise) or node.op in read.RULES
+
+
+def needed_nodes(outputs: Sequence[Node]) -> list[Node]:
+    """What the outputs are made from, inputs first; a node with a value is a constant, whatever it was made from."""
+    found: dict[Node, None] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found[node] = None
+            stack.extend(() if is_constant(node) else node.inputs)
+    return sorted(found, key=creation_order)
+
+
+def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    """The nodes that get a buffer, in order."""
+    users: dict[Node, list[Node]] = {node: [] for node in nodes}
+    live = [node for node in nodes if not is_constant(node)]
+    for node in live:
+        for x in node.inputs:
+            users[x].append(node)
+    asked = {behind(node) for node in outputs} | {x for node in live for x in _needed(node)}
+    cost: dict[Node, int] = {}
+    roots = []
+    for node in nodes:
+        if is_constant(node) or node.op is Input:
+            cost[node] = int(not is_constant(node))
+            continue
+        weight = WEIGHTS.get(node.op.name, 1 if node.op.name in CHEAP or not issubclass(node.op, Elementwise) else DEAR)
+        total = weight + sum(cost[x] for x in node.inputs)
+        passes = passed_on(node)
+        if passes is not None and node not in asked:
+            cost[node] = cost[passes]
+            continue
+        if node.op is control.OverrideMany:
+            cost[node] = 0
+            continue
+        if node in asked or not inlines(node) or total > LONGEST or _too_dear(node, users[node], total):
+            roots.append(node)
+            total = 1
+        cost[node] = total
+    return roots
+
+
+def _too_dear(node: Node, users: list[Node], cost: int) -> bool:
+    if cost > TWICE and len(set(users)) > 1:
+        return True
+    size = math.prod(node.shape)
+    return cost > SPREAD and any(_reads_more(user, node, size) for user in users)
+
+
+def _reads_more(user: Node, node: Node, size: int) -> bool:
+    """Whether a user may read an element of a node more than once."""
+    if user.op in (indexing.Gather, contraction.Einsum, contraction.Matmul, *_TWICE_READ):
+        return True
+    return hasattr(user.spec, "shape") and math.prod(user.shape) > size
+
+
+_TWICE_READ = tuple(op for op in write.RULES if op.name in ("argmax", "argmin"))
+
+
+def behind(node: Node) -> Node:
+    """The node whose buffer this one can share: behind what only passes on or reshapes."""
+    while not is_constant(node):
+        before = node.inputs[0] if node.op is view.Reshape else passed_on(node)
+        if before is None:
+            break
+        node = before
+    return node
+
+
+def _needed(node: Node) -> list[Node]:
+    """The inputs that this node must find in memory."""
+    if node.op in (contraction.Matmul, contraction.Einsum):
+        return [_behind_views(x) for x in node.inputs]
+    if node.op is conv.Conv:
+        return [_behind_views(node.inputs[0]), behind(node.inputs[1])]
+    if node.op is view.Reshape:
+        pairs = read.factors(node.inputs[0].shape, node.shape)
+        sizes = node.inputs[0].shape
+        if any(sum(sizes[i] > 1 for i in inner) > 1 for inner, _ in pairs):
+            return [behind(node.inputs[0])]
+    if node.op is random.InverseCdf:
+        return [behind(node.inputs[0])]
+    if not inlines(node) and not write.native(node) and node.op is not control.OverrideMany:
+        return [behind(x) for x in node.inputs]
+    return []
+
+
+def _behind_views(node: Node) -> Node:
+    """The node a factor of a product is a view of."""
+    while not is_constant(node):
+        before = passed_on(node)
+        if node.op in (view.Transpose, view.BroadcastTo, view.Reshape) or (
+            node.op is indexing.Gather and len(node.inputs) == 1
+        ):
+            before = node.inputs[0]
+        if before is None:
+            break
+        node = before
+    return node
+
+
+def _order(nodes: Sequence[Node], roots: Sequence[Node]) -> Any:
+    """Scalars that need nothing large come first, so that loops which use them can join earlier ones."""
+    early: dict[Node, bool] = {}
+    for node in nodes:
+        small = (
+            is_constant(node)
+            or node.op is Input
+            or (hasattr(node.spec, "shape") and math.prod(node.shape) <= 1 and inlines(node))
+        )
+        early[node] = small and (is_constant(node) or all(early[x] for x in node.inputs))
+    return lambda node: (not early[node], node.index)

@@ -1,0 +1,328 @@
+"""Kernels and memory: equal pieces become one kernel, values get places in one arena, launches are cut and grouped."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import index as ix
+from .ir import (
+    Affine,
+    Buffer,
+    Call,
+    Formal,
+    Kernel,
+    Launch,
+    Let,
+    Load,
+    Loop,
+    MatMul,
+    Name,
+    Place,
+    Program,
+    Region,
+    Repeat,
+    Step,
+    Store,
+)
+from .lower import Lowered, Outside
+from .nest import opened
+from .read import Memory
+from .regions import grouped
+from .schedule import Piece, Round, Work
+
+ALIGNMENT = 64
+
+
+def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int]) -> Program:
+    """The whole program. ``donated`` says which outputs may be written over which arguments, by number."""
+    return _Placing(lowered, donated).run(list(pieces))
+
+
+class _Placing:
+    def __init__(self, lowered: Lowered, donated: dict[int, int]) -> None:
+        self.lowered = lowered
+        self.memory = lowered.memory
+        self.donated = donated
+        self.kernels: dict[Kernel, int] = {}
+        self.functions: list[Outside] = []
+        self.same: dict[int, int] = {}  # a buffer -> the one whose memory it is written over
+
+    def run(self, pieces: list[Work]) -> Program:
+        outputs = {m.number: b for b, m in enumerate(self.memory) if m.kind == "output"}
+        arguments = {m.number: b for b, m in enumerate(self.memory) if m.kind == "argument"}
+        pairs = [(outputs[o], arguments[a]) for o, a in self.donated.items()]
+        steps = self.steps(self.in_place(pieces, pairs))
+        buffers, arena = self.arena(steps)
+        used = sorted(buffers)
+        numbers = {b: i for i, b in enumerate(used)}
+        return Program(
+            tuple(self.kernels),
+            tuple([_in_parent(buffers[b], numbers) for b in used]),
+            tuple([_renumbered(step, numbers) for step in steps]),
+            arena,
+            tuple(self.functions),
+            tuple(self.lowered.failures),
+        )
+
+    def steps(self, pieces: Sequence[Work]) -> list[Step]:
+        found: list[Step] = []
+        launches: list[Launch] = []
+
+        def close() -> None:
+            found.extend(grouped(launches, list(self.kernels), self.storage()))
+            launches.clear()
+
+        for piece in pieces:
+            if isinstance(piece, Piece):
+                launches.append(self.launch(piece))
+                continue
+            close()
+            if isinstance(piece, Outside):
+                self.functions.append(piece)
+                found.append(Call(len(self.functions) - 1, (*piece.inputs, *piece.outputs)))
+            else:
+                again = piece.again
+                inside = self.steps(self.in_place(piece.pieces, again.carried))
+                found.append(Repeat(again.loop, again.count, tuple(inside)))
+        close()
+        return found
+
+    def storage(self) -> list[int]:
+        """The buffer that each buffer's memory is part of."""
+        return [m.number if m.kind == "slice" else b for b, m in enumerate(self.memory)]
+
+    # Results written over what they replace: donated arguments, and the carry of a loop
+
+    def in_place(self, pieces: Sequence[Work], pairs: Sequence[tuple[int, int]]) -> list[Work]:
+        """Each first of a pair in the memory of the second: at once if no old value is needed after it, else last."""
+        found = list(pieces)
+        late = []
+        writers: dict[int, list[int]] = {}
+        users: dict[int, list[int]] = {}
+        for number, piece in enumerate(pieces):
+            written = _writes(piece)
+            for buffer in written:
+                writers.setdefault(buffer, []).append(number)
+            for buffer in written | _reads(piece):
+                users.setdefault(buffer, []).append(number)
+        for target, source in pairs:
+            (last,) = writers.get(target, [-1])[-1:]
+            alone = len(writers.get(target, ())) == 1 and max(users.get(source, [-1])) <= last
+            if alone and _overwrites(pieces[last], target, source):
+                self.same[target] = source
+            else:
+                late.append((target, source))
+        for target, source in late:
+            memory = self.memory[target]
+            self.memory[target] = memory._replace(kind="value")
+            if not memory.size:
+                continue
+            axis, name = self.lowered.names("a"), self.lowered.names("v")
+            where = ix.axis(axis)
+            copy = (Let(name, memory.dtype, Load(target, where)), Store(source, where, Name(name)))
+            found.append(Piece((Loop(axis, memory.size, "vector", copy),), {}))
+        return found
+
+    # Kernels
+
+    def launch(self, piece: Piece) -> Launch:
+        kernel, buffers = self.kernel(piece)
+        return Launch(self.kernels.setdefault(kernel, len(self.kernels)), buffers)
+
+    def kernel(self, piece: Piece) -> tuple[Kernel, tuple[int, ...]]:
+        """The piece with names, axes and buffers numbered as they appear, and the buffers it is launched on."""
+        numbering = _Numbering(self.same, piece.local)
+        body = tuple([numbering.statement(s) for s in piece.body])
+        formals = []
+        for buffer in numbering.buffers:
+            local = buffer in piece.local
+            size = piece.local[buffer] if local else self.memory[buffer].size
+            formals.append(Formal(self.memory[buffer].dtype, size, local))
+        launched = tuple([b for b in numbering.buffers if b not in piece.local])
+        return Kernel(tuple(formals), body), launched
+
+    # Memory
+
+    def arena(self, steps: Sequence[Step]) -> tuple[dict[int, Buffer], int]:
+        """A place for every buffer; values that are not alive at once may share bytes."""
+        alive = _Lives(self.memory)
+        alive.walk(steps)
+        found: dict[int, Buffer] = {}
+        values = []
+        for buffer in alive.born:
+            memory = self.memory[buffer]
+            if memory.kind == "value":
+                values.append(buffer)
+            else:
+                at = Place(memory.kind, memory.number, memory.start, memory.stride, memory.loop)
+                found[buffer] = Buffer(memory.dtype, memory.size, at)
+        taken: list[tuple[int, int, int, int]] = []  # offset, end, born, dies
+        for buffer in sorted(values, key=lambda b: (-self.bytes(b), b)):
+            size = -(-self.bytes(buffer) // ALIGNMENT) * ALIGNMENT
+            begin, end = alive.born[buffer], alive.dies[buffer]
+            offset = 0
+            for low, high, first, last in taken:
+                if low >= offset + size:
+                    break
+                if high > offset and first <= end and begin <= last:
+                    offset = high
+            bisect.insort(taken, (offset, offset + size, begin, end))
+            found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
+        return found, max((high for _, high, _, _ in taken), default=0)
+
+    def bytes(self, buffer: int) -> int:
+        return self.memory[buffer].size * np.dtype(self.memory[buffer].dtype).itemsize
+
+
+def _overwrites(piece: Work, target: int, source: int) -> bool:
+    """Whether a piece reads the old value only where, and before, it writes the new one."""
+    if not isinstance(piece, Piece) or source in _writes(piece):
+        return False
+    statements = opened(piece.body)
+    stores = [s for s in statements if isinstance(s, Store) and s.buffer == target]
+    if len(stores) != 1 or stores[0].reducer is not None:
+        return False
+    loads = [s.value for s in statements if isinstance(s, Let) and isinstance(s.value, Load)]
+    factors = [load for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)]
+    if any(load.buffer == source for load in factors):
+        return False
+    at = stores[0].index
+    return isinstance(at, Affine) and all(load.index == at for load in loads if load.buffer == source)
+
+
+class _Numbering:
+    """Names, axes and buffers by order of appearance, so that equal bodies become equal."""
+
+    def __init__(self, same: dict[int, int], local: dict[int, int]) -> None:
+        self.same = same
+        self.names: dict[str, str] = {}
+        self.buffers: dict[int, int] = {}
+        self.axes: dict[str, str] = {}
+
+    def buffer(self, number: int) -> int:
+        return self.buffers.setdefault(self.same.get(number, number), len(self.buffers))
+
+    def name(self, name: str) -> str:
+        return self.names.setdefault(name, f"x{len(self.names)}")
+
+    def axis(self, name: str) -> str:
+        return self.axes.setdefault(name, f"i{len(self.axes):03d}")
+
+    def atom(self, atom: Any) -> Any:
+        if isinstance(atom, Affine):
+            return Affine(atom.offset, tuple(sorted([(self.axis(a), c) for a, c in atom.terms])))
+        return type(atom)(self.name(atom.id)) if hasattr(atom, "id") else atom
+
+    def load(self, load: Load) -> Load:
+        return Load(self.buffer(load.buffer), self.atom(load.index), load.mask and self.atom(load.mask))
+
+    def statement(self, s: Any) -> Any:
+        kind = type(s)
+        if kind is Let:
+            value = s.value
+            if type(value) is Load:
+                value = self.load(value)
+            elif hasattr(value, "args"):
+                value = value._replace(args=tuple([self.atom(a) for a in value.args]))
+            else:
+                value = value._replace(index=self.atom(value.index))
+            return Let(self.name(s.name), s.dtype, value)
+        if kind is Store:
+            return Store(
+                self.buffer(s.buffer), self.atom(s.index), self.atom(s.value), s.reducer, s.mask and self.atom(s.mask)
+            )
+        if kind is Loop:
+            return Loop(self.axis(s.axis), s.extent, s.kind, tuple([self.statement(x) for x in s.body]))
+        if kind is MatMul:
+            rows, columns, inner = ((self.axis(a), n) for a, n in (s.rows, s.columns, s.inner))
+            a, b, name = self.load(s.a), self.load(s.b), self.name(s.name)
+            return MatMul(rows, columns, inner, a, b, name, s.dtype, tuple([self.statement(x) for x in s.body]))
+        if hasattr(s, "condition"):
+            return s._replace(condition=self.atom(s.condition))
+        if hasattr(s, "value"):
+            return s._replace(name=self.name(s.name), value=self.atom(s.value))
+        return s._replace(name=self.name(s.name))
+
+
+class _Lives:
+    """When each buffer is first and last used, in steps counted through loops.
+
+    What a loop finds from before it, or leaves for after it or for its next round, is alive from its begin to its end.
+    """
+
+    def __init__(self, memory: Sequence[Memory]) -> None:
+        self.memory = memory
+        self.time = 0
+        self.born: dict[int, int] = {}
+        self.dies: dict[int, int] = {}
+
+    def walk(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.time += 1
+            if not isinstance(step, Repeat):
+                for buffer in _touched(step):
+                    self.use(buffer)
+                continue
+            begin = self.time
+            before = set(self.born)
+            self.walk(step.steps)
+            self.time += 1
+            for buffer in self.crossing(step.steps, before):
+                self.born[buffer] = min(self.born[buffer], begin)
+                self.dies[buffer] = self.time
+
+    def use(self, buffer: int) -> None:
+        self.born.setdefault(buffer, self.time)
+        self.dies[buffer] = self.time
+        if self.memory[buffer].kind == "slice":
+            self.use(self.memory[buffer].number)
+
+    def crossing(self, steps: Sequence[Step], before: set[int]) -> set[int]:
+        """The buffers that are alive on the border of a loop's round: used before it, or sliced in it."""
+        touched = {b for step in steps for b in _touched(step)}
+        parents = {self.memory[b].number for b in touched if self.memory[b].kind == "slice"}
+        return (touched & before) | parents | {b for b in touched if self.memory[b].loop}
+
+
+def _reads(piece: Work) -> set[int]:
+    if isinstance(piece, Outside):
+        return set(piece.inputs)
+    if isinstance(piece, Round):
+        return set(piece.again.inputs).union(*map(_reads, piece.pieces))
+    statements = opened(piece.body)
+    found = {s.value.buffer for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
+    return found | {load.buffer for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)}
+
+
+def _writes(piece: Work) -> set[int]:
+    if isinstance(piece, Outside):
+        return set(piece.outputs)
+    if isinstance(piece, Round):
+        return set(piece.again.outputs).union(*map(_writes, piece.pieces))
+    return {s.buffer for s in opened(piece.body) if isinstance(s, Store)}
+
+
+def _touched(step: Step) -> list[int]:
+    if isinstance(step, Call):
+        return list(step.buffers)
+    if isinstance(step, Region):
+        return [b for launch in step.launches for b in launch.buffers]
+    return [b for inner in step.steps for b in _touched(inner)]
+
+
+def _in_parent(buffer: Buffer, numbers: dict[int, int]) -> Buffer:
+    at = buffer.place
+    return buffer._replace(place=at._replace(number=numbers[at.number])) if at.kind == "slice" else buffer
+
+
+def _renumbered(step: Step, numbers: dict[int, int]) -> Step:
+    if isinstance(step, Call):
+        return step._replace(buffers=tuple([numbers[b] for b in step.buffers]))
+    if isinstance(step, Region):
+        launches = [launch._replace(buffers=tuple([numbers[b] for b in launch.buffers])) for launch in step.launches]
+        return step._replace(launches=tuple(launches))
+    return step._replace(steps=tuple([_renumbered(s, numbers) for s in step.steps]))

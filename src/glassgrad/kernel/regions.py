@@ -1,0 +1,199 @@
+"""Launches put together into regions, so that threads meet seldom.
+
+A launch is cut along its outermost axis. Where part c of a launch needs, of what an earlier one makes, the same rows
+only, both can be one region: a thread that has done its rows of one goes on with its rows of the next. All layers of a
+network go over the rows of a batch in this way; the gradients of all its weights, which need each other not at all, are
+another region.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from . import index as ix
+from .cost import work
+from .ir import Affine, Index, Kernel, Launch, Let, Load, Loop, MatMul, Region, Store
+from .nest import opened
+
+PART = 15_000.0  # nanoseconds of work that are worth another thread's while
+PARTS = 16  # the most parts of a region
+ROWS = 16  # fewer rows of a matrix product are not worth a part of their own
+LARGE = 100_000.0  # a launch of so many nanoseconds is a region of its own
+
+
+class Rows(NamedTuple):
+    """How a launch uses a buffer: ``stride`` elements for each value of an axis of ``extent``, or all of it (0)."""
+
+    extent: int
+    stride: int
+
+
+class Use(NamedTuple):
+    """The uses of a kernel's formals that are read, and that are written, by number."""
+
+    reads: dict[int, Rows]
+    writes: dict[int, Rows]
+
+
+WHOLE = Rows(0, 0)
+
+
+@functools.lru_cache(maxsize=4096)
+def uses(kernel: Kernel) -> Use:
+    """Which rows of each formal part c of a kernel touches."""
+    first = kernel.body[0]
+    name = ""
+    if len(kernel.body) == 1 and isinstance(first, Loop) and first.kind == "parallel":
+        name = first.axis
+    elif len(kernel.body) == 1 and isinstance(first, MatMul):
+        name = first.rows[0]
+    found = Use({}, {})
+    extents: dict[str, int] = {}
+
+    def note(kind: dict[int, Rows], formal: int, index: Index) -> None:
+        rows = _rows(index, name, kernel.extent, extents)
+        kind[formal] = rows if kind.get(formal, rows) == rows else WHOLE
+
+    for statement in opened(kernel.body):
+        if isinstance(statement, Loop):
+            extents[statement.axis] = statement.extent
+        elif isinstance(statement, MatMul):
+            extents.update((statement.rows, statement.columns, statement.inner))
+            for load in (statement.a, statement.b):
+                note(found.reads, load.buffer, load.index)
+        elif isinstance(statement, Let) and isinstance(statement.value, Load):
+            note(found.reads, statement.value.buffer, statement.value.index)
+        elif isinstance(statement, Store):
+            note(found.writes, statement.buffer, statement.index)
+            if statement.reducer:
+                note(found.reads, statement.buffer, statement.index)
+    return found
+
+
+def _rows(index: Index, name: str, extent: int, extents: dict[str, int]) -> Rows:
+    if not name or not isinstance(index, Affine):
+        return WHOLE
+    stride = ix.coefficient(index, name)
+    rest = Affine(index.offset, tuple(t for t in index.terms if t[0] != name))
+    low, high = ix.limits(rest, extents)
+    return Rows(extent, stride) if low >= 0 and high < stride else WHOLE
+
+
+class _Open:
+    """A region being filled."""
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+        self.reads: dict[int, Rows] = {}
+        self.writes: dict[int, Rows] = {}
+
+    def takes(self, kernel: Kernel, buffers: Sequence[int]) -> bool:
+        """Whether its part c shares what is written with part c of those before only."""
+        reads, writes = uses(kernel)
+        local = _numbers(kernel)
+        for kind, before in ((reads, (self.writes,)), (writes, (self.writes, self.reads))):
+            for formal, rows in kind.items():
+                if formal not in local:
+                    continue
+                for earlier in before:
+                    found = earlier.get(buffers[local[formal]])
+                    if found is not None and (found != rows or rows == WHOLE):
+                        return False
+        return True
+
+    def add(self, launch: Launch, kernel: Kernel, buffers: Sequence[int]) -> None:
+        self.launches.append(launch)
+        local = _numbers(kernel)
+        for kind, seen in zip(uses(kernel), (self.reads, self.writes), strict=True):
+            for formal, rows in kind.items():
+                if formal in local:
+                    buffer = buffers[local[formal]]
+                    seen[buffer] = rows if seen.get(buffer, rows) == rows else WHOLE
+
+
+@functools.lru_cache(maxsize=4096)
+def _numbers(kernel: Kernel) -> dict[int, int]:
+    """Which argument each formal that is not local is."""
+    shared = [i for i, formal in enumerate(kernel.formals) if not formal.local]
+    return {formal: number for number, formal in enumerate(shared)}
+
+
+def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequence[int]) -> list[Region]:
+    """The launches as regions, in an order that keeps what depends on what.
+
+    ``storage`` says, for each buffer, the one that its memory is part of.
+    """
+    waiting = _Dependencies(launches, kernels, storage)
+    times = [work(kernels[launch.kernel]) for launch in launches]
+    found: list[Region] = []
+    while waiting.ready:
+        region, total = _Open(), 0.0
+        refused: set[int] = set()  # a region only grows, so that what it once refused it refuses for good
+        chosen = min(waiting.ready)
+        while chosen >= 0:
+            launch = launches[chosen]
+            region.add(launch, kernels[launch.kernel], [storage[b] for b in launch.buffers])
+            total += times[chosen]
+            waiting.done(chosen)
+            if times[chosen] >= LARGE:
+                break
+            chosen = -1
+            for number in sorted(waiting.ready - refused):
+                launch = launches[number]
+                fits = times[number] < LARGE
+                if fits and region.takes(kernels[launch.kernel], [storage[b] for b in launch.buffers]):
+                    chosen = number
+                    break
+                refused.add(number)
+        found.append(Region(tuple(region.launches), parts([kernels[n.kernel] for n in region.launches], total)))
+    return found
+
+
+def parts(kernels: Sequence[Kernel], nanoseconds: float) -> int:
+    """Into how many parts a region is cut: by its work, never by the number of threads."""
+    longest = max(_cuts(kernel) for kernel in kernels)
+    return max(1, int(min(nanoseconds / PART, PARTS, longest)))
+
+
+def _cuts(kernel: Kernel) -> int:
+    product = isinstance(kernel.body[0], MatMul)
+    return kernel.extent // ROWS if product else kernel.extent
+
+
+class _Dependencies:
+    """Which launches may go next."""
+
+    def __init__(self, launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequence[int]) -> None:
+        self.after: list[set[int]] = [set() for _ in launches]
+        self.missing = [0] * len(launches)
+        written: dict[int, int] = {}
+        read: dict[int, list[int]] = {}
+        for number, launch in enumerate(launches):
+            kernel = kernels[launch.kernel]
+            reads, writes = uses(kernel)
+            local = _numbers(kernel)
+            needs: set[int] = set()
+            for formal in (*reads, *writes):
+                if formal in local:
+                    needs.add(written.get(storage[launch.buffers[local[formal]]], -1))
+            for formal in writes:
+                if formal in local:
+                    buffer = storage[launch.buffers[local[formal]]]
+                    needs.update(read.pop(buffer, ()))
+                    written[buffer] = number
+            for formal in reads:
+                if formal in local:
+                    read.setdefault(storage[launch.buffers[local[formal]]], []).append(number)
+            for needed in needs - {-1, number}:
+                self.after[needed].add(number)
+            self.missing[number] = len(needs - {-1, number})
+        self.ready = {i for i, n in enumerate(self.missing) if not n}
+
+    def done(self, number: int) -> None:
+        self.ready.remove(number)
+        for later in self.after[number]:
+            self.missing[later] -= 1
+            if not self.missing[later]:
+                self.ready.add(later)

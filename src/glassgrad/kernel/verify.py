@@ -1,0 +1,539 @@
+"""What must hold of every kernel and program, between any two passes.
+
+The strong checks are that no affine index leaves its buffer, that iterations which may go in any order do not write the
+same element, and that no buffer of the arena is read before it is written or after its place was given to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, NoReturn
+
+from ..errors import GlassgradError
+from .index import add, affine, coefficient, limits
+from .instructions import DTYPES, INSTRUCTIONS, REDUCERS, itemsize
+from .ir import (
+    Accumulate,
+    Affine,
+    Atom,
+    Buffer,
+    Call,
+    Check,
+    Formal,
+    Index,
+    Kernel,
+    Launch,
+    Let,
+    Literal,
+    Load,
+    Loop,
+    MatMul,
+    Name,
+    Position,
+    Program,
+    Region,
+    Repeat,
+    Reset,
+    Scalar,
+    Statement,
+    Step,
+    Store,
+)
+
+LOOPS = ("parallel", "serial", "vector")
+
+
+class KernelError(GlassgradError, AssertionError):
+    """A kernel or a program breaks an invariant: a mistake in Glassgrad, not in the user's program."""
+
+
+def verify_kernel(kernel: Kernel, number: int = 0, codes: int | None = None) -> None:
+    """Check a kernel; ``number`` is what an error calls it, and ``codes`` how many codes its Checks may use.
+
+    Raises
+    ------
+    KernelError
+        Names the statement, the loops around it and what is wrong.
+
+    >>> i = Affine(0, (("i", 1),))
+    >>> body = (Let("x", "float32", Load(0, i)), Store(1, i, Name("x")))
+    >>> verify_kernel(Kernel((Formal("float32", 8), Formal("float32", 7)), (Loop("i", 8, "vector", body),)))
+    Traceback (most recent call last):
+    glassgrad.kernel.verify.KernelError: verify: kernel 0, loop i, store to buffer 1: elements 0 … 7 of 7
+    """
+    scope = _Scope(kernel, where=(f"kernel {number}",), codes=codes)
+    for place, formal in enumerate(kernel.formals):
+        scope.dtype(formal.dtype)
+        scope.demand(formal.size >= 0, f"buffer {place} has size {formal.size}")
+    scope.demand(bool(kernel.body), "the body is empty")
+    scope.statements(kernel.body)
+    for place, use in enumerate(uses(kernel)):
+        if kernel.formals[place].local:
+            scope.demand(not use.read_first, f"local buffer {place} is read before it is written")
+
+
+class Use(NamedTuple):
+    """What a kernel does with a buffer; ``read_first``: it reads before it writes, as far as statements show."""
+
+    read: bool
+    written: bool
+    read_first: bool
+
+
+def uses(kernel: Kernel) -> list[Use]:
+    """The use of each formal."""
+    found = [Use(False, False, False)] * len(kernel.formals)
+    for buffer, writes in _accesses(kernel.body):
+        use = found[buffer]
+        found[buffer] = use._replace(written=True) if writes else use._replace(
+            read=True, read_first=use.read_first or not use.written
+        )
+    return found
+
+
+def _accesses(statements: Sequence[Statement]) -> Iterator[tuple[int, bool]]:
+    """(buffer, whether it is written), in the order of the text."""
+    for s in statements:
+        if isinstance(s, Let) and isinstance(s.value, Load):
+            yield s.value.buffer, False
+        elif isinstance(s, Store):
+            if s.reducer is not None:
+                yield s.buffer, False
+            yield s.buffer, True
+        elif isinstance(s, MatMul):
+            yield from ((s.a.buffer, False), (s.b.buffer, False))
+        if isinstance(s, (Loop, MatMul)):
+            yield from _accesses(s.body)
+
+
+def folded(statements: Sequence[Statement]) -> set[str]:
+    """The accumulators that are folded into, in inner loops too, and begun elsewhere."""
+    found: set[str] = set()
+    for s in statements:
+        if isinstance(s, Accumulate):
+            found.add(s.name)
+        elif isinstance(s, (Loop, MatMul)):
+            found |= folded(s.body)
+    return found - {s.name for s in statements if isinstance(s, Reset)}
+
+
+class _Axis(NamedTuple):
+    extent: int
+    kind: str  # of its loop; the rows and columns of a product are vector, its rows parallel where it is the kernel
+
+
+@dataclass
+class _Scope:
+    """What is known at one place of a kernel.
+
+    Attributes
+    ----------
+    where : the way there, for messages
+    codes : how many there are for Checks, if that is known
+    axes : of the loops around
+    values : dtype of each name that is visible
+    accumulators : reducers of those names that are accumulators
+    folding : accumulators that a vector loop around folds into: between its lanes, their value is not known
+    names : every name of the kernel so far, visible or not
+    """
+
+    kernel: Kernel
+    where: tuple[str, ...]
+    axes: dict[str, _Axis] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    accumulators: dict[str, str] = field(default_factory=dict)
+    folding: frozenset[str] = frozenset()
+    names: set[str] = field(default_factory=set)
+    codes: int | None = None
+
+    # Failing
+
+    def fail(self, problem: str) -> NoReturn:
+        raise KernelError(f"verify: {', '.join(self.where)}: {problem}")
+
+    def demand(self, condition: bool, problem: str) -> None:
+        if not condition:
+            self.fail(problem)
+
+    # Parts of statements
+
+    def dtype(self, name: str) -> str:
+        """The kind of a dtype."""
+        self.demand(name in DTYPES, f"no dtype {name!r}")
+        return DTYPES[name].kind
+
+    def define(self, name: str, dtype: str) -> None:
+        self.demand(name not in self.names, f"{name} is defined twice")
+        self.names.add(name)
+        self.values[name] = dtype
+
+    def atom(self, atom: Atom) -> str:
+        """The dtype of an atom that may be used here."""
+        if isinstance(atom, Literal):
+            kind = self.dtype(atom.dtype)
+            python = {"b": bool, "i": int, "u": int}.get(kind, (int, float))
+            fits = isinstance(atom.value, python) and (kind == "b" or not isinstance(atom.value, bool))
+            self.demand(fits, f"{atom.value!r} is no {atom.dtype}")
+            if kind in "iu":
+                least, greatest = (REDUCERS[r].identity(atom.dtype) for r in ("maximum", "minimum"))
+                self.demand(least <= atom.value <= greatest, f"{atom.value} does not fit in {atom.dtype}")
+            return atom.dtype
+        self.demand(atom.id in self.values, f"{atom.id} is not defined here")
+        self.demand(atom.id not in self.folding, f"{atom.id} is read in a vector loop that folds into it")
+        return self.values[atom.id]
+
+    def formal(self, number: int) -> Formal:
+        self.demand(0 <= number < len(self.kernel.formals), f"there is no buffer {number}")
+        return self.kernel.formals[number]
+
+    def affine(self, index: Affine) -> tuple[int, int]:
+        """The least and the greatest value of an index."""
+        names = [axis for axis, _ in index.terms]
+        self.demand(names == sorted(set(names)), f"axes {names} are not in order, once each")
+        self.demand(all(c for _, c in index.terms), f"coefficient 0 in {index.terms}")
+        for axis in names:
+            self.demand(axis in self.axes, f"{axis} is no axis of a loop around")
+        return limits(index, {name: axis.extent for name, axis in self.axes.items()})
+
+    def place(self, buffer: int, index: Index, mask: Name | None) -> str:
+        """The dtype of an element of a buffer, which is there wherever the mask holds."""
+        formal = self.formal(buffer)
+        if mask is not None:
+            self.demand(self.atom(mask) == "bool", f"the mask {mask.id} is not a bool")
+        if isinstance(index, Name):
+            self.demand(self.atom(index) == "int64", f"the position {index.id} is {self.atom(index)}, not int64")
+            return formal.dtype
+        low, high = self.affine(index)
+        if mask is None:
+            self.demand(low >= 0 and high < formal.size, f"elements {low} … {high} of {formal.size}")
+        return formal.dtype
+
+    # Statements
+
+    def statements(self, statements: Sequence[Statement]) -> None:
+        for statement in statements:
+            label, check = RULES[type(statement)]
+            check(self.at(label(statement)), statement)
+
+    def at(self, label: str) -> _Scope:
+        """The same scope, called by the statement looked at."""
+        return replace(self, where=(*self.where, label))
+
+    def let(self, let: Let) -> None:
+        value = let.value
+        self.dtype(let.dtype)
+        if isinstance(value, Load):
+            found = self.place(value.buffer, value.index, value.mask)
+        elif isinstance(value, Position):
+            self.affine(value.index)
+            found = "int64"
+        else:
+            found = self.scalar(value, let.dtype)
+        self.demand(found == let.dtype, f"the value is {found}, not {let.dtype}")
+        self.define(let.name, let.dtype)
+
+    def scalar(self, value: Scalar, given: str) -> str:
+        """The dtype of an instruction's result."""
+        instruction = INSTRUCTIONS.get(value.instruction)
+        if instruction is None:
+            self.fail(f"no instruction {value.instruction!r}")
+        name, args = value.instruction, [self.atom(a) for a in value.args]
+        self.demand(len(args) == instruction.arity, f"{name} takes {instruction.arity} arguments, not {len(args)}")
+        if instruction.condition:
+            self.demand(args.pop(0) == "bool", f"the condition of {name} is not a bool")
+        self.demand(len(set(args)) == 1, f"{name} of different dtypes: {', '.join(args)}")
+        self.demand(DTYPES[args[0]].kind in instruction.kinds, f"{name} does not take {args[0]}")
+        return {"bool": "bool", "given": given}.get(instruction.result, args[0])
+
+    def reset(self, reset: Reset) -> None:
+        # Many roundings to 16 bits would be a poor sum: accumulators of them are not begun.
+        self.demand(reset.reducer in REDUCERS, f"no reducer {reset.reducer!r}")
+        fits = self.dtype(reset.dtype) in REDUCERS[reset.reducer].kinds.replace("h", "")
+        self.demand(fits, f"{reset.reducer} does not accumulate {reset.dtype}")
+        self.define(reset.name, reset.dtype)
+        self.accumulators[reset.name] = reset.reducer
+
+    def accumulate(self, statement: Accumulate) -> None:
+        self.demand(statement.name in self.accumulators, f"no accumulator {statement.name} was begun outside")
+        found, dtype = self.atom(statement.value), self.values[statement.name]
+        self.demand(found == dtype, f"{found} is folded into {dtype}")
+
+    def store(self, store: Store) -> None:
+        dtype = self.place(store.buffer, store.index, store.mask)
+        found = self.atom(store.value)
+        self.demand(found == dtype, f"{found} is stored as {dtype}")
+        if store.reducer is not None:
+            self.demand(store.reducer in REDUCERS, f"no reducer {store.reducer!r}")
+            self.demand(DTYPES[dtype].kind in REDUCERS[store.reducer].kinds, f"{store.reducer} does not fold {dtype}")
+        if isinstance(store.index, Affine) and store.mask is None:
+            self.no_conflict(store, store.index)
+
+    def no_conflict(self, store: Store, index: Affine) -> None:
+        """Iterations in any order write different elements; lanes may fold into one, threads may not.
+
+        What lies inside the loop moves the element by less than a step of its axis, or by more than all its steps.
+        """
+        local = self.formal(store.buffer).local
+        inside: list[tuple[int, int]] = []
+        for name, axis in reversed(self.axes.items()):
+            step = abs(coefficient(index, name))
+            reach = step * (axis.extent - 1)
+            may = axis.kind == "serial" or (local if axis.kind == "parallel" else store.reducer is not None)
+            if axis.extent > 1 and not may:
+                small = sum(r for s, r in inside if s <= step)
+                large = min((s for s, r in inside if s > step and r), default=small + reach + 1)
+                apart = step > small and large > small + reach
+                self.demand(apart, f"iterations of {name}, a {axis.kind} axis, write the same element")
+            inside.append((step, reach))
+
+    def check(self, check: Check) -> None:
+        self.demand(self.atom(check.condition) == "bool", f"{check.condition.id} is not a bool")
+        known = check.code > 0 and (self.codes is None or check.code <= self.codes)
+        self.demand(known, f"the program has no failure of code {check.code}")
+
+    # Loops
+
+    def axis(self, name: str, extent: int, kind: str) -> dict[str, _Axis]:
+        self.demand(extent > 0, f"axis {name} has extent {extent}")
+        self.demand(name not in self.axes, f"axis {name} inside itself")
+        return {**self.axes, name: _Axis(extent, kind)}
+
+    @property
+    def outermost(self) -> bool:
+        return not self.axes and len(self.kernel.body) == 1
+
+    def loop(self, loop: Loop) -> None:
+        self.demand(loop.kind in LOOPS, f"no kind of loop {loop.kind!r}")
+        self.demand(loop.kind != "parallel" or self.outermost, "a parallel loop is not the whole kernel")
+        vector = any(a.kind == "vector" for a in self.axes.values())
+        self.demand(not vector or loop.kind == "serial", f"a {loop.kind} loop inside a vector loop")
+        folding = self.folding | folded(loop.body) if loop.kind == "vector" else self.folding
+        replace(self, axes=self.axis(loop.axis, loop.extent, loop.kind), folding=folding).body(loop.body)
+
+    def body(self, statements: Sequence[Statement]) -> None:
+        """Statements whose names end with them."""
+        here = replace(self, values=dict(self.values), accumulators=dict(self.accumulators))
+        here.statements(statements)
+
+    def matmul(self, product: MatMul) -> None:
+        """As the loops it stands for, rows and columns of it in any order."""
+        self.demand(all(a.kind != "vector" for a in self.axes.values()), "a matrix product inside a vector loop")
+        rows, columns, inner = product.rows, product.columns, product.inner
+        self.demand(len({rows[0], columns[0], inner[0]}) == 3, "rows, columns and inner need axes of their own")
+        self.demand(all(isinstance(s, (Let, Store)) for s in product.body), "only Lets and Stores are an epilogue")
+        self.demand(self.dtype(product.dtype) in "iuf", f"a product of {product.dtype}")
+        outer = replace(self, axes=self.axis(*rows, "parallel" if self.outermost else "vector"))
+        outer = replace(outer, axes=outer.axis(*columns, "vector"))
+        summed = replace(outer, axes=outer.axis(*inner, "serial"))
+        for load, other, side in ((product.a, columns, "a"), (product.b, rows, "b")):
+            part = summed.at(side)
+            if not isinstance(load.index, Affine) or load.mask is not None:
+                part.fail("a gathered or masked operand")
+            part.demand(coefficient(load.index, other[0]) == 0, f"its index holds {other[0]}, an axis of the other")
+            found = part.place(load.buffer, load.index, None)
+            part.demand(found == product.dtype, f"the operand is {found}, not {product.dtype}")
+        epilogue = replace(outer, values=dict(outer.values))
+        epilogue.define(product.name, product.dtype)
+        epilogue.body(product.body)
+
+
+_Rule = tuple[Callable[[Any], str], Callable[[_Scope, Any], None]]
+
+RULES: Mapping[type, _Rule] = {
+    Let: (lambda s: f"let {s.name}", _Scope.let),
+    Reset: (lambda s: f"reset {s.name}", _Scope.reset),
+    Accumulate: (lambda s: f"accumulate {s.name}", _Scope.accumulate),
+    Store: (lambda s: f"store to buffer {s.buffer}", _Scope.store),
+    Check: (lambda s: f"check {s.code}", _Scope.check),
+    Loop: (lambda s: f"loop {s.axis}", _Scope.loop),
+    MatMul: (lambda s: f"product {s.name}", _Scope.matmul),
+}
+
+
+# Programs
+
+
+def verify(program: Program) -> None:
+    """Check a program and its kernels.
+
+    Raises
+    ------
+    KernelError
+        Names the step or the statement and what is wrong.
+    """
+    for number, kernel in enumerate(program.kernels):
+        verify_kernel(kernel, number, len(program.failures))
+    _Memory(program).check()
+
+
+class _Span(NamedTuple):
+    """The bytes of a buffer: inside ``root``, an array or the arena, from ``start``, which moves with the Repeats.
+
+    ``owner`` is the buffer that is no slice; what is written is known of those.
+    """
+
+    root: tuple[str, int]
+    start: Affine
+    size: int
+    owner: int
+
+
+class _Memory:
+    """A walk through a program's steps, knowing what has been written.
+
+    Attributes
+    ----------
+    counts : iterations of each Repeat
+    spans : of each buffer
+    ever : roots that were written at any time
+    written : owners that hold what was last written to them
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.where: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.spans: list[_Span] = []
+        self.written: set[int] = set()
+        self.ever: set[tuple[str, int]] = set()
+
+    def demand(self, condition: bool, problem: str) -> None:
+        if not condition:
+            raise KernelError(f"verify: {', '.join(self.where)}: {problem}")
+
+    def check(self) -> None:
+        self.count(self.program.steps)
+        for number, buffer in enumerate(self.program.buffers):
+            self.where = [f"buffer {number}"]
+            self.spans.append(self.span(number, buffer))
+        self.where = []
+        self.steps(self.program.steps)
+        for span in self.spans:
+            self.where = [f"buffer {span.owner}"]
+            self.demand(span.root[0] != "output" or not span.size or span.root in self.ever, "is never written")
+
+    def count(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Repeat):
+                self.where = [f"repeat {step.loop}"]
+                self.demand(step.loop not in self.counts, "the name is taken")
+                self.demand(step.count > 0, f"{step.count} times")
+                self.counts[step.loop] = step.count
+                self.count(step.steps)
+
+    # Buffers
+
+    def span(self, number: int, buffer: Buffer) -> _Span:
+        self.demand(buffer.dtype in DTYPES and buffer.size >= 0, f"{buffer.size} elements of {buffer.dtype}")
+        size, place = buffer.size * itemsize(buffer.dtype), buffer.place
+        if place.kind == "slice":
+            return self.slice(number, buffer, size)
+        self.demand(place.kind in ("argument", "output", "constant", "arena"), f"no place {place.kind!r}")
+        self.demand(place.number >= 0, f"{place.kind} {place.number}")
+        if place.kind != "arena":
+            return _Span((place.kind, place.number), Affine(0, ()), size, number)
+        self.demand(place.number % 64 == 0, f"arena byte {place.number} is no multiple of 64")
+        end = place.number + size
+        self.demand(end <= self.program.arena, f"ends at byte {end} of an arena of {self.program.arena}")
+        return _Span(("arena", 0), Affine(place.number, ()), size, number)
+
+    def slice(self, number: int, buffer: Buffer, size: int) -> _Span:
+        _, outer, start, stride, loop = buffer.place
+        self.demand(0 <= outer < number, f"a slice of buffer {outer}, which does not come before it")
+        self.demand(loop in self.counts or not (loop or stride), f"a slice in {loop!r}, which is no repeat")
+        parent, offset = self.spans[outer], affine(start, {loop: stride})
+        low, high = limits(offset, self.counts)
+        fits = low >= 0 and high + size <= parent.size
+        self.demand(fits, f"bytes {low} … {high + size} of buffer {outer}, which has {parent.size}")
+        whole = all(bytes_ % itemsize(buffer.dtype) == 0 for bytes_ in (start, stride))
+        self.demand(whole, f"from {start} by {stride} bytes, of {buffer.dtype}")
+        return parent._replace(start=add([(parent.start, 1), (offset, 1)]), size=size)
+
+    def overlap(self, a: _Span, b: _Span) -> bool:
+        """Whether they may have bytes in common, in one iteration of the Repeats."""
+        low, high = limits(add([(a.start, 1), (b.start, -1)]), self.counts)
+        return a.root == b.root and low < b.size and high > -a.size and min(a.size, b.size) > 0
+
+    # Steps
+
+    def steps(self, steps: Sequence[Step], loops: frozenset[str] = frozenset()) -> None:
+        outside = self.where
+        for number, step in enumerate(steps):
+            self.where = [*outside, f"step {number}"]
+            if isinstance(step, Repeat):
+                for _ in range(min(step.count, 2)):  # the second time with what the first has overwritten
+                    self.steps(step.steps, loops | {step.loop})
+            elif isinstance(step, Call):
+                self.call(step, loops)
+            else:
+                self.region(step, loops)
+        self.where = outside
+
+    def call(self, call: Call, loops: frozenset[str]) -> None:
+        """What a function reads and what it writes is not known here: it may write everything."""
+        self.demand(0 <= call.function < len(self.program.functions), f"no function {call.function}")
+        for number in call.buffers:
+            self.reach(number, loops)
+        for number in call.buffers:
+            self.write(number)
+
+    def region(self, region: Region, loops: frozenset[str]) -> None:
+        self.demand(region.chunks > 0, f"{region.chunks} chunks")
+        outside, used = self.where, dict[int, bool]()
+        for launch in region.launches:
+            self.where = [*outside, f"launch of kernel {launch.kernel}"]
+            for number, use in self.launch(launch, loops):
+                owner = self.spans[number].owner
+                used[owner] = used.get(owner, False) or use.written
+        self.where = outside
+        if region.chunks > 1:  # while one part is at the last launch, another is at the first
+            self.apart(list(used.items()))
+
+    def launch(self, launch: Launch, loops: frozenset[str]) -> list[tuple[int, Use]]:
+        self.demand(0 <= launch.kernel < len(self.program.kernels), "there is no such kernel")
+        kernel = self.program.kernels[launch.kernel]
+        formals = [(f, use) for f, use in zip(kernel.formals, uses(kernel), strict=True) if not f.local]
+        given = len(launch.buffers)
+        self.demand(given == len(formals), f"{given} buffers for {len(formals)} formals that are not local")
+        used = [(number, use) for number, (_, use) in zip(launch.buffers, formals, strict=True)]
+        for number, (formal, use) in zip(launch.buffers, formals, strict=True):
+            buffer = self.reach(number, loops)
+            fits = buffer.dtype == formal.dtype and buffer.size >= formal.size
+            self.demand(fits, f"buffer {number} is {_text(buffer)}, not {_text(formal)}")
+            span = self.spans[number]
+            filled = span.root[0] in ("argument", "constant") or span.owner in self.written or not span.size
+            problem = f"buffer {number} is read, but was not written before, or is overwritten"
+            self.demand(filled or not use.read_first, problem)
+        self.apart([(number, use.written) for number, use in used])
+        for number, use in used:
+            if use.written:
+                self.write(number)
+        return used
+
+    def apart(self, used: Sequence[tuple[int, bool]]) -> None:
+        """Buffers, and whether they are written: none of those shares memory with another."""
+        for i, (a, a_written) in enumerate(used):
+            for b, b_written in used[:i]:
+                if a_written or b_written:
+                    self.demand(not self.overlap(self.spans[a], self.spans[b]), f"buffers {b} and {a} share memory")
+
+    def reach(self, number: int, loops: frozenset[str]) -> Buffer:
+        """A buffer that can be used inside these Repeats."""
+        self.demand(0 <= number < len(self.program.buffers), f"there is no buffer {number}")
+        moving = {loop for loop, _ in self.spans[number].start.terms}
+        self.demand(moving <= loops, f"buffer {number} is a slice in {', '.join(sorted(moving - loops))}, used outside")
+        return self.program.buffers[number]
+
+    def write(self, number: int) -> None:
+        """What shared memory with the buffer no longer holds what was written to it."""
+        span = self.spans[number]
+        self.demand(span.root[0] != "constant", f"constant {span.root[1]} is written")
+        owner = self.spans[span.owner]
+        self.written -= {b for b in self.written if b != span.owner and self.overlap(self.spans[b], owner)}
+        self.written.add(span.owner)
+        self.ever.add(span.root)
+
+
+def _text(buffer: Buffer | Formal) -> str:
+    return f"{buffer.dtype}[{buffer.size}]"

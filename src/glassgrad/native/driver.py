@@ -1,0 +1,187 @@
+"""The function that runs a program: launches of kernels, calls of library functions, repetitions.
+
+Regions cut into parts become functions of their own, which threads are given: ``glassgrad_parallel(task, context,
+chunks)`` calls ``task(context, chunk)`` for every chunk, in any order and on any thread, and returns when all are done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..kernel import ir
+from .builder import I32, I64, PTR, Builder, Module, Value, integer, number
+
+PARALLEL = "glassgrad_parallel"
+SOUND = -1  # the status, as the largest unsigned number: no Check has failed
+
+
+class Layout(NamedTuple):
+    """What the table given to ``run`` holds: pointers to arguments, outputs and constants, in order of their numbers,
+    then to the program's functions, then to the arena."""
+
+    arguments: int
+    outputs: int
+    constants: int
+    functions: int
+
+    def slot(self, kind: str, number: int = 0) -> int:
+        before = ("argument", "output", "constant", "function", "arena").index(kind)
+        return sum(self[:before]) + number
+
+    @property
+    def length(self) -> int:
+        return sum(self) + 1
+
+
+def layout(program: ir.Program) -> Layout:
+    """As many of each kind as the largest number says."""
+
+    def count(kind: str) -> int:
+        return max((b.place.number + 1 for b in program.buffers if b.place.kind == kind), default=0)
+
+    return Layout(count("argument"), count("output"), count("constant"), len(program.functions))
+
+
+class Frame(NamedTuple):
+    """What launches need in one function: ``run``, or the task of a region."""
+
+    f: Builder
+    table: Value
+    status: Value
+    arena: Value
+    iterations: dict[str, Value]
+
+
+class Driver:
+    """The functions of one program, and what they have in common."""
+
+    def __init__(self, module: Module, program: ir.Program, attributes: str) -> None:
+        self.module = module
+        self.program = program
+        self.attributes = attributes
+        self.layout = layout(program)
+        self.loops = [step.loop for step in every(program.steps) if isinstance(step, ir.Repeat)]
+        self.regions = 0
+
+    def emit(self) -> None:
+        """Add ``i32 run(ptr table)`` to the module, which has the kernels."""
+        f = Builder(self.module, "run", [(PTR, "table", "")], result="i32", attributes=self.attributes)
+        table, status = f.arguments["table"], f.local(I32, align=4)
+        f.store(number(SOUND, I32), status)
+        frame = Frame(f, table, status, self.entry(f, table, "arena"), {})
+        context = f.local(PTR, 2 + len(self.loops), align=8)
+        f.store(table, slot(f, context, 0))
+        f.store(status, slot(f, context, 1))
+        self.run(self.program.steps, frame, context)
+        f.line(f"ret i32 {self.result(frame, number(0, I32)).text}")
+        f.finish()
+
+    def run(self, steps: Sequence[ir.Step], frame: Frame, context: Value) -> None:
+        for step in steps:
+            STEPS[type(step)](self, step, frame, context)
+
+    # Addresses
+
+    def entry(self, f: Builder, table: Value, kind: str, number: int = 0) -> Value:
+        return f.load(slot(f, table, self.layout.slot(kind, number)), PTR)
+
+    def address(self, buffer: int, frame: Frame) -> Value:
+        place, f = self.program.buffers[buffer].place, frame.f
+        if place.kind == "arena":
+            return f.address(frame.arena, "i8", integer(place.number))
+        if place.kind == "slice":
+            moved = f.op("mul nsw", frame.iterations[place.loop], integer(place.stride))
+            offset = f.op("add nsw", moved, integer(place.start))
+            return f.address(self.address(place.number, frame), "i8", offset)
+        return self.entry(f, frame.table, place.kind, place.number)
+
+    # Steps
+
+    def launch(self, launch: ir.Launch, frame: Frame, begin: Value, end: Value) -> None:
+        pointers = [self.address(buffer, frame) for buffer in launch.buffers]
+        args = ", ".join(f"{v.type} {v.text}" for v in (*pointers, frame.status, begin, end))
+        frame.f.line(f"call void @k{launch.kernel}({args})")
+
+    def region(self, region: ir.Region, frame: Frame, context: Value) -> None:
+        if region.chunks == 1:
+            for launch in region.launches:
+                extent = self.program.kernels[launch.kernel].extent
+                self.launch(launch, frame, integer(0), integer(extent))
+            return
+        task = self.task(region)
+        self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
+        frame.f.line(f"call void @{PARALLEL}(ptr @{task}, ptr {context.text}, i64 {region.chunks})")
+
+    def task(self, region: ir.Region) -> str:
+        """A function that does one part of every launch; returns its name. What it needs is in the context."""
+        name = f"region{self.regions}"
+        self.regions += 1
+        parameters = [(PTR, "context", ""), (I64, "chunk", "")]
+        f = Builder(self.module, name, parameters, linkage="internal", attributes=self.attributes)
+        context, chunk = f.arguments["context"], f.arguments["chunk"]
+        table, status = (f.load(slot(f, context, i), PTR) for i in range(2))
+        iterations = {loop: f.load(slot(f, context, 2 + i), I64) for i, loop in enumerate(self.loops)}
+        frame = Frame(f, table, status, self.entry(f, table, "arena"), iterations)
+        following = f.op("add nuw nsw", chunk, integer(1))
+        for launch in region.launches:
+            extent = self.program.kernels[launch.kernel].extent
+            begin, end = (part(f, extent, region.chunks, c) for c in (chunk, following))
+            # A kernel without a range does all its work each time it is called.
+            some = f.when(f.compare("icmp slt", begin, end)) if extent < region.chunks else contextlib.nullcontext()
+            with some:
+                self.launch(launch, frame, begin, end)
+        f.line("ret void")
+        f.finish()
+        return name
+
+    def call(self, call: ir.Call, frame: Frame, context: Value) -> None:
+        """``i32 function(ptr buffers)``. What it returns other than 0 ends the run."""
+        f = frame.f
+        buffers = f.local(PTR, max(len(call.buffers), 1), align=8)
+        for i, buffer in enumerate(call.buffers):
+            f.store(self.address(buffer, frame), slot(f, buffers, i))
+        function = self.entry(f, frame.table, "function", call.function)
+        code = f.define(I32, f"call i32 {function.text}(ptr {buffers.text})")
+        with f.when(f.compare("icmp ne", code, number(0, I32))):
+            f.line(f"ret i32 {self.result(frame, code).text}")
+            f.block(*f.labels("unreached"))
+
+    def repeat(self, repeat: ir.Repeat, frame: Frame, context: Value) -> None:
+        f = frame.f
+        with f.loop(integer(0), integer(repeat.count)) as iteration:
+            f.store(iteration, slot(f, context, 2 + self.loops.index(repeat.loop)))
+            inside = frame._replace(iterations={**frame.iterations, repeat.loop: iteration})
+            self.run(repeat.steps, inside, context)
+
+    def result(self, frame: Frame, otherwise: Value) -> Value:
+        """The code of the Checks that failed; it goes before a failure they may have led to."""
+        f = frame.f
+        status = f.load(frame.status, I32)
+        return f.select(f.compare("icmp eq", status, number(SOUND, I32)), otherwise, status)
+
+
+STEPS: dict[type, Callable[[Driver, Any, Frame, Value], None]] = {
+    ir.Region: Driver.region,
+    ir.Call: Driver.call,
+    ir.Repeat: Driver.repeat,
+}
+
+
+def slot(f: Builder, base: Value, index: int) -> Value:
+    """Place number ``index`` of eight bytes."""
+    return f.address(base, "ptr", integer(index))
+
+
+def part(f: Builder, extent: int, chunks: int, chunk: Value) -> Value:
+    """Where a part begins: the formula of ``ir.steps_of``."""
+    return f.op("udiv", f.op("mul nuw nsw", chunk, integer(extent)), integer(chunks))
+
+
+def every(steps: Sequence[ir.Step]) -> Iterator[ir.Step]:
+    """All steps, those repeated too."""
+    for step in steps:
+        yield step
+        if isinstance(step, ir.Repeat):
+            yield from every(step.steps)

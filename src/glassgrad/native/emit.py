@@ -1,0 +1,331 @@
+"""Loops → LLVM IR. Each kernel becomes a function over buffers and a range of its outermost axis.
+
+Nothing here is left for LLVM to vectorise: in a vector loop of extent N every value that differs from lane to lane is a
+vector of L lanes, and the N mod L elements left are one more copy of the body, without a loop, on vectors of exactly
+that many lanes. L may be several registers: that interleaves independent work, and LLVM splits it. What does not
+depend on the vector axis stays a scalar until it meets a vector.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..kernel import ir
+from ..kernel.instructions import identity
+from . import access, math, matmul, scalars
+from .access import Accumulator, Buffer, Scope, Spot
+from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, number
+from .casts import FLOATS, MEMORY, REGISTER, cast, literal
+from .driver import Driver
+from .target import Target
+
+
+def module(program: ir.Program, target: Target) -> str:
+    """One LLVM module: a function for each kernel, and ``i32 run(ptr table)``, which does the program's steps.
+
+    What the table holds is said by ``driver.layout``; ``run`` returns 0, or the code of a failure.
+    """
+    out = Module()
+    attributes = attributes_of(target)
+    for index, kernel in enumerate(program.kernels):
+        KernelEmitter(out, target, kernel, f"k{index}", attributes).emit()
+    Driver(out, program, attributes).emit()
+    return str(out)
+
+
+def attributes_of(target: Target) -> str:
+    """Kernels are not inlined: one body serves all its launches."""
+    words = ["noinline", "nounwind", '"frame-pointer"="none"']
+    if target.vector == 64:
+        # Unless told, LLVM keeps to half of the widest registers.
+        words += ['"prefer-vector-width"="512"', '"min-legal-vector-width"="512"']
+    return " ".join(words)
+
+
+# How many lanes
+
+
+def statements(body: Sequence[ir.Statement]) -> Iterator[ir.Statement]:
+    """All statements, those inside loops too."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ir.Loop | ir.MatMul):
+            yield from statements(statement.body)
+
+
+LINE = 64  # bytes that a light loop handles at once, in however many registers that takes
+
+
+def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir.Statement], extent: int) -> int:
+    """Lanes of the main loop: a register of the widest dtype in the body, times how many of them to interleave.
+
+    Folds wait for each other, so light ones go four abreast; a body with many values, or with long instructions such as
+    exp, has enough to do at once, and would run out of registers.
+    """
+    dtypes, values, heavy, folds, ordered = set[str](), 0, False, False, False
+    for statement in statements(body):
+        if isinstance(statement, ir.Let):
+            values += 1
+            dtypes.add(statement.dtype)
+            if isinstance(statement.value, ir.Scalar) and statement.dtype in FLOATS:
+                heavy |= statement.value.instruction in math.INSTRUCTIONS
+        elif isinstance(statement, ir.Accumulate):
+            folds = True
+        elif isinstance(statement, ir.Store):
+            dtypes.add(formals[statement.buffer].dtype)
+            ordered |= statement.reducer is not None
+    register = target.lanes(max((SIZES[MEMORY[dtype]] for dtype in dtypes), default=4))
+    if ordered or heavy or values > target.registers:
+        abreast = 1
+    elif folds:
+        abreast = 4 if values <= target.registers // 4 else 2
+    else:
+        abreast = LINE // target.vector
+    return min(register * abreast, extent)
+
+
+# Loops
+
+
+@contextlib.contextmanager
+def repeated(f: Builder, begin: int, end: int, step: int) -> Iterator[Value]:
+    """for index in range(begin, end, step), run at least once. Tested at the end, so that LLVM may hoist loads."""
+    if end - begin <= step:
+        yield integer(begin)
+        return
+    place = f.local(I64, align=8)
+    body, done = f.labels("body", "done")
+    f.store(integer(begin), place)
+    f.line(f"br label %{body}")
+    f.block(body)
+    index = f.load(place, I64)
+    yield index
+    following = f.op("add nuw nsw", index, integer(step))
+    f.store(following, place)
+    more = f.compare("icmp ult", following, integer(end))
+    f.line(f"br i1 {more.text}, label %{body}, label %{done}")
+    f.block(done)
+
+
+def empty(reducer: str, dtype: str, lanes: int) -> Value:
+    """What changes nothing when it is folded in, in every lane."""
+    value = literal(identity(reducer, dtype), dtype)
+    return Value(f"splat ({value.type} {value.text})", Type(value.type.scalar, lanes)) if lanes else value
+
+
+class KernelEmitter:
+    """One kernel: its buffers, and one method for each kind of statement."""
+
+    def __init__(self, out: Module, target: Target, kernel: ir.Kernel, name: str, attributes: str) -> None:
+        self.target = target
+        self.kernel = kernel
+        given = [(PTR, f"b{i}", "noalias") for i, formal in enumerate(kernel.formals) if not formal.local]
+        parameters = [*given, (PTR, "status", ""), (I64, "begin", ""), (I64, "end", "")]
+        self.f = f = Builder(out, name, parameters, linkage="internal", attributes=attributes)
+        self.buffers = [self.buffer(i, formal) for i, formal in enumerate(kernel.formals)]
+        self.status, self.begin, self.end = (f.arguments[name] for name in ("status", "begin", "end"))
+
+    def buffer(self, index: int, formal: ir.Formal) -> Buffer:
+        if formal.local:
+            place = self.f.local(Type(MEMORY[formal.dtype]), max(formal.size, 1))
+            return Buffer(place, formal.dtype, formal.size)
+        return Buffer(self.f.arguments[f"b{index}"], formal.dtype, formal.size)
+
+    def emit(self) -> None:
+        scope = Scope({}, {}, {}, {})
+        body = self.kernel.body
+        first = body[0]
+        if len(body) == 1 and isinstance(first, ir.MatMul):
+            self.product(first, scope, self.begin, self.end)
+        else:
+            self.run(body, scope)
+        self.f.line("ret void")
+        self.f.finish()
+
+    def run(self, body: Sequence[ir.Statement], scope: Scope) -> None:
+        for statement in body:
+            EMIT[type(statement)](self, statement, scope)
+
+    # Values
+
+    def atom(self, atom: ir.Atom, scope: Scope) -> tuple[Value, str]:
+        """Its value and dtype; an accumulator's value is what it holds now."""
+        if isinstance(atom, ir.Literal):
+            return literal(atom.value, atom.dtype), atom.dtype
+        accumulator = scope.accumulators.get(atom.id)
+        if accumulator is not None:
+            return self.f.load(accumulator.place, accumulator.type), accumulator.dtype
+        return scope.names[atom.id]
+
+    def spot(self, buffer: int, index: ir.Index, mask: ir.Name | None, scope: Scope) -> Spot:
+        where = self.atom(index, scope)[0] if isinstance(index, ir.Name) else index
+        return Spot(self.buffers[buffer], where, self.atom(mask, scope)[0] if mask else None)
+
+    def let(self, let: ir.Let, scope: Scope) -> None:
+        said = let.value
+        if isinstance(said, ir.Load):
+            value = access.load(self.f, scope, self.spot(said.buffer, said.index, said.mask, scope))
+        elif isinstance(said, ir.Position):
+            value = access.positions(self.f, scope, said.index)
+        else:
+            value = self.scalar(said, let.dtype, scope)
+        scope.names[let.name] = (value, let.dtype)
+
+    def scalar(self, said: ir.Scalar, dtype: str, scope: Scope) -> Value:
+        """An instruction, on vectors if any argument is one."""
+        f = self.f
+        values, dtypes = zip(*(self.atom(arg, scope) for arg in said.args), strict=True)
+        if said.instruction == "cast":
+            return cast(f, self.target, values[0], dtypes[0], dtype)
+        lanes = max(value.type.lanes for value in values)
+        return scalars.emit(f, self.target, said.instruction, dtypes[-1], [f.splat(value, lanes) for value in values])
+
+    def check(self, check: ir.Check, scope: Scope) -> None:
+        """The smallest code of all that fail is kept, so that threads report the same whatever their order."""
+        f = self.f
+        holds, _ = self.atom(check.condition, scope)
+        fails = scalars.anywhere(f, f.op("xor", holds, number(True, holds.type)))
+        with f.when(fails):
+            f.line(f"atomicrmw umin ptr {self.status.text}, i32 {check.code} monotonic")
+
+    # Memory
+
+    def store(self, store: ir.Store, scope: Scope) -> None:
+        spot = self.spot(store.buffer, store.index, store.mask, scope)
+        value, _ = self.atom(store.value, scope)
+        if store.reducer is None:
+            access.store(self.f, scope, spot, value)
+        else:
+            access.store_folded(self.f, self.target, scope, spot, value, store.reducer)
+
+    def reset(self, reset: ir.Reset, scope: Scope) -> None:
+        scope.accumulators[reset.name] = self.accumulator(reset.reducer, reset.dtype, scope.lanes)
+
+    def accumulator(self, reducer: str, dtype: str, lanes: int) -> Accumulator:
+        """One with a place for each lane, in which nothing is yet."""
+        type = Type(REGISTER[dtype], lanes)
+        place = self.f.local(type)
+        self.f.store(empty(reducer, dtype, lanes), place)
+        return Accumulator(place, type, reducer, dtype)
+
+    def accumulate(self, accumulate: ir.Accumulate, scope: Scope) -> None:
+        value, _ = self.atom(accumulate.value, scope)
+        self.fold(scope.accumulators[accumulate.name], value)
+
+    def fold(self, a: Accumulator, value: Value) -> None:
+        f = self.f
+        before = f.load(a.place, a.type)
+        value = f.splat(value, a.type.lanes)
+        f.store(scalars.fold(f, self.target, a.reducer, a.dtype, before, value), a.place)
+
+    # Loops
+
+    def loop(self, loop: ir.Loop, scope: Scope) -> None:
+        self.compute_outside(loop, scope)
+        if loop.kind == "vector":
+            self.vector_loop(loop, scope)
+            return
+        parallel = loop.kind == "parallel"
+        span = self.f.loop(self.begin, self.end) if parallel else repeated(self.f, 0, loop.extent, 1)
+        with span as index:
+            self.run(loop.body, scope.inside(loop.axis, index))
+
+    def compute_outside(self, loop: ir.Loop, scope: Scope) -> None:
+        """The part of every index in the loop that it leaves alone."""
+        for statement in statements(loop.body):
+            for index in indices(statement):
+                terms = tuple(term for term in index.terms if term[0] in scope.axes)
+                access.without_offset(self.f, scope, ir.Affine(0, terms))
+
+    def vector_loop(self, loop: ir.Loop, scope: Scope) -> None:
+        lanes = choose_lanes(self.target, self.kernel.formals, loop.body, loop.extent)
+        whole = loop.extent // lanes * lanes
+        inner = {s.name for s in statements(loop.body) if isinstance(s, ir.Reset)}
+        folded = {s.name for s in statements(loop.body) if isinstance(s, ir.Accumulate)} - inner
+        outside = {name: a for name, a in scope.accumulators.items() if name in folded}
+        parts: dict[str, list[Value]] = {name: [] for name in outside}
+        for begin, end, step in ((0, whole, lanes), (whole, loop.extent, loop.extent - whole)):
+            if begin == end:
+                continue
+            count = step if step > 1 else 0
+            partial = {name: self.accumulator(a.reducer, a.dtype, count) for name, a in outside.items()}
+            with repeated(self.f, begin, end, step) as base:
+                inside = scope.inside(loop.axis, base, count)
+                inside.accumulators.update(partial)
+                self.run(loop.body, inside)
+            for name, a in partial.items():
+                parts[name].append(self.f.load(a.place, a.type))
+        for name, a in outside.items():
+            self.fold(a, self.together(a, parts[name]))
+
+    def together(self, a: Accumulator, parts: list[Value]) -> Value:
+        """The lanes of all parts folded to one value: the second part into the first, then halves into halves."""
+        f, first = self.f, parts[0]
+        length = 1 << (max(first.type.lanes, 1) - 1).bit_length()
+        total = self.padded(a, first, length)
+        for part in parts[1:]:
+            total = scalars.fold(f, self.target, a.reducer, a.dtype, total, self.padded(a, part, length))
+        while length > 2:
+            length //= 2
+            low, high = (f.shuffle(total, None, range(start, start + length)) for start in (0, length))
+            total = scalars.fold(f, self.target, a.reducer, a.dtype, low, high)
+        if not total.type.lanes:
+            return total
+        return scalars.fold(f, self.target, a.reducer, a.dtype, f.extract(total, 0), f.extract(total, 1))
+
+    def padded(self, a: Accumulator, value: Value, length: int) -> Value:
+        """As many lanes as that, the ones added being of no effect."""
+        lanes = value.type.lanes
+        if length == max(lanes, 1):
+            return value
+        nothing = empty(a.reducer, a.dtype, lanes or length)
+        if not lanes:
+            return self.f.insert(nothing, value, 0)
+        return self.f.shuffle(value, nothing, [min(lane, lanes) for lane in range(length)])
+
+    # Products
+
+    def product(self, statement: ir.MatMul, scope: Scope, begin: Value | None = None, end: Value | None = None) -> None:
+        (rows, m), (columns, n), (inner, k) = statement.rows, statement.columns, statement.inner
+        a = self.operand(statement.a, rows, inner, scope)
+        b = self.operand(statement.b, inner, columns, scope)
+
+        def epilogue(row: Value, column: Value, value: Value) -> None:
+            inside = scope.inside(rows, row).inside(columns, column, value.type.lanes)
+            inside.names[statement.name] = (value, statement.dtype)
+            self.run(statement.body, inside)
+
+        scalar = REGISTER[statement.dtype]
+        matmul.product(self.f, self.target, scalar, (m, n, k), a, b, begin or integer(0), end or integer(m), epilogue)
+
+    def operand(self, load: ir.Load, rows: str, columns: str, scope: Scope) -> matmul.Operand:
+        assert isinstance(load.index, ir.Affine)
+        strides = dict(load.index.terms)
+        terms = tuple(term for term in load.index.terms if term[0] not in (rows, columns))
+        offset = access.position(self.f, scope, load.index._replace(terms=terms))
+        buffer = self.buffers[load.buffer]
+        pointer = self.f.address(buffer.pointer, MEMORY[buffer.dtype], offset)
+        return matmul.Operand(pointer, strides.get(rows, 0), strides.get(columns, 0))
+
+
+def indices(statement: ir.Statement) -> list[ir.Affine]:
+    """The affine indices of a statement."""
+    found: list[Any] = []
+    if isinstance(statement, ir.Store):
+        found = [statement.index]
+    elif isinstance(statement, ir.Let) and isinstance(statement.value, ir.Load | ir.Position):
+        found = [statement.value.index]
+    return [index for index in found if isinstance(index, ir.Affine)]
+
+
+EMIT: dict[type, Callable[[KernelEmitter, Any, Scope], None]] = {
+    ir.Let: KernelEmitter.let,
+    ir.Reset: KernelEmitter.reset,
+    ir.Accumulate: KernelEmitter.accumulate,
+    ir.Store: KernelEmitter.store,
+    ir.Check: KernelEmitter.check,
+    ir.Loop: KernelEmitter.loop,
+    ir.MatMul: KernelEmitter.product,
+}

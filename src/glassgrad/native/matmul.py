@@ -1,0 +1,391 @@
+"""Matrix products with an epilogue: which way, in which tiles, through which caches.
+
+Columns are taken a panel at a time, as wide as a tile of registers; a panel of b that memory would serve badly is
+packed first. A block of rows of the panel is summed up in memory of the call's own and handed to the epilogue. Shapes
+are static, so all of this is decided here, once. The way of thinking is that of Goto and van de Geijn, "Anatomy of
+high-performance matrix multiplication" (ACM TOMS 34, 2008).
+
+The sum over k is taken in order within parts of a fixed length, and the parts are added in order: an element has the
+same bits whatever rows it is computed with, and long sums lose less than they would in one piece.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .builder import PTR, SIZES, Builder, Type, Value, integer, number
+from .target import Target
+from .tiles import Dot, Strides, Tile, at, emit_dot, emit_pack, emit_tile, least, multiply_add, panel_pitch
+
+Epilogue = Callable[[Value, Value, Value], None]
+
+PART = 256  # of the inner axis, about: what is summed before it is added to the rest
+PANEL = 400 << 10  # bytes of packed panel that stay in a second-level cache, and on a thread's stack
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A matrix in memory: the address of its first element, and elements from one row or column to the next."""
+
+    pointer: Value
+    rows: int
+    columns: int
+
+
+class Plan(NamedTuple):
+    """How a product is done.
+
+    way : "direct": a row at a time, the inner axis written out; "tile"; "dot": both operands lie along k; or
+        "column": a tile of the result's transpose
+    rows, width : what is held in registers at once
+    height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
+    packed : what is copied before it is used: the "whole" of a panel of b; "part" of one, and as much of a; or ""
+    lanes : what the epilogue is given at once
+    """
+
+    way: str
+    rows: int
+    width: int
+    height: int
+    span: int
+    depth: int
+    packed: str
+    lanes: int
+
+
+@functools.cache
+def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b: Strides) -> Plan:
+    """The plan for elements of ``size`` bytes. Measured on a Zen 4, but what decides is the target's numbers."""
+    m, n, k = sizes
+    lanes = target.lanes(size)
+    registers = -(-n // lanes)  # of a row of the result
+    if n <= 4 and a.rows == 1 and m >= lanes and m * k > 256:
+        rows = min(m // lanes, 8 // n) * lanes
+        return Plan("column", rows, n, rows, n, k, "", n)
+    if k <= 16:
+        wide = next((c for c in (4, 3, 2) if registers % c == 0), 1) if n % lanes == 0 else min(4, registers)
+        width = min(n, wide * lanes)
+        return Plan("direct", 1, width, 1, width, k, "" if b.columns == 1 else "whole", width)
+    if k >= lanes and a.columns == 1:
+        if n <= 4 and (b.rows == 1 or m >= 32 and n * k * size <= PANEL):
+            rows = min(m, 8 // n)
+            return Plan("dot", rows, n, rows, n, k, "" if b.rows == 1 else "whole", n)
+        if m <= 2 and b.rows == 1:
+            width = min(n, 8 // m)
+            return Plan("dot", m, width, m, width, k, "", width)
+    return choose_tile(target, size, sizes, b)
+
+
+def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], b: Strides) -> Plan:
+    m, n, k = sizes
+    lanes = target.lanes(size)
+    rows, wide = shape(target, m, -(-n // lanes))
+    width = min(n, wide * lanes)
+    depth = -(-k // max(1, round(k / PART)))
+    height, span, packed = rows, width, ""
+    if b.columns != 1 or m >= 128 and b.rows * size >= 2048:
+        packed = "whole"
+        if k * wide * lanes * size > PANEL or m * k * size > 8 << 20:  # too much of a to read it again for each panel
+            packed, height = "part", 128 // rows * rows
+            span = max(1, PANEL // 2 // (height * wide * lanes * size)) * width
+    elif depth < k:
+        height = 64 // rows * rows
+    share = next(c for c in (4, 2, 3, 1) if wide % c == 0)
+    return Plan("tile", rows, width, height, min(span, n), depth, packed, width if n == width else share * lanes)
+
+
+def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
+    """Rows, and registers in a row, of the tile that does m rows of this many registers soonest.
+
+    Cycles of a step over k: one for each multiply-add, of which eight must be under way at once, and a little for
+    each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
+    the rows too, at multiples of 8 as a rule.
+    """
+
+    def cycles(tile: tuple[int, int]) -> float:
+        rows, wide = tile
+        full, rest = divmod(registers, wide)
+        step = sum(count * (max(8, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w)
+        return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
+
+    fitting = [
+        (rows, wide)
+        for rows in ([m] if m <= 8 else [8, 6, 4, -(-min(m, 16) // 2)])
+        for wide in range(1, min(registers, 8) + 1)
+        if rows * wide + wide + 1 <= target.registers
+    ]
+    return min(fitting, key=cycles)
+
+
+@dataclass
+class Product:
+    """What the parts of an emission share. ``result`` is a block of the result, ``panel`` and ``rows`` are where b and a are packed."""
+
+    f: Builder
+    target: Target
+    scalar: str
+    sizes: tuple[int, int, int]
+    a: Operand
+    b: Operand
+    plan: Plan
+    pitch: int
+    result: Value
+    panel: Value
+    rows: Value
+
+    @property
+    def edge(self) -> int:
+        """Where the panels end that are as wide as a tile."""
+        n = self.sizes[1]
+        return n // self.plan.width * self.plan.width
+
+    def at(self, base: Value, *terms: tuple[Value, int]) -> Value:
+        return at(self.f, base, self.scalar, *terms)
+
+    def local(self, count: int) -> Value:
+        return self.f.local(Type(self.scalar), count)
+
+
+def product(
+    f: Builder,
+    target: Target,
+    scalar: str,
+    sizes: tuple[int, int, int],
+    a: Operand,
+    b: Operand,
+    begin: Value,
+    end: Value,
+    epilogue: Epilogue,
+) -> None:
+    """Emit rows [begin, end) of a @ b, [M,K] @ [K,N] -> [M,N], each finished piece given to ``epilogue``.
+
+    Parameters
+    ----------
+    sizes : M, N, K
+    begin, end : i64, 0 ≤ begin ≤ end ≤ M; rows of ``a`` beyond them may be read, and are not used
+    epilogue : called with row, first column (i64) and a value: a scalar, or a vector whose lanes are columns
+    """
+    _, n, k = sizes
+    # the stride of an axis of length 1 says nothing
+    a = Operand(a.pointer, a.rows, 1 if k == 1 else a.columns)
+    b = Operand(b.pointer, 1 if k == 1 else b.rows, 1 if n == 1 else b.columns)
+    plan = choose(target, SIZES[scalar], sizes, Strides(a.rows, a.columns), Strides(b.rows, b.columns))
+    pitch = plan.width if plan.way == "dot" else panel_pitch(target, scalar, plan.span)
+    p = Product(f, target, scalar, sizes, a, b, plan, pitch, b.pointer, b.pointer, a.pointer)
+    {"direct": direct, "column": column}.get(plan.way, blocked)(p, begin, end, epilogue)
+
+
+def column(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
+    """A narrow result as the tiles of its transpose, so that lanes are rows."""
+    f, plan, (m, n, k) = p.f, p.plan, p.sizes
+    p.result = p.local(n * plan.rows)
+    tile = Tile(p.scalar, n, plan.rows, Strides(p.b.columns, p.b.rows), p.a.columns, plan.rows, False, False)
+    name = "@" + emit_tile(f.module, p.target, tile)
+    with f.loop(begin, end, plan.rows) as i:
+        start = least(f, i, integer(m - plan.rows))
+        call(f, name, p.b.pointer, p.at(p.a.pointer, (start, 1)), p.result, integer(k))
+        with f.loop(i, least(f, f.op("add nsw", i, integer(plan.rows)), end)) as row:
+            lanes = [
+                f.load(p.at(p.result, (row, 1), (start, -1), (integer(j), plan.rows)), Type(p.scalar)) for j in range(n)
+            ]
+            value = lanes[0]
+            if n > 1:
+                value = Value("poison", Type(p.scalar, n))
+                for j, lane in enumerate(lanes):
+                    value = f.insert(value, lane, j)
+            epilogue(row, integer(0), value)
+
+
+def direct(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
+    """A row at a time, straight to the epilogue. What fits a register of b stays there."""
+    f, (_, n, k) = p.f, p.sizes
+    if p.plan.packed:
+        p.panel = p.local(k * p.pitch)
+
+    def panel(j: Value, width: int) -> None:
+        type = Type(p.scalar, width if width > 1 else 0)
+        if p.plan.packed:
+            pack(p, j, integer(0), integer(k))
+
+        def row_of_b(i: int) -> Value:
+            if p.plan.packed:
+                return f.load(p.at(p.panel, (integer(i), p.pitch)), type)
+            return f.load(p.at(p.b.pointer, (integer(i), p.b.rows), (j, 1)), type)
+
+        kept = [row_of_b(i) for i in range(k)] if width <= p.target.lanes(SIZES[p.scalar]) else []
+        with f.loop(begin, end) as row:
+            line = p.at(p.a.pointer, (row, p.a.rows))
+            total = number(0, type)
+            for i in range(k):
+                x = f.load(p.at(line, (integer(i), p.a.columns)), Type(p.scalar))
+                total = multiply_add(f, p.target, f.splat(x, type.lanes), kept[i] if kept else row_of_b(i), total)
+            epilogue(row, j, total)
+
+    if p.edge:
+        with steps(f, p.edge, p.plan.width) as j:
+            panel(j, p.plan.width)
+    if p.edge < n:
+        panel(integer(p.edge), n - p.edge)
+
+
+def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
+    f, plan, (_, n, k) = p.f, p.plan, p.sizes
+    p.result = p.local(plan.height * p.pitch)
+    if plan.packed:
+        p.panel = p.local((k if plan.packed == "whole" else plan.depth) * panel_pitch(p.target, p.scalar, plan.width))
+    if plan.packed == "part":
+        p.rows = p.local(plan.height * plan.depth)
+    with steps(f, n, plan.span) as j:
+        if plan.packed == "whole":
+            pack(p, j, integer(0), integer(k))
+        with f.loop(begin, end, plan.height) as first:
+            last = least(f, f.op("add nsw", first, integer(plan.height)), end)
+            if plan.depth < k:
+                clear(p)
+            with steps(f, k, plan.depth) as k0:
+                depth = until(f, k0, k, plan.depth)
+                if plan.packed == "part":
+                    pack_rows(p, first, last, k0, depth)
+                with panels(p, j) as j1:
+                    if plan.packed == "part":
+                        pack(p, j1, k0, depth)
+                    add(p, first, last, j, j1, k0, depth)
+            sweep(p, first, last, j, epilogue)
+
+
+@contextlib.contextmanager
+def panels(p: Product, j: Value) -> Iterator[Value]:
+    """The first columns of the panels of a block."""
+    f, plan = p.f, p.plan
+    if plan.span == plan.width:
+        yield j
+    else:
+        right = least(f, f.op("add nsw", j, integer(plan.span)), integer(p.sizes[1]))
+        with f.loop(j, right, plan.width) as j1:
+            yield j1
+
+
+@contextlib.contextmanager
+def steps(f: Builder, end: int, step: int) -> Iterator[Value]:
+    """A loop from 0, or none where it would run once."""
+    if end <= step:
+        yield integer(0)
+    else:
+        with f.loop(integer(0), integer(end), step) as index:
+            yield index
+
+
+def until(f: Builder, begin: Value, end: int, step: int) -> Value:
+    """How far a step of ``steps`` goes: ``step``, or what is left to the end."""
+    if end <= step:
+        return integer(end)
+    return integer(step) if end % step == 0 else least(f, integer(step), f.op("sub nsw", integer(end), begin))
+
+
+def by_width(p: Product, j: Value, name: Callable[[int], str]) -> str:
+    """The function for the panel at column j: the one for whole panels, or that for what is left at the end.
+
+    Chosen by address, so that the code around the call is there once.
+    """
+    n, width = p.sizes[1], p.plan.width
+    names = ["@" + name(w) for w in (width if p.edge else 0, n - p.edge) if w]
+    if len(set(names)) == 1:
+        return names[0]
+    whole = p.f.compare("icmp slt", j, integer(p.edge))
+    return p.f.select(whole, Value(names[0], PTR), Value(names[1], PTR)).text
+
+
+def call(f: Builder, name: str, *args: Value) -> None:
+    f.line(f"call void {name}({', '.join(f'{v.type} {v.text}' for v in args)})")
+
+
+def pack(p: Product, j: Value, k0: Value, depth: Value) -> None:
+    """Copy the panel of b at column j: its rows, or for dot products its columns, one after the other."""
+    f, b, k = p.f, p.b, p.sizes[2]
+    width = until(f, j, p.sizes[1], p.plan.width)
+    source = p.at(b.pointer, (k0, b.rows), (j, b.columns))
+    if p.plan.way == "dot":
+        name = "@" + emit_pack(f.module, p.target, p.scalar, 0, k, Strides(b.columns, b.rows))
+        call(f, name, source, p.panel, width, integer(k))
+    else:
+        pitch = panel_pitch(p.target, p.scalar, p.plan.width)
+        strides = Strides(b.rows, b.columns)
+        name = by_width(p, j, lambda w: emit_pack(f.module, p.target, p.scalar, w, pitch, strides))
+        call(f, name, source, p.panel, depth, width)
+
+
+def pack_rows(p: Product, first: Value, last: Value, k0: Value, depth: Value) -> None:
+    """Copy what the tiles of a block need of a, tile by tile in the order they need it."""
+    f, rows = p.f, p.plan.rows
+    name = "@" + emit_pack(f.module, p.target, p.scalar, rows, rows, Strides(p.a.columns, p.a.rows))
+    with f.loop(first, last, rows) as i:
+        to = p.at(p.rows, (i, p.plan.depth), (first, -p.plan.depth))
+        call(f, name, rows_at(p, i, k0), to, depth, integer(rows))
+
+
+def rows_at(p: Product, i: Value, k0: Value) -> Value:
+    """Where a tile's rows of a begin. The last tile is moved up to end at row M."""
+    return p.at(p.a.pointer, (least(p.f, i, integer(p.sizes[0] - p.plan.rows)), p.a.rows), (k0, p.a.columns))
+
+
+def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, depth: Value) -> None:
+    """Sum a part of the inner axis for a block of rows of the panel at column j1."""
+    f, plan, k = p.f, p.plan, p.sizes[2]
+    pitch = panel_pitch(p.target, p.scalar, plan.width) if plan.packed else p.b.rows
+    strides = Strides(1, plan.rows) if plan.packed == "part" else Strides(p.a.rows, p.a.columns)
+
+    def name(width: int) -> str:
+        if plan.way == "dot":
+            columns = k if plan.packed else p.b.columns
+            return emit_dot(f.module, p.target, Dot(p.scalar, plan.rows, width, p.a.rows, columns, p.pitch, k))
+        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, bool(plan.packed))
+        return emit_tile(f.module, p.target, tile)
+
+    function = by_width(p, j1, name)
+    b = p.at(p.b.pointer, (k0, p.b.rows), (j1, p.b.columns))
+    if plan.packed:
+        b = p.at(p.panel, (k0, pitch)) if plan.packed == "whole" else p.panel
+    right = ((j1, 1), (j, -1)) if plan.span > plan.width else ()
+    with f.loop(first, last, plan.rows) as i:
+        if plan.packed == "part":
+            a = p.at(p.rows, (i, plan.depth), (first, -plan.depth))
+        else:
+            a = rows_at(p, i, k0)
+        call(f, function, a, b, p.at(p.result, (i, p.pitch), (first, -p.pitch), *right), depth)
+
+
+def clear(p: Product) -> None:
+    lanes = p.target.lanes(SIZES[p.scalar])
+    with p.f.loop(integer(0), integer(p.plan.height * p.pitch), lanes) as i:
+        p.f.store(number(0, Type(p.scalar, lanes)), p.at(p.result, (i, 1)))
+
+
+def sweep(p: Product, first: Value, last: Value, j: Value, epilogue: Epilogue) -> None:
+    """Hand a finished block to the epilogue. Where a tile was moved up, its rows are that much further down."""
+    f, plan, (m, n, _) = p.f, p.plan, p.sizes
+    lanes = min(plan.lanes, n)
+    whole = n // lanes * lanes
+    with f.loop(first, last, plan.rows) as i:
+        moved = f.op("sub nsw", i, least(f, i, integer(m - plan.rows)))
+        down = f.op("sub nsw", moved, first)
+        with f.loop(i, least(f, f.op("add nsw", i, integer(plan.rows)), last)) as row:
+            line = p.at(p.result, (f.op("add nsw", row, down), p.pitch))
+
+            def piece(column: Value, count: int, line: Value = line, row: Value = row) -> None:
+                value = f.load(p.at(line, (column, 1), (j, -1)), Type(p.scalar, count if count > 1 else 0))
+                epilogue(row, column, value)
+
+            if n <= plan.span and whole == lanes:
+                piece(j, lanes)
+            else:
+                right = least(f, f.op("add nsw", j, integer(plan.span)), integer(whole))
+                with f.loop(j, right, lanes) as column:
+                    piece(column, lanes)
+            if whole < n:
+                at_edge = f.compare("icmp sge", j, integer(n - plan.span))
+                with f.when(at_edge) if n > plan.span else contextlib.nullcontext():
+                    piece(integer(whole), n - whole)
