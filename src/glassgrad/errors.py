@@ -51,6 +51,10 @@ class UnsupportedError(GlassgradError, TypeError):
     """A NumPy feature that cannot work on a Glassgrad array; the message names the way out."""
 
 
+class MeetingTracesError(UnsupportedError):
+    """Values of two programs being traced meet in one operation. Fix: pass the outer one as an argument."""
+
+
 class TreeError(GlassgradError, TypeError):
     """Two nested containers that should have the same structure do not."""
 

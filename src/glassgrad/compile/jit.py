@@ -5,86 +5,99 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 import numpy as np
 
 from .. import tree
 from ..array import as_array as as_glassgrad
-from ..errors import RetraceWarning, ShapeError
+from ..errors import MeetingTracesError, RetraceWarning
 from ..graph import program as graphs
 from ..graph.node import Node, constant
 from .pipeline import Executable
-from .report import Cost, Stages
-from .signature import Leaf, Signature, as_array, hashable, leaf_of
+from .report import Cost, Stages, compare
+from .signature import Places, Signature, as_array, leaf_of, native_leaf, static_key
 
 RETRACES = (8, 32, 128)  # how many programs of one function are worth a warning
 Function = Callable[..., Any]
 
 
 class Compiled:
-    """A program for one signature, with what turns a call into it and back."""
+    """A program for one signature, with what turns a call into it and back.
 
-    def __init__(self, function: Function, signature: Signature, donated: Sequence[bool]) -> None:
+    ``fast`` takes the positional arguments and returns the result, or NotImplemented; it is None where the signature
+    holds what only Python can take apart.
+    """
+
+    def __init__(
+        self, function: Function, signature: Signature, donated: Sequence[bool], leaves: Sequence[Any]
+    ) -> None:
         self.signature = signature
-        kept: list[Any] = []  # what the function returned beside arrays
+        self.varying = [i for i, leaf in enumerate(signature.leaves) if leaf.kind != "static"]
+        graph = self.traced(function)
+        self.executable = Executable(graph, _pairs(graph, [donated[i] for i in self.varying]))
+        taken = set(self.executable.donated.values())
+        wrap = as_glassgrad if signature.arrays else None
+        natives = [native_leaf(leaves[i], place in taken) for place, i in enumerate(self.varying)]
+        args, kwargs = signature.structure.children
+        self.fast: Function | None = None
+        plain = len(self.varying) == len(leaves) and not kwargs.children and all(k is None for k in self.kept)
+        if plain and self.kept and None not in natives:
+            self.fast = self.executable.entry(args.children, natives, self.result, wrap).fast  # type: ignore[arg-type]
+
+    def traced(self, function: Function) -> graphs.Program:
+        """The function's graph; ``kept`` and ``result`` say what it returns, with None for arrays in ``kept``."""
+        signature = self.signature
 
         def of_arrays(*arrays: Any) -> Any:
             supply = iter(arrays)
             leaves = [leaf.value if leaf.kind == "static" else next(supply) for leaf in signature.leaves]
             args, kwargs = tree.unflatten(signature.structure, leaves)
-            results, shape = tree.flatten(function(*args, **kwargs))
-            kept[:] = [None if _is_number(r) else r for r in results]
-            self.result = shape
-            return [r if isinstance(r, Node) else constant(np.asarray(r)) for r in results if _is_number(r)]
+            results, self.result = tree.flatten(function(*args, **kwargs))
+            self.kept = [None if _is_number(r) else r for r in results]
+            numbers = [r if isinstance(r, Node) else constant(np.asarray(r)) for r in results if _is_number(r)]
+            return numbers or [constant(np.zeros(()))]
 
-        examples = [_example(leaf) for leaf in signature.leaves if leaf.kind != "static"]
-        graph = graphs.trace(of_arrays, *examples)
-        self.kept = list(kept)
-        self.varying = [i for i, leaf in enumerate(signature.leaves) if leaf.kind != "static"]
-        self.executable = Executable(graph, _pairs(graph, [donated[i] for i in self.varying]))
+        graph = graphs.trace(of_arrays, *[signature.leaves[i].example for i in self.varying])
+        if any(node.value is not None and node.tracked for node in graph.nodes):
+            raise MeetingTracesError(
+                "jit: the function uses a value that is being differentiated; pass it as an argument"
+            )
+        return graph
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """Run on the leaves of the arguments."""
-        executable, signature = self.executable, self.signature
-        given = [as_array(leaves[i], signature.leaves[i]) for i in self.varying]
+        executable = self.executable
+        given = [as_array(leaves[i], self.signature.leaves[i]) for i in self.varying]
         outputs = []
         for number, spec in enumerate(executable.specs):
             source = executable.donated.get(number)
-            if source is None:
-                outputs.append(np.empty(spec.shape, spec.dtype))
-                continue
-            held = leaves[self.varying[source]]
-            held = held.value if isinstance(held, Node) else held
-            if given[source] is not held or not held.flags.writeable:
-                given[source] = given[source].copy() if given[source] is held else given[source]
-            outputs.append(given[source])
+            if source is not None:
+                given[source] = _own(given, source, leaves[self.varying[source]])
+            outputs.append(np.empty(spec.shape, spec.dtype) if source is None else given[source])
         code = executable.run(given, outputs)
         if code:
-            raise self.failure(code)
+            executable.fail(code)
         return self.results([o if o.ndim else o[()] for o in outputs])
 
     def results(self, values: Sequence[Any]) -> Any:
         """The function's value from the arrays computed."""
         supply = iter(values)
-        wrap = as_glassgrad if self.signature.arrays else (lambda value: value)
+        wrap: Function = as_glassgrad if self.signature.arrays else (lambda value: value)
         return tree.unflatten(self.result, [wrap(next(supply)) if k is None else k for k in self.kept])
 
-    def failure(self, code: int) -> Exception:
-        """The error of a failed check."""
-        return IndexError(self.executable.program.failures[code - 1])
+
+def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.ndarray[Any, Any]:
+    """A donated array itself, if it may be written to and shares no memory with another argument; else a copy."""
+    array = given[source]
+    mine = array is (leaf.value if isinstance(leaf, Node) else leaf) and array.flags.writeable
+    shared = any(np.may_share_memory(array, other) for k, other in enumerate(given) if k != source)
+    return array if mine and not shared else array.copy()
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (Node, np.ndarray, np.generic, bool, int, float, complex))
-
-
-def _example(leaf: Leaf) -> Any:
-    """Something of a leaf's shape and dtype that takes no memory."""
-    if leaf.kind == "scalar":
-        return leaf.dtype(1)
-    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
 
 
 def _pairs(graph: graphs.Program, donated: Sequence[bool]) -> dict[int, int]:
@@ -103,103 +116,118 @@ def _pairs(graph: graphs.Program, donated: Sequence[bool]) -> dict[int, int]:
 
 
 class Jitted:
-    """A function that compiles itself; see ``jit``.
-
-    Attributes
-    ----------
-    signatures : those it has been compiled for, in order
-    """
+    """A function that compiles itself; see ``jit``."""
 
     def __init__(self, function: Function, static: Any, donate: Any, check: bool) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.static = (static,) if isinstance(static, (int, str)) else tuple(static)
-        self.donate = (donate,) if isinstance(donate, (int, str)) else tuple(donate)
+        self.static = Places(function, static, "static")
+        self.donate = Places(function, donate, "donate")
         self.check = check
         self.compiled: dict[Signature, Compiled] = {}
+        self.fast: tuple[Function, ...] = ()  # what answers a call without Python taking it apart, latest first
         self.lock = threading.RLock()
 
     @property
     def signatures(self) -> list[str]:
         """What it has been compiled for, one line each."""
-        return [", ".join(map(str, s.leaves)) for s in self.compiled]
+        return [", ".join([*map(str, s.leaves), *(f"{k[0]}={k[2]!r}" for k in s.static)]) for s in self.compiled]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        bound, static = self.split(args, kwargs)
-        leaves, structure = tree.flatten(bound)
+        if not kwargs:
+            for fast in self.fast:
+                result = fast(*args)
+                if result is not NotImplemented:
+                    return result
+        return self.slowly(args, kwargs)
+
+    def slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that Python takes apart: the first of its signature, or of a kind that only Python takes."""
+        leaves, signature = self.taken_apart(args, kwargs)
         if any(isinstance(leaf, Node) and (leaf.value is None or leaf.tracked) for leaf in leaves):
             return self.function(*args, **kwargs)  # part of a larger derivative or program
-        compiled = self.of(leaves, structure, static)
+        try:
+            compiled = self.of(signature, leaves, args, kwargs)
+        except MeetingTracesError:
+            return self.function(*args, **kwargs)  # it closes over one
+        expected = self.function(*args, **kwargs) if self.check else None
         result = compiled(leaves)
         if self.check:
-            self.compare(result, args, kwargs)
+            compare(result, expected)
+        elif compiled.fast is not None and not self.static and compiled.fast not in self.fast[:1]:
+            self.fast = (compiled.fast, *(f for f in self.fast if f is not compiled.fast))[:8]
         return result
 
-    def split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-        """The arguments without the static ones, and those."""
-        if not self.static:
-            return (args, kwargs), ()
-        places = {s % len(args) if isinstance(s, int) and -len(args) <= s < len(args) else s for s in self.static}
-        chosen = [v for k, v in [*enumerate(args), *kwargs.items()] if k in places]
-        kept = tuple([_Fixed(v) if k in places else v for k, v in enumerate(args)])
-        return (kept, {k: _Fixed(v) if k in places else v for k, v in kwargs.items()}), hashable(chosen)
+    def taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Signature]:
+        """The leaves of all arguments that are not static, and what they are."""
+        static: tuple[Any, ...] = ()
+        if self.static:
+            places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+            static = tuple([static_key(k, v) for k, v in places if k in self.static])
+            args = tuple([None if k in self.static else v for k, v in enumerate(args)])
+            kwargs = {k: v for k, v in kwargs.items() if k not in self.static}
+        leaves, structure = tree.flatten((args, kwargs))
+        arrays = any(isinstance(x, Node) for x in leaves)
+        return leaves, Signature(structure, tuple([leaf_of(x) for x in leaves]), static, arrays)
 
-    def of(self, leaves: Sequence[Any], structure: tree.Structure, static: tuple[Any, ...]) -> Compiled:
+    def of(
+        self, signature: Signature, leaves: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Compiled:
         """The program for these arguments, made if there is none."""
-        signature = Signature(
-            structure, tuple([leaf_of(x) for x in leaves]), static, any(isinstance(x, Node) for x in leaves)
-        )
         found = self.compiled.get(signature)
-        if found is None:
-            with self.lock:
-                found = self.compiled.get(signature)
-                if found is None:
-                    found = self.made(signature)
+        if found is not None:
+            return found
+        with self.lock:
+            found = self.compiled.get(signature)
+            if found is None:
+                before = next(reversed(self.compiled), None)
+                function = self.with_static(args, kwargs) if self.static else self.function
+                found = Compiled(function, signature, self.donated(signature), leaves)
+                self.compiled[signature] = found
+                if before is not None and len(self.compiled) in RETRACES:
+                    self.warn(before.difference(signature))
         return found
 
-    def made(self, signature: Signature) -> Compiled:
-        before = next(reversed(self.compiled), None)
-        found = Compiled(_opened(self.function), signature, self.donated(signature))
-        self.compiled[signature] = found
-        if before is not None and len(self.compiled) in RETRACES:
-            warnings.warn(
-                f"jit: {self.function.__name__} was compiled {len(self.compiled)} times; the last time because of "
-                f"{before.difference(signature)}. Keep shapes and dtypes the same from call to call, pass numbers that "
-                f"change as arrays, and make one jit outside of loops",
-                RetraceWarning,
-                stacklevel=5,
-            )
-        return found
+    def with_static(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function:
+        """The function with its static arguments filled in."""
+        by_place = {k: v for k, v in enumerate(args) if k in self.static}
+        by_name = {k: v for k, v in kwargs.items() if k in self.static}
+
+        def filled(*rest: Any, **named: Any) -> Any:
+            return self.function(*[by_place.get(k, v) for k, v in enumerate(rest)], **named, **by_name)
+
+        return filled
 
     def donated(self, signature: Signature) -> list[bool]:
         """Which leaves belong to donated arguments."""
         args, kwargs = tree.unflatten(signature.structure, list(range(len(signature.leaves))))
-        given: set[int] = set()
-        for which in self.donate:
-            if isinstance(which, int) and not -len(args) <= which < len(args):
-                raise ShapeError(f"jit: donate={which}: the function was called with {len(args)} arguments")
-            part = args[which] if isinstance(which, int) else kwargs.get(which)
-            given.update(i for i in tree.leaves(part) if isinstance(i, int))
-        return [i in given for i in range(len(signature.leaves))]
+        given = [part for k, part in [*enumerate(args), *kwargs.items()] if k in self.donate]
+        numbers = {i for i in tree.leaves(given) if isinstance(i, int)}
+        return [i in numbers for i in range(len(signature.leaves))]
 
-    def compare(self, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        from .report import compare
+    def warn(self, difference: str) -> None:
+        name = getattr(self.function, "__name__", repr(self.function))
+        warnings.warn(
+            f"jit: {name} was compiled {len(self.compiled)} times; the last time because of {difference}. Keep shapes "
+            f"and dtypes the same from call to call, pass numbers that change as arrays, make one jit outside of loops",
+            RetraceWarning,
+            stacklevel=5,
+        )
 
-        compare(self.function, result, args, kwargs)
+    def executable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Executable:
+        """The program for these arguments; without any, the latest."""
+        if not args and not kwargs and self.compiled:
+            return next(reversed(self.compiled.values())).executable
+        leaves, signature = self.taken_apart(args, kwargs)
+        return self.of(signature, leaves, args, kwargs).executable
 
     def lower(self, *args: Any, **kwargs: Any) -> Stages:
-        """Every stage of the program for these arguments, as text."""
-        bound, static = self.split(args, kwargs)
-        return Stages(self.of(*tree.flatten(bound), static).executable)
+        """Every stage of the program for these arguments as text: ``graph``, ``loops``, ``llvm()``, ``assembly()``."""
+        return Stages(self.executable(args, kwargs))
 
     def cost(self, *args: Any, **kwargs: Any) -> Cost:
-        """What the program for these arguments does: operations, bytes, memory, threads, time to compile."""
-        if not args and not kwargs:
-            if not self.compiled:
-                raise ShapeError("cost: nothing has been compiled yet; call the function first, or pass arguments")
-            return Cost.of(next(reversed(self.compiled.values())).executable)
-        bound, static = self.split(args, kwargs)
-        return Cost.of(self.of(*tree.flatten(bound), static).executable)
+        """What the program for these arguments, or the latest, does: operations, memory, threads, time to compile."""
+        return Cost.of(self.executable(args, kwargs))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -208,32 +236,14 @@ class Jitted:
         return f"jit({getattr(self.function, '__qualname__', self.function)!s}, {len(self.compiled)} compiled)"
 
 
-class _Fixed:
-    """A static argument among the others, opened again before the function sees it."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Fixed) and bool(self.value == other.value)
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-
-def _opened(function: Function) -> Function:
-    def opened(*args: Any, **kwargs: Any) -> Any:
-        plain: Function = lambda v: v.value if isinstance(v, _Fixed) else v
-        return function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
-
-    return opened
+Which = int | str | Iterable[int | str]
 
 
 @overload
-def jit(function: Function, *, static: Any = (), donate: Any = (), check: bool = False) -> Jitted: ...
+def jit(function: Function, *, static: Which = (), donate: Which = (), check: bool = False) -> Jitted: ...
 @overload
-def jit(*, static: Any = (), donate: Any = (), check: bool = False) -> Callable[[Function], Jitted]: ...
-def jit(function: Function | None = None, *, static: Any = (), donate: Any = (), check: bool = False) -> Any:
+def jit(*, static: Which = (), donate: Which = (), check: bool = False) -> Callable[[Function], Jitted]: ...
+def jit(function: Function | None = None, *, static: Which = (), donate: Which = (), check: bool = False) -> Any:
     """The function as one native call.
 
     The function is traced at the first call with arguments of a new structure, shape or dtype, and compiled; later
@@ -255,6 +265,11 @@ def jit(function: Function | None = None, *, static: Any = (), donate: Any = (),
     Jitted
         A callable with ``signatures``, ``lower(*args)`` and ``cost(*args)``. Results are ndarrays and NumPy scalars;
         Arrays if an argument is or holds an Array.
+
+    Notes
+    -----
+    Arrays that the function closes over are copied into the program. One that is being differentiated, or traced, is
+    not: then the function runs as it is, as part of that derivative or program.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,29 +13,31 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from ..dtypes import dtype_of
 from ..graph.node import Node, Spec
 from ..graph.program import Program as Graph
 from ..graph.verify import verify as verify_graph
 from ..kernel import cost as costs
 from ..kernel import fuse, interpret, lower, place, schedule
+from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
 from ..kernel.verify import verify as verify_program
-from ..native import driver, emit, library, threads
+from ..native import call, driver, emit, library, threads
 from ..native.target import Target, host
 from ..rewrite import simplify
 
 Array = np.ndarray[Any, Any]
-ALIGNMENT = 64
+RELEASE = 20_000.0  # nanoseconds of work for which other Python threads are let run meanwhile
 
 
 @dataclass(frozen=True)
 class Pass:
     """A step of the pipeline.
 
-    ``function(state)`` sets ``gives`` from what earlier passes gave; ``check(result)`` raises where it must not be as
-    it is, and runs where passes are verified.
+    ``function(state)`` gives the attribute ``gives`` from those that earlier passes gave; ``check(result)`` raises
+    where it is not as it must be, and runs where passes are verified.
     """
 
     name: str
@@ -60,9 +63,9 @@ class Executable:
     ----------
     graph : as traced
     donated : number of an output -> number of the argument it is written over
+    target : the machine it is for
     verified : whether to check what each pass gives
     program : the loops
-    constants : arrays captured by the function
     passes : milliseconds each pass took
     """
 
@@ -71,9 +74,9 @@ class Executable:
     target: Target = field(default_factory=host)
     verified: bool = False
     outputs: list[Node] = field(init=False)
-    lowered: Any = field(init=False)
-    groups: Any = field(init=False)
-    pieces: Any = field(init=False)
+    lowered: lower.Lowered = field(init=False)
+    groups: list[fuse.Group] = field(init=False)
+    pieces: list[schedule.Work] = field(init=False)
     program: Program = field(init=False)
     passes: dict[str, float] = field(default_factory=dict)
 
@@ -86,20 +89,14 @@ class Executable:
             if self.verified:
                 step.check(result)
 
-    @property
-    def constants(self) -> list[Array]:
-        constants: list[Array] = self.lowered.constants
-        return constants
-
     @cached_property
     def specs(self) -> list[Spec]:
         """Shape and dtype of each output."""
         return [Spec(n.shape, dtype_of(n.value) if n.value is not None else n.dtype) for n in self.graph.outputs]
 
-    # Machine code
-
     @cached_property
     def loops(self) -> str:
+        """The program as text."""
         return show(self.program)
 
     def text(self, target: Target | None = None) -> str:
@@ -108,58 +105,73 @@ class Executable:
 
     @cached_property
     def library(self) -> library.Library:
+        """The machine code, from disk if it was made before."""
         started = time.perf_counter()
-        key = hashlib.sha256(self.loops.encode()).hexdigest()
+        key = hashlib.sha256(f"{self.program.given}\n{self.loops}".encode()).hexdigest()
         loaded = library.load(key, self.text, self.target, threads.symbols() if self.parallel else None)
         self.passes["machine code"] = 1e3 * (time.perf_counter() - started)
         return loaded
 
     @cached_property
-    def layout(self) -> driver.Layout:
-        return driver.layout(self.program)
-
-    @cached_property
     def callbacks(self) -> list[Callback]:
-        return [Callback(f, self.buffer_shapes(i)) for i, f in enumerate(self.program.functions)]
+        """The functions of the program that Python runs."""
+        calls = {s.function: s for s in driver.every(self.program.steps) if isinstance(s, Call)}
+        buffers = self.program.buffers
+        return [
+            Callback(function, [(buffers[b].dtype, buffers[b].size) for b in calls[number].buffers])
+            for number, function in enumerate(self.program.functions)
+        ]
 
-    def buffer_shapes(self, function: int) -> list[tuple[str, int]]:
-        """Dtype and elements of the buffers that a function is called with."""
-        calls = (s for s in driver.every(self.program.steps) if isinstance(s, Call))
-        found = next(s for s in calls if s.function == function)
-        return [(self.program.buffers[b].dtype, self.program.buffers[b].size) for b in found.buffers]
+    def entry(
+        self,
+        arguments: Sequence[tree.Structure],
+        leaves: Sequence[call.Leaf],
+        result: tree.Structure,
+        wrap: Callable[[Any], Any] | None = None,
+    ) -> call.Entry:
+        """The program behind arguments of these structures."""
+        outputs = [call.Output(*s, self.donated.get(i), wrap is not None) for i, s in enumerate(self.specs)]
+        return call.entry(
+            arguments,
+            leaves,
+            outputs,
+            result,
+            self.library.address("run"),
+            constants=self.lowered.constants,
+            functions=[c.address for c in self.callbacks],
+            arena=self.program.arena,
+            release=bool(self.callbacks) or self.cost.nanoseconds > RELEASE,
+            fail=self.fail,
+            wrap=wrap,
+            keep=(self.library, self.callbacks),
+        )
 
     @cached_property
-    def entry(self) -> Callable[[Any], int]:
-        entry: Any = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.library.address("run"))
-        return entry  # type: ignore[no-any-return]
-
-    def table(self, arguments: Sequence[int], outputs: Sequence[int], arena: int) -> Any:
-        """The pointers ``run`` is given, as a ctypes array."""
-        layout = self.layout
-        pointers = [
-            *arguments[: layout.arguments],
-            *outputs[: layout.outputs],
-            *[c.ctypes.data for c in self.constants[: layout.constants]],
-            *[c.address for c in self.callbacks],
-            arena,
-        ]
-        return (ctypes.c_void_p * len(pointers))(*pointers)
+    def plain(self) -> call.Entry:
+        """The program behind one array for each input."""
+        leaves = [call.Leaf("array", *x.spec) for x in self.graph.inputs]
+        return self.entry([tree.LEAF] * len(leaves), leaves, tree.structure([0] * len(self.specs)))
 
     def run(self, arguments: Sequence[Array], outputs: Sequence[Array]) -> int:
-        """Compute on C-contiguous arrays of the signature; 0, or the code of a failed check."""
-        entry, arena = self.entry, aligned(self.program.arena)
-        table = self.table([a.ctypes.data for a in arguments], [o.ctypes.data for o in outputs], arena.ctypes.data)
-        code = entry(ctypes.addressof(table))
-        for callback in self.callbacks:
-            callback.reraise()
-        return code
+        """Compute on contiguous arrays of the signature; 0, or the code of a failed check."""
+        return self.plain.run(arguments, outputs)
 
     def interpret(self, arguments: Sequence[Array], outputs: Sequence[Array]) -> int:
         """The same by the slow interpreter of loops."""
-        return interpret.run(self.program, arguments, outputs, self.constants, self.program.functions)  # type: ignore[arg-type]
+        functions: Any = self.program.functions
+        return interpret.run(self.program, arguments, outputs, self.lowered.constants, functions)
+
+    def fail(self, code: int) -> Any:
+        """Raise what a code stands for."""
+        for callback in self.callbacks:
+            error, callback.kept.error = getattr(callback.kept, "error", None), None
+            if error is not None:
+                raise error
+        raise IndexError(self.program.failures[code - 1])
 
     @cached_property
     def cost(self) -> costs.Cost:
+        """Operations, bytes and time of one call."""
         return costs.program_cost(self.program)
 
     @cached_property
@@ -173,31 +185,20 @@ class Callback:
 
     def __init__(self, function: Any, buffers: Sequence[tuple[str, int]]) -> None:
         self.function = function
-        self.buffers = [(size * np.dtype(dtype).itemsize, np.dtype(dtype)) for dtype, size in buffers]
-        self.error: BaseException | None = None
+        self.buffers = [(size, DTYPES[dtype].memory) for dtype, size in buffers]
+        self.kept = threading.local()  # the exception of the call that each thread is in
         self.native = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_void_p))(self.call)
-        self.address = ctypes.cast(self.native, ctypes.c_void_p).value
+        self.address = ctypes.cast(self.native, ctypes.c_void_p).value or 0
 
     def call(self, pointers: Any) -> int:
+        """Run the function; a nonzero code if it fails."""
         try:
             views = []
             for pointer, (size, dtype) in zip(pointers[: len(self.buffers)], self.buffers, strict=True):
-                memory: Any = (ctypes.c_char * size).from_address(pointer) if size else bytearray()
+                memory: Any = (ctypes.c_char * (size * dtype.itemsize)).from_address(pointer) if size else bytearray()
                 views.append(np.frombuffer(memory, dtype))
             self.function(*views)
         except BaseException as error:
-            self.error = error
+            self.kept.error = error
             return -1
         return 0
-
-    def reraise(self) -> None:
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
-
-
-def aligned(size: int) -> Array:
-    """Bytes that begin at a multiple of 64."""
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size]

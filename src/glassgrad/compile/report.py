@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import CompiledDifferenceError
+from ..graph.node import value_of
 from ..native import library, threads
 from ..native.target import Target
 from .pipeline import Executable
@@ -85,15 +86,27 @@ class Cost:
         )
 
 
-def compare(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def compare(result: Any, expected: Any) -> None:
     """Raise where compiled and eager results differ by more than rounding."""
-    expected = tree.leaves(function(*args, **kwargs))
-    for name, got, want in zip(tree.paths(result), tree.leaves(result), expected, strict=True):
-        a, b = np.asarray(getattr(got, "value", got)), np.asarray(getattr(want, "value", want))
-        close = 1e3 * float(np.finfo(a.dtype).eps) if a.dtype.kind in "fc" else 0.0
-        scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)) if a.dtype.kind in "fc" else 0.0
-        if not np.allclose(a, b, rtol=close, atol=close * scale, equal_nan=True):
+    names, got, want = tree.paths(result), tree.leaves(result), tree.leaves(expected)
+    for name, a, b in zip(names, map(value_of, got), map(value_of, want), strict=True):
+        if not isinstance(a, (np.ndarray, np.generic)):
+            continue
+        problem = _difference(np.asarray(a), np.asarray(b))
+        if problem:
             raise CompiledDifferenceError(
-                f"jit: compiled and eager results differ at {name or 'the result'}: largest difference "
-                f"{np.max(np.abs(a - b))}; this is a mistake in Glassgrad: please report it with the function"
+                f"jit: compiled and eager results differ at {name or 'the result'}: {problem}; this is a mistake in "
+                f"Glassgrad: please report it with the function"
             )
+
+
+def _difference(a: Any, b: Any) -> str:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return f"got {a.dtype}{list(a.shape)}, expected {b.dtype}{list(b.shape)}"
+    if a.dtype.kind not in "fc":
+        return "" if np.array_equal(a, b) else f"{np.count_nonzero(a != b)} elements of {a.size}"
+    close = 1e3 * float(np.finfo(a.dtype).eps)
+    scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0))
+    if np.allclose(a, b, rtol=close, atol=close * scale, equal_nan=True):
+        return ""
+    return f"by up to {np.nanmax(np.abs(a - b))}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +12,16 @@ from .. import tree
 from ..dtypes import NUMERIC, PYTHON_SCALARS, not_numbers
 from ..errors import DtypeError
 from ..graph.node import Node
+from ..native import call
+
+_WIDE = ("f16", "f12", "c32", "c24")  # long doubles, which no machine code of ours computes with
 
 
 class Leaf(NamedTuple):
     """One leaf of the arguments.
 
-    ``kind`` is array, scalar (a Python number, which promotes weakly) or static (anything else: the program is
-    compiled for its value).
+    ``kind`` is array, scalar (a Python number, which promotes weakly; its type is the dtype) or static (anything else:
+    the program is compiled for its value).
     """
 
     kind: str
@@ -30,21 +34,28 @@ class Leaf(NamedTuple):
             return f"{self.dtype}{list(self.shape)}"
         return f"Python {self.dtype.__name__}" if self.kind == "scalar" else repr(self.value)
 
+    @property
+    def example(self) -> Any:
+        """Something of this shape and dtype that takes no memory."""
+        return self.dtype(1) if self.kind == "scalar" else np.broadcast_to(np.zeros((), self.dtype), self.shape)
+
 
 class Signature(NamedTuple):
-    """The key of a compiled program."""
+    """The key of a compiled program: what the arguments are, the values of static ones, and whether any is an Array."""
 
     structure: tree.Structure
     leaves: tuple[Leaf, ...]
     static: tuple[Any, ...] = ()
-    arrays: bool = False  # whether any leaf is an Array, so that results are too
+    arrays: bool = False
 
     def difference(self, other: Signature) -> str:
         """What another signature has that this has not, for a person."""
         if self.structure != other.structure:
             return "the structure of the arguments"
         if self.static != other.static:
-            return f"a static argument: {self.static} became {other.static}"
+            pairs = zip(self.static, other.static, strict=False)
+            changed = [f"static argument {a[0]!r}: {a[2]!r} became {b[2]!r}" for a, b in pairs if a != b]
+            return "; ".join(changed[:3]) or "the static arguments"
         names = tree.paths(tree.unflatten(self.structure, list(range(len(self.leaves)))))
         changed = [
             f"argument{name}: {a} became {b}"
@@ -67,31 +78,73 @@ def leaf_of(value: Any) -> Leaf:
         hash(value)
     except TypeError:
         return Leaf("array", np.shape(value), _number(value, np.asarray(value).dtype))
-    return Leaf("static", value=value)
+    return Leaf("static", (), kind, value)
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype.kind not in NUMERIC or dtype.itemsize > 16 or dtype.str[1:] in ("f16", "f12", "c32", "c24"):
+    if dtype.kind not in NUMERIC or dtype.str[1:] in _WIDE:
         raise DtypeError(not_numbers(value, dtype))
-    return dtype.newbyteorder("=") if not dtype.isnative else dtype
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def as_array(value: Any, leaf: Leaf) -> np.ndarray[Any, Any]:
-    """A leaf's value as compiled code reads it: in C order, aligned, native."""
+    """A leaf's value as compiled code reads it: in C order, aligned, in the machine's byte order."""
     if isinstance(value, Node):
         value = value.value
     array = np.asarray(value, dtype=leaf.dtype if leaf.kind == "array" else None)
     return np.require(array, requirements=("C", "A"))
 
 
-def hashable(values: Sequence[Any]) -> tuple[Hashable, ...]:
-    """Static arguments, which must be usable as a key."""
-    for value in values:
+def native_leaf(value: Any, donated: bool) -> call.Leaf | None:
+    """What a builtin expects of a leaf like this one; None where only Python takes it."""
+    found = call.leaf_of(value)
+    return found if found is None else found._replace(donated=donated)
+
+
+class Places:
+    """Which arguments of a function are meant by positions and names.
+
+    Raises
+    ------
+    TypeError
+        A name or position that the function does not have.
+    """
+
+    def __init__(self, function: Callable[..., Any], wanted: Iterable[int | str], what: str) -> None:
+        given = (wanted,) if isinstance(wanted, (int, str)) else tuple(wanted)
         try:
-            hash(value)
-        except TypeError:
-            raise TypeError(
-                f"jit: a static argument must be hashable: got {type(value).__name__}; pass arrays as ordinary "
-                f"arguments, lists as tuples"
-            ) from None
-    return tuple(values)
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # a builtin without one
+            parameters = ()  # type: ignore[assignment]
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        every = {p.name for p in parameters}
+        loose = not every or any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
+        self.chosen: set[int | str] = set()
+        for one in given:
+            place = one + len(names) if isinstance(one, int) and one < 0 else one
+            known = place < len(names) if isinstance(place, int) else place in every
+            if not loose and (not known or (isinstance(place, int) and place < 0)):
+                raise TypeError(f"jit: {what}={one!r}: no such argument; the function has ({', '.join(every)})")
+            self.chosen.add(place)
+            if isinstance(place, int) and 0 <= place < len(names):
+                self.chosen.add(names[place])
+            elif place in names:
+                self.chosen.add(names.index(str(place)))
+
+    def __contains__(self, place: int | str) -> bool:
+        return place in self.chosen
+
+    def __bool__(self) -> bool:
+        return bool(self.chosen)
+
+
+def static_key(place: int | str, value: Any) -> tuple[Any, ...]:
+    """A static argument as part of a key: 2, 2.0 and True are three, and so are 0.0 and -0.0 two."""
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"jit: a static argument must be hashable: got {type(value).__name__}; pass arrays as ordinary arguments, "
+            f"lists as tuples"
+        ) from None
+    return (place, type(value), value, repr(value) if isinstance(value, (float, complex)) else "")

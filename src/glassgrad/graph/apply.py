@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import PYTHON_SCALARS
-from ..errors import TracedValueError, UnsupportedError
+from ..errors import MeetingTracesError, TracedValueError
 from .node import (
     BORROWED,
     NO_PARAMS,
@@ -116,7 +116,7 @@ def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
             f"carry or as y"
         )
     if len(traces) > 1 and not trace.inner:
-        raise UnsupportedError(
+        raise MeetingTracesError(
             f"{op.name}: values of two different traces meet at {here(2)}; pass the outer one as an argument"
         )
     nodes = tuple([x if isinstance(x, Node) else constant(x) for x in inputs])

@@ -235,7 +235,8 @@ Step = Region | Call | Repeat
 class Program:
     """One native call.
 
-    ``functions`` names what Calls call; ``arena`` is in bytes; ``failures`` says what each code of a Check means.
+    ``functions`` names what Calls call; ``arena`` is in bytes; ``failures`` says what each code of a Check means;
+    ``given`` is how many arguments, outputs and constants there are, used or not.
     """
 
     kernels: tuple[Kernel, ...]
@@ -244,6 +245,7 @@ class Program:
     arena: int
     functions: tuple[object, ...] = ()
     failures: tuple[str, ...] = ()
+    given: tuple[int, int, int] = (0, 0, 0)
 
 
 def steps_of(extent: int, chunks: int, chunk: int) -> tuple[int, int]:

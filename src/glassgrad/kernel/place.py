@@ -66,6 +66,7 @@ class _Placing:
             arena,
             tuple(self.functions),
             tuple(self.lowered.failures),
+            (len(arguments), len(outputs), len(self.lowered.constants)),
         )
 
     def steps(self, pieces: Sequence[Work]) -> list[Step]:

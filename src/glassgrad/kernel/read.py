@@ -75,7 +75,7 @@ class Reader:
     def constant(self, node: Node) -> int:
         """The buffer of a constant array."""
         if node not in self.place:
-            value = np.ascontiguousarray(node.value)
+            value = np.array(node.value, order="C")  # what it holds later is no concern of ours
             self.constants.append(value)
             self.place[node] = self.buffer(value.dtype, value.size, "constant", len(self.constants) - 1)
         return self.place[node]

@@ -132,7 +132,10 @@ class Entry:
                     f"run: array {place}: got {array.dtype} {array.shape}, expected a contiguous one of {spec.dtype} "
                     f"{spec.shape}"
                 )
-        arena = self._spare.pop() if self._spare else _arena(self._arena_bytes)
+        try:
+            arena = self._spare.pop()
+        except IndexError:  # another thread may have taken it just now
+            arena = _arena(self._arena_bytes)
         addresses = [*map(_data, given), *self._rest, arena[1]]
         table = (ctypes.c_int64 * len(addresses))(*addresses)
         code: int = self._program(ctypes.addressof(table))

@@ -36,12 +36,18 @@ class Layout(NamedTuple):
 
 
 def layout(program: ir.Program) -> Layout:
-    """As many of each kind as the largest number says."""
+    """As many of each kind as the program says, or as the largest number in use."""
 
-    def count(kind: str) -> int:
-        return max((b.place.number + 1 for b in program.buffers if b.place.kind == kind), default=0)
+    def count(kind: str, given: int) -> int:
+        return max([given, *(b.place.number + 1 for b in program.buffers if b.place.kind == kind)])
 
-    return Layout(count("argument"), count("output"), count("constant"), len(program.functions))
+    arguments, outputs, constants = program.given
+    return Layout(
+        count("argument", arguments),
+        count("output", outputs),
+        count("constant", constants),
+        len(program.functions),
+    )
 
 
 class Frame(NamedTuple):

@@ -24,7 +24,9 @@ from .tiles import Dot, Strides, Tile, at, emit_dot, emit_pack, emit_tile, least
 Epilogue = Callable[[Value, Value, Value], None]
 
 PART = 256  # of the inner axis, about: what is summed before it is added to the rest
-PANEL = 400 << 10  # bytes of packed panel that stay in a second-level cache, and on a thread's stack
+PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache, and on a thread's stack
+BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
+CACHE = 16 << 20  # bytes of a that can be read again for every panel
 
 
 @dataclass(frozen=True)
@@ -65,37 +67,38 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
     registers = -(-n // lanes)  # of a row of the result
     if n <= 4 and a.rows == 1 and m >= lanes and m * k > 256:
         rows = min(m // lanes, 8 // n) * lanes
-        return Plan("column", rows, n, rows, n, k, "", n)
+        return Plan("column", rows, n, rows, n, -(-k // max(1, round(k / PART))), "", n)
     if k <= 16:
         wide = next((c for c in (4, 3, 2) if registers % c == 0), 1) if n % lanes == 0 else min(4, registers)
         width = min(n, wide * lanes)
         return Plan("direct", 1, width, 1, width, k, "" if b.columns == 1 else "whole", width)
     if k >= lanes and a.columns == 1:
-        if n <= 4 and (b.rows == 1 or m >= 32 and n * k * size <= PANEL):
+        if n <= 4 and (b.rows == 1 or (m >= 32 and n * k * size <= PANEL)):
             rows = min(m, 8 // n)
             return Plan("dot", rows, n, rows, n, k, "" if b.rows == 1 else "whole", n)
         if m <= 2 and b.rows == 1:
             width = min(n, 8 // m)
             return Plan("dot", m, width, m, width, k, "", width)
-    return choose_tile(target, size, sizes, b)
+    return choose_tile(target, size, sizes, a, b)
 
 
-def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], b: Strides) -> Plan:
+def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b: Strides) -> Plan:
     m, n, k = sizes
     lanes = target.lanes(size)
     rows, wide = shape(target, m, -(-n // lanes))
     width = min(n, wide * lanes)
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed = rows, width, ""
-    if b.columns != 1 or m >= 128 and b.rows * size >= 2048:
+    if b.columns != 1 or (m >= 128 and b.rows * size >= 2048):
         packed = "whole"
-        if k * wide * lanes * size > PANEL or m * k * size > 8 << 20:  # too much of a to read it again for each panel
-            packed, height = "part", 128 // rows * rows
-            span = max(1, PANEL // 2 // (height * wide * lanes * size)) * width
+        if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
+            packed, height = "part", 192 // rows * rows
+            span = max(1, BLOCK // (height * wide * lanes * size)) * width
     elif depth < k:
         height = 64 // rows * rows
-    share = next(c for c in (4, 2, 3, 1) if wide % c == 0)
-    return Plan("tile", rows, width, height, min(span, n), depth, packed, width if n == width else share * lanes)
+    shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
+    share = n if n == width else next((c for c in shares if n % c == 0), shares[0])
+    return Plan("tile", rows, width, height, min(span, n), depth, packed, share)
 
 
 def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
@@ -123,7 +126,7 @@ def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
 
 @dataclass
 class Product:
-    """What the parts of an emission share. ``result`` is a block of the result, ``panel`` and ``rows`` are where b and a are packed."""
+    """What the parts of an emission share: a block of the result, its ``pitch``, and where b and a are packed."""
 
     f: Builder
     target: Target
@@ -169,7 +172,9 @@ def product(
     begin, end : i64, 0 ≤ begin ≤ end ≤ M; rows of ``a`` beyond them may be read, and are not used
     epilogue : called with row, first column (i64) and a value: a scalar, or a vector whose lanes are columns
     """
-    _, n, k = sizes
+    m, n, k = sizes
+    if not m or not n:
+        return
     # the stride of an axis of length 1 says nothing
     a = Operand(a.pointer, a.rows, 1 if k == 1 else a.columns)
     b = Operand(b.pointer, 1 if k == 1 else b.rows, 1 if n == 1 else b.columns)
@@ -183,20 +188,22 @@ def column(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     """A narrow result as the tiles of its transpose, so that lanes are rows."""
     f, plan, (m, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(n * plan.rows)
-    tile = Tile(p.scalar, n, plan.rows, Strides(p.b.columns, p.b.rows), p.a.columns, plan.rows, False, False)
+    strides = Strides(p.b.columns, p.b.rows)
+    tile = Tile(p.scalar, n, plan.rows, strides, p.a.columns, plan.rows, plan.depth < k, False)
     name = "@" + emit_tile(f.module, p.target, tile)
     with f.loop(begin, end, plan.rows) as i:
         start = least(f, i, integer(m - plan.rows))
-        call(f, name, p.b.pointer, p.at(p.a.pointer, (start, 1)), p.result, integer(k))
+        if plan.depth < k:
+            clear(p, n * plan.rows)
+        with steps(f, k, plan.depth) as k0:
+            b, a = p.at(p.b.pointer, (k0, p.b.rows)), p.at(p.a.pointer, (start, 1), (k0, p.a.columns))
+            call(f, name, b, a, p.result, until(f, k0, k, plan.depth))
         with f.loop(i, least(f, f.op("add nsw", i, integer(plan.rows)), end)) as row:
-            lanes = [
-                f.load(p.at(p.result, (row, 1), (start, -1), (integer(j), plan.rows)), Type(p.scalar)) for j in range(n)
-            ]
-            value = lanes[0]
-            if n > 1:
-                value = Value("poison", Type(p.scalar, n))
-                for j, lane in enumerate(lanes):
-                    value = f.insert(value, lane, j)
+            line = p.at(p.result, (row, 1), (start, -1))
+            lanes = [f.load(p.at(line, (integer(j), plan.rows)), Type(p.scalar)) for j in range(n)]
+            value = lanes[0] if n == 1 else Value("poison", Type(p.scalar, n))
+            for j, lane in enumerate(lanes if n > 1 else []):
+                value = f.insert(value, lane, j)
             epilogue(row, integer(0), value)
 
 
@@ -245,7 +252,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
         with f.loop(begin, end, plan.height) as first:
             last = least(f, f.op("add nsw", first, integer(plan.height)), end)
             if plan.depth < k:
-                clear(p)
+                clear(p, plan.height * p.pitch)
             with steps(f, k, plan.depth) as k0:
                 depth = until(f, k0, k, plan.depth)
                 if plan.packed == "part":
@@ -336,13 +343,14 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
     """Sum a part of the inner axis for a block of rows of the panel at column j1."""
     f, plan, k = p.f, p.plan, p.sizes[2]
     pitch = panel_pitch(p.target, p.scalar, plan.width) if plan.packed else p.b.rows
+    padded = bool(plan.packed) and p.b.columns == 1
     strides = Strides(1, plan.rows) if plan.packed == "part" else Strides(p.a.rows, p.a.columns)
 
     def name(width: int) -> str:
         if plan.way == "dot":
             columns = k if plan.packed else p.b.columns
             return emit_dot(f.module, p.target, Dot(p.scalar, plan.rows, width, p.a.rows, columns, p.pitch, k))
-        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, bool(plan.packed))
+        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded)
         return emit_tile(f.module, p.target, tile)
 
     function = by_width(p, j1, name)
@@ -358,9 +366,9 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
         call(f, function, a, b, p.at(p.result, (i, p.pitch), (first, -p.pitch), *right), depth)
 
 
-def clear(p: Product) -> None:
+def clear(p: Product, count: int) -> None:
     lanes = p.target.lanes(SIZES[p.scalar])
-    with p.f.loop(integer(0), integer(p.plan.height * p.pitch), lanes) as i:
+    with p.f.loop(integer(0), integer(count), lanes) as i:
         p.f.store(number(0, Type(p.scalar, lanes)), p.at(p.result, (i, 1)))
 
 

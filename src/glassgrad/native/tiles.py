@@ -100,8 +100,8 @@ class Tile(NamedTuple):
     """A part of the result that is held in registers while k runs.
 
     ``rows`` by ``width`` elements of a · b, where element (i, k) of a is at ``a.rows`` · i + ``a.columns`` · k and
-    (k, j) of b at ``pitch`` · k + j; ``into`` is the row stride of the result.
-    ``added`` adds to what is there; ``padded`` rows of b may be read to a whole register.
+    (k, j) of b at ``pitch`` · k + j; ``into`` is the row stride of the result. ``added``: to what is there.
+    ``padded``: rows of b have 0 up to whole registers.
     """
 
     scalar: str
@@ -115,9 +115,8 @@ class Tile(NamedTuple):
 
     @property
     def name(self) -> str:
-        flags = "a" * self.added + "p" * self.padded
-        sizes = (self.rows, self.width, self.a.rows, self.a.columns, self.pitch, self.into)
-        return "_".join(["tile", self.scalar, *map(str, sizes), *([flags] if flags else [])])
+        flags = "_added" * self.added + "_padded" * self.padded
+        return "_".join(map(str, ("tile", self.scalar, self.rows, self.width, *self.a, self.pitch, self.into))) + flags
 
 
 def emit_tile(module: Module, target: Target, tile: Tile) -> str:
@@ -129,14 +128,16 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
             return tile.name
         lanes = target.lanes(SIZES[scalar])
         exact = pieces(target, scalar, tile.width)
-        wide = [Type(scalar, lanes)] * len(exact) if tile.padded or target.masks and tile.width > 1 else exact
+        full = [Type(scalar, lanes)] * len(exact)
+        inside = full if tile.padded else exact  # what of each register is there
+        wide = full if tile.padded or (target.masks and tile.width > 1) else exact
         count = len(wide)
 
         def step(carried: list[Value]) -> list[Value]:
             a, b, *sums = carried
             row = [
-                load_lanes(f, target, at(f, b, scalar, (integer(lanes * p), 1)), t, have.lanes if not tile.padded else t.lanes)
-                for p, (t, have) in enumerate(zip(wide, exact, strict=True))
+                load_lanes(f, target, at(f, b, scalar, (integer(lanes * p), 1)), t, there.lanes)
+                for p, (t, there) in enumerate(zip(wide, inside, strict=True))
             ]
             for r in range(tile.rows):
                 x = f.load(at(f, a, scalar, (integer(r), tile.a.rows)), Type(scalar))
@@ -159,7 +160,8 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
 class Dot(NamedTuple):
     """Rows of a by columns of b, both of which lie along k: ``rows`` by ``width`` of them at once.
 
-    Row i of a begins at ``a`` · i, column j of b at ``b`` · j, row i of the result at ``into`` · i; k runs to ``depth``.
+    Row i of a begins at ``a`` · i, column j of b at ``b`` · j, row i of the result at ``into`` · i; k runs to
+    ``depth``.
     """
 
     scalar: str
@@ -265,21 +267,21 @@ def emit_pack(module: Module, target: Target, scalar: str, width: int, pitch: in
 
 
 def copy_rows(f: Builder, target: Target, scalar: str, width: int, stride: int, pitch: int) -> None:
-    exact = pieces(target, scalar, width)
-    lanes = target.lanes(SIZES[scalar])
+    """Rows that are rows in memory, with 0 up to whole registers."""
+    vector = Type(scalar, target.lanes(SIZES[scalar]))
 
     def row(carried: list[Value]) -> list[Value]:
         source, to = carried
-        for p, t in enumerate(exact):
-            wide = Type(scalar, lanes) if target.masks else t
-            value = load_lanes(f, target, at(f, source, scalar, (integer(p * lanes), 1)), wide, t.lanes)
-            f.store(value, at(f, to, scalar, (integer(p * lanes), 1)))
+        for j in range(0, width, vector.lanes):
+            value = load_lanes(f, target, at(f, source, scalar, (integer(j), 1)), vector, min(vector.lanes, width - j))
+            f.store(value, at(f, to, scalar, (integer(j), 1)))
         return [f.address(source, scalar, integer(stride)), f.address(to, scalar, integer(pitch))]
 
     repeat(f, f.arguments["depth"], [f.arguments["from"], f.arguments["to"]], row)
 
 
 def gather(f: Builder, scalar: str, strides: Strides, pitch: int) -> None:
+    """Element by element."""
     source, to, depth, width = f.arguments.values()
     with f.loop(integer(0), width) as j, f.loop(integer(0), depth) as k:
         value = f.load(at(f, source, scalar, (k, strides.rows), (j, strides.columns)), Type(scalar))
@@ -311,8 +313,8 @@ def gather_blocks(f: Builder, scalar: str, high: int, wide: int, strides: Stride
 def transposed(f: Builder, scalar: str, source: Value, stride: int, high: int, wide: int) -> list[Value]:
     """``high`` vectors of ``wide`` lanes; lane j of vector k is element ``stride`` · j + k.
 
-    Parts of 16 bytes never leave their place in the register: they are loaded where they belong, so that what is left is
-    interleaving inside them, one instruction each.
+    Parts of 16 bytes never leave their place in the register: they are loaded where they belong, so that what is left
+    is interleaving inside them, one instruction each.
     """
     part = Type(scalar, high)
     rows = []
