@@ -18,7 +18,7 @@ from .lower import Again, Lowered, Outside
 from .nest import Names, Nest, aligned, renamed_axes, with_atoms
 
 NEAR = 4  # how many groups that read the same arrays a nest tries to join
-MOST = 60  # statements with which a nest no longer takes others in
+MOST = 1000  # statements with which a nest no longer takes others in
 
 
 @dataclass
@@ -136,8 +136,12 @@ class _Fusion:
         if any(isinstance(s, Store) and s.buffer in read for s in kept):
             return None
         moved = [with_atoms(s, forwarded) for s in kept]
-        tail = _once([*into.tail, *moved])
-        return replace(into, body=tail) if into.is_map else replace(into, after=tail)
+        known = into.known if into.known is not None else {}
+        tail = into.tail if into.known is not None else _once(into.tail, known)
+        tail = [*tail, *_once(moved, known)]
+        if into.is_map:
+            return replace(into, body=tail, known=known)
+        return replace(into, after=tail, known=known)
 
     def on_same_axes(self, into: Nest, nest: Nest) -> tuple[Nest, Nest] | None:
         """Both nests over the axes of the first, or of the second where only the first can be split."""
@@ -233,19 +237,18 @@ class _Fusion:
         return True
 
 
-def _once(statements: Iterable[Any]) -> list[Any]:
-    """Statements without a second Let of a value that one has already."""
-    known: dict[Any, Any] = {}
+def _once(statements: Iterable[Any], known: dict[Any, Any]) -> list[Any]:
+    """Statements without a second Let of a value that one has already; ``known`` remembers, from call to call.
+
+    A buffer that has been written since is not read from memory: what was stored is at hand.
+    """
     same: dict[Any, Any] = {}
     kept = []
-    written: set[int] = set()
     for statement in statements:
-        statement = with_atoms(statement, same)
-        if isinstance(statement, Store):
-            written.add(statement.buffer)
+        statement = with_atoms(statement, same) if same else statement
         if isinstance(statement, Let):
-            key = (statement.dtype, type(statement.value), repr(statement.value))
-            if key in known and not (isinstance(statement.value, Load) and statement.value.buffer in written):
+            key = (statement.dtype, type(statement.value), statement.value)
+            if key in known:
                 same[Name(statement.name)] = known[key]
                 continue
             known[key] = Name(statement.name)

@@ -65,6 +65,7 @@ class Nest:
     after : statements for every point of the axes, after the folds or the product
     product : a matrix product in place of inner, body and folds
     fixed : statements that are taken as they are, and never merged
+    known : the names of values in ``tail``, for merging; None if not collected, as after a change of axes
     """
 
     axes: list[Axis]
@@ -74,6 +75,7 @@ class Nest:
     after: list[Simple] = field(default_factory=list)
     product: Product | None = None
     fixed: tuple[Statement, ...] | None = None
+    known: dict[Any, Atom] | None = None
 
     @property
     def is_map(self) -> bool:
@@ -205,6 +207,7 @@ def renamed_axes(nest: Nest, axes: Sequence[Axis], values: Mapping[str, Affine])
         body=[with_axes(s, values) for s in nest.body],
         after=[with_axes(s, values) for s in nest.after],
         product=product,
+        known=None,
     )
 
 

@@ -111,6 +111,8 @@ def _widen(f: Builder, target: Target, x: Value, source: str) -> Value:
 def _narrow(f: Builder, target: Target, x: Value, to: str) -> Value:
     """float32 to a 16-bit float, to nearest, ties to even."""
     if to == "float16" and target.fma:
+        if not x.type.lanes:  # or LLVM rounds a double once, by a routine that is not there
+            x = f.intrinsic("arithmetic.fence", x.type, x)
         return f.convert("bitcast", f.convert("fptrunc", x, "half"), "i16")
     bits = f.convert("bitcast", x, "i32")
     if to == "float16":

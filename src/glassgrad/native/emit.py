@@ -77,7 +77,9 @@ def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir
             dtypes.add(formals[statement.buffer].dtype)
             ordered |= statement.reducer is not None
     register = target.lanes(max((SIZES[MEMORY[dtype]] for dtype in dtypes), default=4))
-    if ordered or heavy or values > target.registers:
+    if values > 3 * target.registers and not heavy and not ordered:
+        abreast = 3  # long chains wait for themselves more than for what is spilled
+    elif ordered or heavy or values > target.registers:
         abreast = 1
     elif folds:
         abreast = 4 if values <= target.registers // 4 else 2

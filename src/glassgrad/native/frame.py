@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
-from .builder import I32, I64, PTR, Module, Value, integer, number
+from .builder import I1, I32, I64, PTR, Module, Value, integer, number
 from .code import Code
 
 ON_STACK = 16_384  # bytes of workspace up to which the stack has them: some threads' stacks are small
@@ -15,6 +16,23 @@ ALIGNMENT = 64
 
 NO_MEMORY = (1 << 24) - 1
 NOT_FINITE = NO_MEMORY - 1  # below these, what failed is the routine's own number
+
+
+class Written(NamedTuple):
+    """A routine before it is compiled.
+
+    Attributes
+    ----------
+    text : LLVM IR with ``i32 routine(ptr buffers)``
+    name : what it is, for reports
+    symbols : addresses that the text calls, by name
+    failure : what to raise for a code that it returns
+    """
+
+    text: str
+    name: str
+    symbols: dict[str, int]
+    failure: Callable[[int], Exception]
 
 
 class Frame(Code):
@@ -69,6 +87,4 @@ class Frame(Code):
 
     def copy(self, target: Value, source: Value, size: Value) -> None:
         """Copy ``size`` bytes to where they do not overlap."""
-        false: Any = Value("false", number(0, I32).type._replace(scalar="i1"))
-        name = "llvm.memcpy.p0.p0.i64"
-        self.call("void", name, target, source, size, false)
+        self.call("void", "llvm.memcpy.p0.p0.i64", target, source, size, number(False, I1))

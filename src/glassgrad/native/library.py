@@ -23,6 +23,8 @@ from .target import Target
 _SOURCES = ("kernel", "native")  # the folders whose code decides what is generated for a key
 _OPTIMISE = 1  # LLVM's -O1 for functions: SROA, CSE, instcombine, loop rotation, LICM; level 2 found little more to do
 
+_FINISHED = ("tile_", "dot_", "pack_")  # functions of ``tiles.py``, written as they are to be
+
 _lock = threading.RLock()  # LLVM is entered by one thread at a time
 _numbers = itertools.count()
 _loaded: weakref.WeakValueDictionary[Any, Library] = weakref.WeakValueDictionary()
@@ -150,10 +152,12 @@ def _optimise(text: str, target: Target, machine: Any) -> Any:
         inline.add_always_inliner_pass()
         inline.add_global_dead_code_eliminate_pass()
         inline.run(module, builder)
-    passes = builder.getFunctionPassManager()
+    passes, light = builder.getFunctionPassManager(), llvm.create_new_function_pass_manager()
+    light.add_sroa_pass()
+    light.add_simplify_cfg_pass()
     for function in module.functions:
         if not function.is_declaration:
-            passes.run(function, builder)
+            (light if function.name.startswith(_FINISHED) else passes).run(function, builder)
     return module
 
 

@@ -403,7 +403,7 @@ def _sigmoid(x: Any) -> Any:
     # One exponential of a non-positive number: no overflow on either side.
     if np.iscomplexobj(x):
         return 1 / (1 + np.exp(-x))
-    decay = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps for unsigned integers
+    decay = np.exp(-np.abs(1.0 * x))  # of a float: the negative of an integer may wrap
     return np.where(np.greater_equal(x, 0), 1, decay)[()] / (1 + decay)
 
 

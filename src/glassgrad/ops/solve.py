@@ -56,7 +56,7 @@ def check_square(op: str, a: Value) -> None:
 
 def common_dtype(*specs: Any) -> np.dtype[Any]:
     """The dtype NumPy's linear algebra computes in."""
-    return np.result_type(*(floating_dtype(s.dtype) for s in specs))
+    return np.result_type(np.float32, *(floating_dtype(s.dtype) for s in specs))
 
 
 def vanishes(g: Value) -> bool:

@@ -1,0 +1,259 @@
+"""Stable argsort: a merge sort of keys with their positions.
+
+Every element becomes an integer that is ordered as NumPy orders elements, NaN last and both zeros alike, so one sort
+serves all dtypes. A key of up to 32 bits lies in one word with its position below it, larger ones in a word of their
+own before the position's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..kernel.lower import Outside
+from .builder import I64, PTR, Type, Value, integer, number
+from .casts import MEMORY, WIDTH
+from .frame import Frame, Written
+from .target import Target
+
+RUN = 8  # elements sorted by insertion, before merging begins
+FRACTION = {"float16": 10, "float32": 23, "float64": 52}  # bits of it
+INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def write(outside: Outside, target: Target) -> Written | None:
+    """The routine of an argsort; None for dtypes without an integer key."""
+    (shape, _), dtype = outside.shapes, outside.dtypes[0].name
+    if dtype not in FRACTION and dtype not in INTEGERS:
+        return None
+    axis: int = outside.params["axis"]
+    sort = Sort(dtype, shape[axis], math.prod(shape[axis + 1 :]))
+    sort.rows(math.prod(shape[:axis]))
+    return Written(sort.close(), f"merge sort of {dtype}", {}, lambda code: AssertionError(f"argsort returned {code}"))
+
+
+class Sort(Frame):
+    """Rows of ``size`` elements that lie ``stride`` elements apart.
+
+    ``width`` is the bytes of a key with its position; offsets are in such items.
+    """
+
+    def __init__(self, dtype: str, size: int, stride: int) -> None:
+        super().__init__()
+        self.dtype, self.size, self.stride = dtype, size, stride
+        self.wide = FRACTION.get(dtype, 0) == 52 or dtype in ("int64", "uint64")
+        self.width = 16 if self.wide else 8
+        self.spaces = [self.reserve(size * self.width) for _ in range(2)]
+        self.source, self.target = self.local(PTR, align=8), self.local(PTR, align=8)
+
+    def rows(self, outer: int) -> None:
+        x, y = self.buffer(0), self.buffer(1)
+        if not self.size:
+            return
+        with self.loop(integer(0), integer(outer)) as i, self.loop(integer(0), integer(self.stride)) as j:
+            begin = self.op("add nsw", self.op("mul nsw", i, integer(self.size * self.stride)), j)
+            source, target = (self.address(b, s, begin) for b, s in ((x, MEMORY[self.dtype]), (y, "i64")))
+            self.read_row(source)
+            self.sort_runs()
+            self.merge_runs()
+            self.write_row(target)
+
+    # In and out
+
+    def read_row(self, row: Value) -> None:
+        """Keys and positions, in the first space."""
+        items, scalar = self.spaces[0], "i" + str(8 if self.dtype == "bool" else _bits(self.dtype))
+        with self.loop(integer(0), integer(self.size)) as i:
+            place = self.address(row, scalar, self.op("mul nsw", i, integer(self.stride)))
+            key = self.convert("sext", self.key(self.load(place, Type(scalar))), "i64") if not self.wide else self.key(
+                self.load(place, I64)
+            )
+            item = self.item(items, i)
+            if self.wide:
+                self.put(i, item, 8)
+                self.store(key, item)
+            else:
+                self.store(self.op("or", self.op("shl", key, integer(32)), i), item)
+
+    def write_row(self, row: Value) -> None:
+        items = self.load(self.source, PTR)
+        with self.loop(integer(0), integer(self.size)) as i:
+            item = self.item(items, i)
+            place = self.get(item, 8) if self.wide else self.op("and", self.get(item), integer((1 << 32) - 1))
+            self.store(place, self.address(row, "i64", self.op("mul nsw", i, integer(self.stride))))
+
+    def key(self, bits: Value) -> Value:
+        """A signed integer for an element, given its bits."""
+        least = 1 << WIDTH[bits.type.scalar] - 1
+        if self.dtype not in FRACTION:
+            return self.op("xor", bits, number(least, bits.type)) if self.dtype.startswith("u") else bits
+        size = self.op("and", bits, number(least - 1, bits.type))
+        below = self.compare("icmp slt", bits, number(0, bits.type))
+        signed = self.select(below, self.op("sub", number(0, bits.type), size), size)
+        infinity = least - (1 << FRACTION[self.dtype])
+        nan = self.compare("icmp sgt", size, number(infinity, bits.type))
+        return self.select(nan, number(least - 1, bits.type), signed)
+
+    # Items
+
+    def item(self, items: Value, index: Value) -> Value:
+        return self.address(items, f"[{self.width} x i8]", index)
+
+    def held(self, place: Value) -> Value:
+        """A whole item."""
+        return self.define(self.type, f"load {self.type}, ptr {place.text}, align 8")
+
+    @property
+    def type(self) -> Type:
+        return Type("i64", 2 if self.wide else 0)
+
+    def hold(self, item: Value, place: Value) -> None:
+        self.line(f"store {self.type} {item.text}, ptr {place.text}, align 8")
+
+    def least_of(self, item: Value) -> Value:
+        return self.extract(item, 0) if self.wide else item
+
+    # Sorting
+
+    def sort_runs(self) -> None:
+        """Insertion: an item moves before those with a greater key."""
+        items = self.spaces[0]
+        with self.loop(integer(0), integer(self.size), RUN) as begin:
+            end = self.least(self.op("add nsw", begin, integer(RUN)), self.size)
+            with self.loop(self.op("add nsw", begin, integer(1)), end) as i:
+                item, place = self.held(self.item(items, i)), self.local(I64, align=8)
+                key = self.least_of(item)
+                self.store(i, place)
+                head, test, move, done = self.labels("insert", "test", "move", "inserted")
+                self.go(head)
+                self.block(head)
+                at = self.load(place, I64)
+                self.branch(self.compare("icmp sgt", at, begin), test, done)
+                self.block(test)
+                before = self.op("sub nsw", at, integer(1))
+                other = self.held(self.item(items, before))
+                self.branch(self.compare("icmp sgt", self.least_of(other), key), move, done)
+                self.block(move)
+                self.hold(other, self.item(items, at))
+                self.store(before, place)
+                self.go(head)
+                self.block(done)
+                self.hold(item, self.item(items, at))
+
+    def merge_runs(self) -> None:
+        """Neighbouring runs are merged from one space into the other, until one run is left, in ``source``."""
+        self.store(self.spaces[0], self.source)
+        self.store(self.spaces[1], self.target)
+        run = self.local(I64, align=8)
+        self.store(integer(RUN), run)
+        head, body, done = self.labels("passes", "pass", "sorted")
+        self.go(head)
+        self.block(head)
+        length = self.load(run, I64)
+        self.branch(self.compare("icmp slt", length, integer(self.size)), body, done)
+        self.block(body)
+        source, target = self.load(self.source, PTR), self.load(self.target, PTR)
+        twice = self.op("shl", length, integer(1))
+        begin = self.local(I64, align=8)
+        self.store(integer(0), begin)
+        each, some, last = self.labels("pairs", "pair", "last")
+        self.go(each)
+        self.block(each)
+        low = self.load(begin, I64)
+        self.branch(self.compare("icmp slt", low, integer(self.size)), some, last)
+        self.block(some)
+        middle = self.least(self.op("add nsw", low, length), self.size)
+        high = self.least(self.op("add nsw", low, twice), self.size)
+        self.pair(source, target, low, middle, high)
+        self.store(high, begin)
+        self.go(each)
+        self.block(last)
+        self.store(target, self.source)
+        self.store(source, self.target)
+        self.store(twice, run)
+        self.go(head)
+        self.block(done)
+
+    def pair(self, source: Value, target: Value, low: Value, middle: Value, high: Value) -> None:
+        """Merge [low, middle) and [middle, high)."""
+        copied, merged, equal, tail, done = self.labels("copy", "merge", "equal", "tail", "merged")
+        (more,) = self.labels("ordered")
+        self.branch(self.compare("icmp slt", middle, high), more, copied)
+        self.block(more)
+        ends = [self.least_of(self.held(self.item(source, m))) for m in (self.op("sub", middle, integer(1)), middle)]
+        self.branch(self.compare("icmp sle", *ends), copied, merged)
+        self.block(copied)
+        size = self.op("mul nsw", self.op("sub nsw", high, low), integer(self.width))
+        self.copy(self.item(target, low), self.item(source, low), size)
+        self.go(done)
+        self.block(merged)
+        left, right = (self.op("sub nsw", b, a) for a, b in ((low, middle), (middle, high)))
+        self.branch(self.same(left, right), equal, tail)
+        self.block(equal)
+        self.from_both_ends(source, target, low, middle, high)
+        self.go(done)
+        self.block(tail)
+        self.from_below(source, target, low, middle, high)
+        self.go(done)
+        self.block(done)
+
+    def from_both_ends(self, source: Value, target: Value, low: Value, middle: Value, high: Value) -> None:
+        """Two runs of one length: taking half of the items from below and half from above never leaves a run, so
+        nothing is tested, and the two chains of loads overlap."""
+        one = integer(1)
+        cells = [self.local(I64, align=8) for _ in range(4)]
+        ends = (low, middle, self.op("sub", middle, one), self.op("sub", high, one))
+        for cell, end in zip(cells, ends, strict=True):
+            self.store(end, cell)
+        count = self.op("sub nsw", middle, low)
+        with self.loop(integer(0), count) as step:
+            a, b = (self.load(c, I64) for c in cells[:2])
+            right = self.taken(source, b, a)
+            self.hold(self.held(self.item(source, self.select(right, b, a))), self.item(target, self.op("add", low, step)))
+            forward = self.convert("zext", right, "i64")
+            self.store(self.op("add", b, forward), cells[1])
+            self.store(self.op("add", self.op("sub", a, forward), one), cells[0])
+            a, b = (self.load(c, I64) for c in cells[2:])
+            left = self.taken(source, b, a)
+            place = self.op("sub", ends[3], step)
+            self.hold(self.held(self.item(source, self.select(left, a, b))), self.item(target, place))
+            back = self.convert("zext", left, "i64")
+            self.store(self.op("sub", a, back), cells[2])
+            self.store(self.op("sub", self.op("add", b, back), one), cells[3])
+
+    def taken(self, source: Value, later: Value, earlier: Value) -> Value:
+        """Whether the later of two items has the smaller key."""
+        keys = [self.get(self.item(source, i)) for i in (later, earlier)]
+        return self.compare("icmp slt", *keys)
+
+    def from_below(self, source: Value, target: Value, low: Value, middle: Value, high: Value) -> None:
+        """Any two runs."""
+        one = integer(1)
+        cells = [self.local(I64, align=8) for _ in range(3)]
+        for cell, start in zip(cells, (low, middle, low), strict=True):
+            self.store(start, cell)
+        head, test, body, rest = self.labels("head", "test", "body", "rest")
+        self.go(head)
+        self.block(head)
+        a, b, out = (self.load(c, I64) for c in cells)
+        self.branch(self.compare("icmp slt", a, middle), test, rest)
+        self.block(test)
+        self.branch(self.compare("icmp slt", b, high), body, rest)
+        self.block(body)
+        right = self.taken(source, b, a)
+        self.hold(self.held(self.item(source, self.select(right, b, a))), self.item(target, out))
+        forward = self.convert("zext", right, "i64")
+        self.store(self.op("add", b, forward), cells[1])
+        self.store(self.op("add", self.op("sub", a, forward), one), cells[0])
+        self.store(self.op("add", out, one), cells[2])
+        self.go(head)
+        self.block(rest)
+        left = self.op("sub nsw", middle, a)
+        for start, count, place in ((a, left, out), (b, self.op("sub nsw", high, b), self.op("add", out, left))):
+            self.copy(self.item(target, place), self.item(source, start), self.op("mul nsw", count, integer(self.width)))
+
+
+def _bits(dtype: str) -> int:
+    return int(np.dtype(dtype).itemsize) * 8

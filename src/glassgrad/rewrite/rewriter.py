@@ -1,0 +1,188 @@
+"""The walk that rewrites: inputs first, each node made of what its inputs became, and shared with an equal one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import PYTHON_SCALARS
+from ..graph.apply import is_weak, spec_or_scalar
+from ..graph.node import Constant, Node, constant, creation_order, make
+from ..graph.primitive import Elementwise
+from ..ops import elementwise as ew
+from ..ops import logic, loop, view
+from . import algebra, choice, fold, place, reduce, rearrange, stretch
+from .rules import indexed
+
+RULES = indexed((algebra.RULES, choice.RULES, rearrange.RULES, reduce.RULES, place.RULES))
+EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
+SMALL = 4096  # bytes up to which constants are compared by what they hold
+
+
+class Rewriter:
+    """The nodes of one graph that were visited, what they became, and what rules made."""
+
+    def __init__(self) -> None:
+        self.now: dict[Node, Node] = {}
+        self.shared: dict[Any, Node] = {}  # (op, inputs, params) -> the node
+        self.constants: dict[Any, Node] = {}
+        self.uses: dict[Node, int] = {}
+        self.numbers: dict[Node, Any] = {}
+        self.sums: dict[Node, Any] = {}  # what place.py knows of sums of Scatters
+
+    def run(self, outputs: Sequence[Node]) -> list[Node]:
+        """What the outputs become."""
+        nodes = needed(outputs)
+        uses = dict.fromkeys(nodes, 0)
+        for node in nodes:
+            if node.value is None:
+                for x in node.inputs:
+                    uses[x] += 1
+        now = self.now
+        for node in nodes:
+            found = now[node] = self.visit(node)
+            self.uses[found] = self.uses.get(found, 0) + uses[node]
+        return [now[node] for node in outputs]
+
+    def visit(self, node: Node) -> Node:
+        """What a node becomes, whose inputs have been visited."""
+        if node.value is not None:
+            return self.interned(node)
+        if not node.inputs:
+            return node
+        inputs = tuple([self.now[x] for x in node.inputs])
+        key = identity(node.op, inputs, node.params)
+        found = self.shared.get(key)
+        if found is None:
+            if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+                node = remade(node, inputs)
+            found = self.shared[key] = self.better(node)
+        return found
+
+    def better(self, node: Node) -> Node:
+        """The first thing a rule makes of a node, or the node itself."""
+        if node.op.outputs > 1:
+            return _with_simple_body(node) if node.op is loop.Scan else node
+        inputs, params, op = node.inputs, node.params, node.op
+        if all(x.value is not None for x in inputs):
+            found = fold.folded(self, node)
+            if found is not None and alike(found, node):
+                return self.interned(found)
+        elif issubclass(op, Elementwise):
+            found = stretch.before_stretching(self, node)
+            if found is not None and alike(found, node):
+                return found
+        matched = RULES.matched
+        for k, x in enumerate(inputs[:2]):
+            for function in matched.get((op, k, x.op if x.value is None else Constant), ()):
+                found = function(self, node, *inputs, **params)
+                if found is not None and alike(found, node):
+                    return found
+        for function in RULES.plain.get(op, ()):
+            found = function(self, node, *inputs, **params)
+            if found is not None and alike(found, node):
+                return found
+        return node
+
+    def interned(self, node: Node) -> Node:
+        """A constant, or an equal one met before; large arrays are equal only if they are the same array."""
+        value = node.value
+        if isinstance(value, PYTHON_SCALARS):
+            key: Any = (type(value), repr(value))  # repr tells 0.0 from -0.0
+        elif isinstance(value, (np.ndarray, np.generic)) and value.nbytes <= SMALL:
+            key = (value.dtype, value.shape, value.tobytes())
+        else:
+            key = id(value)
+        return self.constants.setdefault(key, node)
+
+    # What rules are written with
+
+    def make(self, like: Node, op: Any, *inputs: Node, **params: Any) -> Node:
+        """The node of an op on nodes that were visited, made or found, in the place of ``like`` in the user's program.
+
+        A rule may try what the op refuses, such as a shape that does not fit: the error is the rule's.
+        """
+        key = identity(op, inputs, params)
+        found = self.shared.get(key)
+        if found is None:
+            promotes = issubclass(op, Elementwise)
+            specs = [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs]
+            spec = op.infer(*specs, **params)
+            node = make(op, inputs, params, None, spec=spec, origin=like.origin, program=like.program)
+            found = self.shared[key] = self.better(node)
+        return found
+
+    def constant(self, value: Any) -> Node:
+        """A constant; a Python scalar promotes as one."""
+        return self.interned(constant(value))
+
+    def number(self, node: Node) -> Any:
+        """The value of every element of a constant, as a Python or NumPy scalar; None where they differ."""
+        if node.value is None:
+            return None
+        if node not in self.numbers:
+            self.numbers[node] = fold.uniform(node.value)
+        return self.numbers[node]
+
+    def cast(self, like: Node, x: Node, dtype: np.dtype[Any]) -> Node:
+        """x in a dtype, which is no Python scalar's any more."""
+        if x.dtype == dtype and not is_weak(x):
+            return x
+        return self.make(like, logic.Cast if dtype.kind in "fc" else logic.ToInteger, x, dtype=dtype)
+
+    def reshape(self, like: Node, x: Node, shape: tuple[int, ...]) -> Node:
+        return x if x.shape == shape else self.make(like, view.Reshape, x, shape=shape)
+
+    def fitted(self, like: Node, x: Node) -> Node:
+        """x stretched to the shape, and in the dtype, of a node."""
+        if alike(x, like):
+            return x
+        x = self.cast(like, x, like.dtype)
+        return x if x.shape == like.shape else self.make(like, view.BroadcastTo, x, shape=like.shape)
+
+
+def needed(outputs: Sequence[Node]) -> list[Node]:
+    """What the outputs are made from, inputs first; a node with a value is a constant, whatever it was made from."""
+    found: dict[Node, None] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found[node] = None
+            if node.value is None:
+                stack.extend(node.inputs)
+    return sorted(found, key=creation_order)
+
+
+def identity(op: Any, inputs: tuple[Node, ...], params: dict[str, Any]) -> Any:
+    """What makes two nodes one. By ids: nodes compare by elements."""
+    ids = [id(x) for x in inputs]
+    return (op, tuple(sorted(ids) if op in EXCHANGEABLE else ids), tuple(params.items()) if params else ())
+
+
+def alike(found: Node, node: Node) -> bool:
+    """Whether one may stand for the other: they have one shape and dtype, and promote in the same way."""
+    return found.shape == node.shape and found.dtype == node.dtype and is_weak(found) == is_weak(node)
+
+
+def remade(node: Node, inputs: tuple[Node, ...], **params: Any) -> Node:
+    """A node on other inputs of the same specs."""
+    made: Node = make(
+        node.op, inputs, {**node.params, **params}, None, spec=node.spec, origin=node.origin, program=node.program
+    )
+    if node.program is not None and node in node.program.weak:
+        node.program.weak[made] = node.program.weak[node]
+    return made
+
+
+def _with_simple_body(node: Node) -> Node:
+    """A scan whose step is rewritten by itself, once for all scans by it."""
+    body = node.params["body"]
+    simple = body.derived.get("simplified")
+    if simple is None:
+        outputs = Rewriter().run(body.outputs)
+        same = all(a is b for a, b in zip(outputs, body.outputs, strict=True))
+        simple = body.derived["simplified"] = body if same else loop.Body(body.inputs, outputs)
+    return node if simple is body else remade(node, node.inputs, body=simple)
