@@ -59,8 +59,8 @@ CHEAP = frozenset(
 )
 WEIGHTS = {"div": 4, "sqrt": 4, "random_bits": 100, "fold_in": 100, "inverse_cdf": 30}
 DEAR = 12  # weight of an exponential and its like
-TWICE = 4  # what costs more is not computed once per user
-SPREAD = 8  # what costs more is not computed once per element it is stretched to
+TWICE = 11  # what costs more is not computed once per user
+SPREAD = 6  # what costs more is not computed once per element it is stretched to
 LONGEST = 40  # what costs more is not written into one expression
 
 
@@ -337,32 +337,37 @@ def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
             users[x].append(node)
     asked = {behind(node) for node in outputs} | {x for node in live for x in _needed(node)}
     cost: dict[Node, int] = {}
+    sources: dict[Node, frozenset[Node]] = {}  # the large arrays that computing a node anew would read
     roots = []
     for node in nodes:
-        if is_constant(node) or node.op is Input:
-            cost[node] = int(not is_constant(node))
+        if is_constant(node) or node.op is Input or node.op is control.OverrideMany:
+            cost[node], sources[node] = 0, frozenset() if is_constant(node) else frozenset([node])
             continue
-        weight = WEIGHTS.get(node.op.name, 1 if node.op.name in CHEAP or not issubclass(node.op, Elementwise) else DEAR)
-        total = weight + sum(cost[x] for x in node.inputs)
         passes = passed_on(node)
         if passes is not None and node not in asked:
-            cost[node] = cost[passes]
+            cost[node], sources[node] = cost[passes], sources[passes]
             continue
-        if node.op is control.OverrideMany:
-            cost[node] = 0
-            continue
-        if node in asked or not inlines(node) or total > LONGEST or _too_dear(node, users[node], total):
+        cost[node] = _weight(node) + sum(cost[x] for x in node.inputs)
+        size = math.prod(node.shape) if hasattr(node.spec, "shape") else 0
+        sources[node] = frozenset([s for x in node.inputs for s in sources[x] if 2 * math.prod(s.shape) >= size])
+        if node in asked or not inlines(node) or cost[node] > LONGEST or _kept(node, users[node], cost, sources):
             roots.append(node)
-            total = 1
-        cost[node] = total
+            cost[node], sources[node] = 0, frozenset([node] if size else [])
     return roots
 
 
-def _too_dear(node: Node, users: list[Node], cost: int) -> bool:
-    if cost > TWICE and len(set(users)) > 1:
+def _weight(node: Node) -> int:
+    elementwise = issubclass(node.op, Elementwise)
+    return WEIGHTS.get(node.op.name, DEAR if elementwise and node.op.name not in CHEAP else int(elementwise))
+
+
+def _kept(node: Node, users: list[Node], cost: dict[Node, int], sources: dict[Node, frozenset[Node]]) -> bool:
+    """Whether it is better to keep a node than to compute it anew for each of its users."""
+    count, reads = len(set(users)), len(sources[node])
+    if count > 1 and (cost[node] > TWICE or count * reads > reads + 1 + count):
         return True
     size = math.prod(node.shape)
-    return cost > SPREAD and any(_reads_more(user, node, size) for user in users)
+    return cost[node] > SPREAD and any(_reads_more(user, node, size) for user in users)
 
 
 def _reads_more(user: Node, node: Node, size: int) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graph.node import Node
-from ..ops import contraction, conv, indexing, logic, reduction, view
+from ..ops import contraction, conv, indexing, reduction, view
 from . import index as ix
 from . import scalars
 from .index import Axis
@@ -363,67 +363,73 @@ def _product(
 
 
 def _convolution(lowering: Lowering, node: Node) -> Written:
-    """Windows laid out as columns, then one matrix product per sample and group: [O, C K] @ [C K, P] -> [O, P]"""
+    """Windows laid out as columns, then one matrix product per sample and group: [O, C K] @ [C K, P] -> [O, P]
+
+    Where windows are shorter than the kernel, as in the gradient of a kernel, the columns are laid out as rows.
+    """
     x, w = node.inputs
     if 0 in x.shape or 0 in w.shape:
         return [_fill(lowering, node)]
-    params = node.params
-    geometry = conv._geometry(x.shape, w.shape, params)
-    groups, counts, kernel = params["groups"], node.shape[2:], w.shape[2:]
+    geometry = conv._geometry(x.shape, w.shape, node.params)
+    groups, counts, kernel = node.params["groups"], node.shape[2:], w.shape[2:]
     samples, channels = x.shape[:2]
-    inside = channels // groups
-    shape = (samples, groups, inside, *kernel, *counts)
+    inside, d = channels // groups, len(kernel)
+    turned = d > 0 and counts[-1] < kernel[-1]
+    shape = (samples, groups, *((*counts, inside, *kernel) if turned else (inside, *kernel, *counts)))
     columns = lowering.buffer(node.dtype, math.prod(shape), "value")
+    nests, source, sizes = _laid_out(lowering, node, geometry)
     axes, index = lowering.domain(shape)
     block = Block(lowering.names)
-    n, g, c = index[:3]
-    taps, windows = index[3 : 3 + len(kernel)], index[3 + len(kernel) :]
-    valid: list[Atom] = []
-    where: list[Index] = [n, ix.add([(g, inside), (c, 1)])]
-    for axis, tap, window in zip(geometry, taps, windows, strict=True):
-        position = ix.add([(window, axis.stride), (tap, axis.dilation)], -axis.low)
-        low, high = ix.limits(position, lowering.extents)
-        if axis.spread == 1 and low >= 0 and high < axis.size:
-            where.append(position)
-            continue
-        where.append(_inside(block, position, axis, valid))
-    mask = None
-    for condition in valid:
-        mask = condition if mask is None else block.let("bool", Scalar("logical_and", (mask, condition)))
-    found = as_stored(lowering, block, lowering.read(block, x, tuple(where)), node.dtype)
-    if mask is not None:
-        zero = scalars.cast(block.let, Real(Literal(0, "int64"), "int64"), node.dtype)
-        found = scalars.apply(logic.Where, block.let, [Real(mask, "bool"), found, zero], node.dtype, {}, [False] * 3)
+    n, g = index[:2]
+    windows, (c, *taps) = (index[2 : 2 + d], index[2 + d :]) if turned else (index[3 + d :], index[2 : 3 + d])
+    where = [n, ix.add([(g, inside), (c, 1)])]
+    where += [
+        ix.add([(window, a.stride), (tap, a.dilation)], max(a.low, 0) - a.low)
+        for a, tap, window in zip(geometry, taps, windows, strict=True)
+    ]
+    if source is None:
+        found = lowering.read(block, x, tuple(where))
+    else:
+        at = lowering.flat(block, tuple(where), ix.strides((samples, channels, *sizes)))
+        found = lowering.load(block, source, at, node.dtype)
+    found = as_stored(lowering, block, found, node.dtype)
     store(lowering, block, columns, lowering.flat(block, index, ix.strides(shape)), found)
-    nests = [lowering.finish(Nest(axes, body=block.statements))]
-    return nests + _columns_product(lowering, node, columns, groups, inside * math.prod(kernel), math.prod(counts))
+    nests.append(lowering.finish(Nest(axes, body=block.statements)))
+    depth, places = inside * math.prod(kernel), math.prod(counts)
+    return nests + _columns_product(lowering, node, columns, groups, depth, places, turned)
 
 
-def _inside(block: Block, position: Affine, axis: Any, valid: list[Atom]) -> Index:
-    """A position on a padded and spread axis as one on the axis itself; in the padding it is masked, and read at 0."""
-    place = block.position(position)
-    integer: Callable[..., Atom] = lambda name, a, b: block.let("int64", Scalar(name, (a, b)))
-    decide: Callable[..., Atom] = lambda name, a, b: block.let("bool", Scalar(name, (a, b)))
-    number: Callable[[int], Atom] = lambda k: Literal(k, "int64")
-    inside = decide("greater_equal", place, number(0))
-    inside = decide("logical_and", inside, decide("less", place, number(axis.spread_size)))
-    if axis.spread > 1:
-        whole = decide("equal", integer("remainder", place, number(axis.spread)), number(0))
-        inside = decide("logical_and", inside, whole)
-        place = integer("floor_divide", place, number(axis.spread))
-    valid.append(inside)
-    safe = block.let("int64", Scalar("select", (inside, place, number(0))))
-    return safe if isinstance(safe, Name) else Affine(int(safe.value), ())
+def _laid_out(lowering: Lowering, node: Node, geometry: Sequence[Any]) -> tuple[Written, int | None, tuple[int, ...]]:
+    """The input spread and with zeros around it, in a buffer of these sizes; None where it can be read as it is."""
+    x = node.inputs[0]
+    sizes = tuple([a.spread_size + max(a.low, 0) + max(a.high, 0) for a in geometry])
+    if all(a.spread == 1 and a.low <= 0 and a.high <= 0 for a in geometry):
+        return [], None, sizes
+    shape = (*x.shape[:2], *sizes)
+    buffer = lowering.buffer(node.dtype, math.prod(shape), "value")
+    lowering.rewritten.add(buffer)
+    steps = ix.strides(shape)
+    start = sum(max(a.low, 0) * s for a, s in zip(geometry, steps[2:], strict=True))
+    spread = [s * k for s, k in zip(steps, (1, 1, *(a.spread for a in geometry)), strict=True)]
+
+    def place(index: tuple[Affine, ...]) -> Affine:
+        return ix.add(list(zip(index, spread, strict=True)), start)
+
+    zeros = _written(lowering, buffer, node.dtype, (math.prod(shape),), lambda index: index[0], None)
+    return [zeros, _written(lowering, buffer, node.dtype, x.shape, place, x)], buffer, sizes
 
 
-def _columns_product(lowering: Lowering, node: Node, columns: int, groups: int, depth: int, windows: int) -> Written:
+def _columns_product(
+    lowering: Lowering, node: Node, columns: int, groups: int, depth: int, windows: int, turned: bool
+) -> Written:
     x, w = node.inputs
     samples, outputs = x.shape[0], w.shape[0] // groups
     n, g, o, k, p = (lowering.axis(m) for m in (samples, groups, outputs, depth, windows))
     at: Callable[[list[tuple[Axis, int]]], Affine] = lambda pairs: ix.add([(lowering.value(a), s) for a, s in pairs])
     kernel = lowering.held(w)
     left = at([(g, outputs * depth), (o, depth), (k, 1)])
-    right = at([(n, groups * depth * windows), (g, depth * windows), (k, windows), (p, 1)])
+    along_k, along_p = (1, depth) if turned else (windows, 1)
+    right = at([(n, groups * depth * windows), (g, depth * windows), (k, along_k), (p, along_p)])
     where = at([(n, groups * outputs * windows), (g, outputs * windows), (o, windows), (p, 1)])
     dtype = node.dtype.name
     if node.dtype.kind == "f" and min(o.extent, p.extent, k.extent) > 1 and dtype in ("float32", "float64"):

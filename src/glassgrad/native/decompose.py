@@ -298,12 +298,19 @@ def write(outside: Outside, target: Target) -> Written | None:
     matrices = [i for i, rank in enumerate(recipe.ranks) if rank == 2]
     dtype = np.result_type(*[floating_dtype(outside.dtypes[i]) for i in matrices if i < count])
     empty = any(0 in outside.shapes[i][-2:] for i in matrices)
-    if empty or dtype.name not in lapack.PREFIXES or not all(map(_known, outside.dtypes)) or not lapack.available():
+    known = dtype.name in lapack.PREFIXES and all(map(_known, outside.dtypes))
+    if empty or not known or not _broadcast(outside, recipe.ranks) or not lapack.available():
         return None
     g = Glue(target, outside, dtype, recipe.ranks)
     with g.every():
         recipe.build(g)
     return Written(g.close(), f"LAPACK {', '.join(dict.fromkeys(g.called))}", g.symbols, _failures(outside, recipe))
+
+
+def _broadcast(outside: Outside, ranks: tuple[int, ...]) -> bool:
+    """Whether the stacks of all inputs broadcast to that of the output."""
+    leads = [shape[: len(shape) - rank] for shape, rank in zip(outside.shapes, ranks, strict=True)]
+    return np.broadcast_shapes(*leads) == leads[-1]
 
 
 def _known(dtype: np.dtype[Any]) -> bool:

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..kernel.lower import Outside
-from .builder import I64, PTR, Type, Value, integer, number
-from .casts import MEMORY, WIDTH
+from .builder import I1, I64, PTR, Type, Value, integer, number
+from .casts import MEMORY, REGISTER, WIDTH
 from .frame import Frame, Written
 from .target import Target
 
 RUN = 8  # elements sorted by insertion, before merging begins
 FRACTION = {"float16": 10, "float32": 23, "float64": 52}  # bits of it
+MANY = 32  # elements for each byte of a key from which on counting bytes is faster than merging
 INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
@@ -43,7 +44,9 @@ class Sort(Frame):
     def __init__(self, dtype: str, size: int, stride: int) -> None:
         super().__init__()
         self.dtype, self.size, self.stride = dtype, size, stride
-        self.wide = FRACTION.get(dtype, 0) == 52 or dtype in ("int64", "uint64")
+        self.bits = WIDTH[REGISTER[dtype]]
+        self.wide = self.bits == 64
+        self.passes = -(-self.bits // 8) if size >= MANY * -(-self.bits // 8) else 0
         self.width = 16 if self.wide else 8
         self.spaces = [self.reserve(size * self.width) for _ in range(2)]
         self.source, self.target = self.local(PTR, align=8), self.local(PTR, align=8)
@@ -55,27 +58,37 @@ class Sort(Frame):
         with self.loop(integer(0), integer(outer)) as i, self.loop(integer(0), integer(self.stride)) as j:
             begin = self.op("add nsw", self.op("mul nsw", i, integer(self.size * self.stride)), j)
             source, target = (self.address(b, s, begin) for b, s in ((x, MEMORY[self.dtype]), (y, "i64")))
-            self.read_row(source)
-            self.sort_runs()
-            self.merge_runs()
+            ordered = self.read_row(source)
+            self.store(self.spaces[0], self.source)
+            self.store(self.spaces[1], self.target)
+            with self.when(self.op("xor", ordered, number(True, I1))):
+                if self.passes:
+                    self.distribute()
+                else:
+                    self.sort_runs()
+                    self.merge_runs()
             self.write_row(target)
 
     # In and out
 
-    def read_row(self, row: Value) -> None:
-        """Keys and positions, in the first space."""
-        items, scalar = self.spaces[0], "i" + str(8 if self.dtype == "bool" else _bits(self.dtype))
+    def read_row(self, row: Value) -> Value:
+        """Keys and positions, in the first space; whether they are in order already."""
+        scalar = "i" + str(max(self.bits, 8))
+        ordered, last = self.local(I1, align=1), self.local(I64, align=8)
+        self.store(number(True, I1), ordered)
+        self.store(integer(-(1 << 63)), last)
         with self.loop(integer(0), integer(self.size)) as i:
             place = self.address(row, scalar, self.op("mul nsw", i, integer(self.stride)))
-            key = self.convert("sext", self.key(self.load(place, Type(scalar))), "i64") if not self.wide else self.key(
-                self.load(place, I64)
-            )
-            item = self.item(items, i)
+            key, item = self.key(self.load(place, Type(scalar))), self.item(self.spaces[0], i)
             if self.wide:
                 self.put(i, item, 8)
-                self.store(key, item)
             else:
-                self.store(self.op("or", self.op("shl", key, integer(32)), i), item)
+                key = self.op("or", self.op("shl", self.convert("sext", key, "i64"), integer(32)), i)
+            self.store(key, item)
+            after = self.compare("icmp sle", self.load(last, I64), key)
+            self.store(self.op("and", self.load(ordered, I1), after), ordered)
+            self.store(key, last)
+        return self.load(ordered, I1)
 
     def write_row(self, row: Value) -> None:
         items = self.load(self.source, PTR)
@@ -115,6 +128,13 @@ class Sort(Frame):
     def least_of(self, item: Value) -> Value:
         return self.extract(item, 0) if self.wide else item
 
+    def either(self, condition: Value, a: Value, b: Value) -> Value:
+        """A select that must not become a branch: half of its guesses would be wrong."""
+        self.module.globals["unpredictable"] = "!0 = !{}"
+        choice = self.select(condition, a, b)
+        self.lines[-1] += ", !unpredictable !0"
+        return choice
+
     # Sorting
 
     def sort_runs(self) -> None:
@@ -142,10 +162,47 @@ class Sort(Frame):
                 self.block(done)
                 self.hold(item, self.item(items, at))
 
+    def distribute(self) -> None:
+        """For each byte of the keys, the lowest first: to where items with this byte begin, in the order they had."""
+        counts = [self.local(I64, 256) for _ in range(self.passes)]
+        for count in counts:
+            with self.loop(integer(0), integer(256)) as k:
+                self.store(integer(0), self.address(count, "i64", k))
+        with self.loop(integer(0), integer(self.size)) as i:
+            item = self.held(self.item(self.spaces[0], i))
+            for byte, count in enumerate(counts):
+                place = self.address(count, "i64", self.byte(item, byte))
+                self.store(self.op("add", self.load(place, I64), integer(1)), place)
+        for byte, count in enumerate(counts):
+            first = self.byte(self.held(self.load(self.source, PTR)), byte)
+            with self.when(self.differ(self.load(self.address(count, "i64", first), I64), integer(self.size))):
+                self.move_by(byte, count)
+
+    def move_by(self, byte: int, count: Value) -> None:
+        source, target = self.load(self.source, PTR), self.load(self.target, PTR)
+        total = self.local(I64, align=8)
+        self.store(integer(0), total)
+        with self.loop(integer(0), integer(256)) as k:
+            place, begin = self.address(count, "i64", k), self.load(total, I64)
+            self.store(self.op("add", begin, self.load(place, I64)), total)
+            self.store(begin, place)
+        with self.loop(integer(0), integer(self.size)) as i:
+            item = self.held(self.item(source, i))
+            place = self.address(count, "i64", self.byte(item, byte))
+            to = self.load(place, I64)
+            self.hold(item, self.item(target, to))
+            self.store(self.op("add", to, integer(1)), place)
+        self.store(target, self.source)
+        self.store(source, self.target)
+
+    def byte(self, item: Value, which: int) -> Value:
+        """A byte of an item's key; that of the sign so that negative keys come first."""
+        begin = 0 if self.wide else 32
+        turned = self.op("xor", self.least_of(item), number(1 << begin + max(self.bits, 8) - 1, I64))
+        return self.op("and", self.op("lshr", turned, integer(begin + 8 * which)), integer(255))
+
     def merge_runs(self) -> None:
         """Neighbouring runs are merged from one space into the other, until one run is left, in ``source``."""
-        self.store(self.spaces[0], self.source)
-        self.store(self.spaces[1], self.target)
         run = self.local(I64, align=8)
         self.store(integer(RUN), run)
         head, body, done = self.labels("passes", "pass", "sorted")
@@ -177,59 +234,7 @@ class Sort(Frame):
         self.block(done)
 
     def pair(self, source: Value, target: Value, low: Value, middle: Value, high: Value) -> None:
-        """Merge [low, middle) and [middle, high)."""
-        copied, merged, equal, tail, done = self.labels("copy", "merge", "equal", "tail", "merged")
-        (more,) = self.labels("ordered")
-        self.branch(self.compare("icmp slt", middle, high), more, copied)
-        self.block(more)
-        ends = [self.least_of(self.held(self.item(source, m))) for m in (self.op("sub", middle, integer(1)), middle)]
-        self.branch(self.compare("icmp sle", *ends), copied, merged)
-        self.block(copied)
-        size = self.op("mul nsw", self.op("sub nsw", high, low), integer(self.width))
-        self.copy(self.item(target, low), self.item(source, low), size)
-        self.go(done)
-        self.block(merged)
-        left, right = (self.op("sub nsw", b, a) for a, b in ((low, middle), (middle, high)))
-        self.branch(self.same(left, right), equal, tail)
-        self.block(equal)
-        self.from_both_ends(source, target, low, middle, high)
-        self.go(done)
-        self.block(tail)
-        self.from_below(source, target, low, middle, high)
-        self.go(done)
-        self.block(done)
-
-    def from_both_ends(self, source: Value, target: Value, low: Value, middle: Value, high: Value) -> None:
-        """Two runs of one length: taking half of the items from below and half from above never leaves a run, so
-        nothing is tested, and the two chains of loads overlap."""
-        one = integer(1)
-        cells = [self.local(I64, align=8) for _ in range(4)]
-        ends = (low, middle, self.op("sub", middle, one), self.op("sub", high, one))
-        for cell, end in zip(cells, ends, strict=True):
-            self.store(end, cell)
-        count = self.op("sub nsw", middle, low)
-        with self.loop(integer(0), count) as step:
-            a, b = (self.load(c, I64) for c in cells[:2])
-            right = self.taken(source, b, a)
-            self.hold(self.held(self.item(source, self.select(right, b, a))), self.item(target, self.op("add", low, step)))
-            forward = self.convert("zext", right, "i64")
-            self.store(self.op("add", b, forward), cells[1])
-            self.store(self.op("add", self.op("sub", a, forward), one), cells[0])
-            a, b = (self.load(c, I64) for c in cells[2:])
-            left = self.taken(source, b, a)
-            place = self.op("sub", ends[3], step)
-            self.hold(self.held(self.item(source, self.select(left, a, b))), self.item(target, place))
-            back = self.convert("zext", left, "i64")
-            self.store(self.op("sub", a, back), cells[2])
-            self.store(self.op("sub", self.op("add", b, back), one), cells[3])
-
-    def taken(self, source: Value, later: Value, earlier: Value) -> Value:
-        """Whether the later of two items has the smaller key."""
-        keys = [self.get(self.item(source, i)) for i in (later, earlier)]
-        return self.compare("icmp slt", *keys)
-
-    def from_below(self, source: Value, target: Value, low: Value, middle: Value, high: Value) -> None:
-        """Any two runs."""
+        """Merge [low, middle) and [middle, high); the second may be empty."""
         one = integer(1)
         cells = [self.local(I64, align=8) for _ in range(3)]
         for cell, start in zip(cells, (low, middle, low), strict=True):
@@ -242,8 +247,8 @@ class Sort(Frame):
         self.block(test)
         self.branch(self.compare("icmp slt", b, high), body, rest)
         self.block(body)
-        right = self.taken(source, b, a)
-        self.hold(self.held(self.item(source, self.select(right, b, a))), self.item(target, out))
+        right = self.compare("icmp slt", *[self.get(self.item(source, i)) for i in (b, a)])
+        self.hold(self.held(self.item(source, self.either(right, b, a))), self.item(target, out))
         forward = self.convert("zext", right, "i64")
         self.store(self.op("add", b, forward), cells[1])
         self.store(self.op("add", self.op("sub", a, forward), one), cells[0])
@@ -253,7 +258,3 @@ class Sort(Frame):
         left = self.op("sub nsw", middle, a)
         for start, count, place in ((a, left, out), (b, self.op("sub nsw", high, b), self.op("add", out, left))):
             self.copy(self.item(target, place), self.item(source, start), self.op("mul nsw", count, integer(self.width)))
-
-
-def _bits(dtype: str) -> int:
-    return int(np.dtype(dtype).itemsize) * 8

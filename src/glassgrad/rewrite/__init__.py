@@ -1,11 +1,33 @@
-"""A graph as a better graph: the same values in fewer or safer operations."""
+"""A graph as a better graph: the same values in fewer operations.
+
+``simplify`` walks from the inputs to the outputs. A node is made of what its inputs became, shared with an equal one,
+and handed to the rules of its op: tables of equations, one file per idea.
+
+algebra.py: arithmetic; choice.py: where, logic, casts; rearrange.py: views and slices; stretch.py: broadcasting;
+reduce.py: folds; place.py: sums of scattered slices; fold.py: constants.
+
+Each file says how far its values are the same: to the bit, to the sign of a zero, or to a rounding. None is different
+for inf or NaN.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+from ..graph.node import Node
+from .rewriter import Rewriter
+
+__all__ = ["simplify"]
 
 
-def simplify(outputs: Sequence[Any]) -> list[Any]:
-    """The outputs, from a simpler graph."""
-    return list(outputs)
+def simplify(outputs: Sequence[Node]) -> list[Node]:
+    """The outputs, from a simpler graph; parts that no rule changes are the same nodes as before.
+
+    >>> import glassgrad as gg
+    >>> from glassgrad.graph.show import show
+    >>> program = gg.trace(lambda x: -(-x) * 1.0 + gg.stop_gradient(x) ** 1, 2.0)
+    >>> print(show(simplify(program.outputs)).split("  #")[0])
+    %0 = input : float64[]
+    %1 = add(%0, %0) : float64[]
+    """
+    return Rewriter().run(outputs)

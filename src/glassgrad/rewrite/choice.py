@@ -10,6 +10,7 @@ import numpy as np
 from ..dtypes import real_dtype
 from ..graph.apply import Output
 from ..graph.node import Constant, Node
+from ..graph.primitive import Elementwise
 from ..ops import control, logic
 from .rules import Rule, always, either, first
 
@@ -41,12 +42,27 @@ def _choice(b: Rewriter, n: Node, c: Node, x: Node, y: Node) -> Node | None:
         return b.make(n, n.op, c, x.inputs[1], y)  # where(c, where(c, x, y), z) -> where(c, x, z)
     if y.value is None and y.op in _WHERE and y.inputs[0] is c and y.dtype == n.dtype:
         return b.make(n, n.op, c, x, y.inputs[2])  # where(c, x, where(c, y, z)) -> where(c, x, z)
+    for k, z in ((1, x), (2, y)):
+        inside = _without_choice(b, c, z, k)
+        if inside is not None:
+            return b.make(n, n.op, c, *((inside, y) if k == 1 else (x, inside)))
     if n.dtype.kind == "b" and (_known(b, x), _known(b, y)) == (True, False) and c.dtype.kind == "b":
         return b.fitted(n, c)  # where(c, True, False) -> c
     return None
 
 
 _WHERE = (logic.Where, logic.WhereIEEE)
+
+
+def _without_choice(b: Rewriter, c: Node, x: Node, k: int) -> Node | None:
+    """f(where(c, x, y)) -> f(x) inside of where(c, ...), and f(y) on its other side"""
+    if x.value is not None or not issubclass(x.op, Elementwise) or b.uses.get(x, 1) > 1:
+        return None
+    inputs = [z.inputs[k] if z.value is None and z.op in _WHERE and z.inputs[0] is c else z for z in x.inputs]
+    if all(a is z for a, z in zip(inputs, x.inputs, strict=True)):
+        return None
+    inside = b.make(x, x.op, *inputs, **x.params)
+    return b.fitted(x, inside) if inside.dtype == x.dtype else None
 
 
 def _bits(decisive: int) -> Binary:

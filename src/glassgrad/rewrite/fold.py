@@ -44,7 +44,7 @@ def folded(b: Rewriter, node: Node) -> Node | None:
         return None
     if value.shape != node.shape or value.dtype != node.dtype:
         return None
-    found: Node = constant(value.item() if is_weak(node) else value if value.ndim else value[()])
+    found: Node = constant(value.item() if is_weak(node) else value)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,40 @@ if TYPE_CHECKING:
 
 
 def before_stretching(b: Rewriter, node: Node) -> Node | None:
-    """f(broadcast(x), y) -> f(x, y), broadcast afterwards where y does not stretch x already"""
-    if not any(x.op in _STRETCHING and x.value is None for x in node.inputs):
-        return None
-    inputs = tuple([_unstretched(x) for x in node.inputs])
+    """f(broadcast(x), y) -> f(x, y), and broadcast(f(x, y)) where y is not as large as the result"""
+    inputs = tuple([unstretched(b, x) for x in node.inputs])
     if all(a is x for a, x in zip(inputs, node.inputs, strict=True)):
         return None
-    if tuple(np.broadcast_shapes(*[x.shape for x in inputs])) == node.shape or len(inputs) > 1:
-        # Where only leading axes of size 1 are missing, nothing is gained by putting them back later.
-        whole = tuple(np.broadcast_shapes(*[x.shape for x in inputs]))
-        if whole != node.shape and not _smaller(whole, node.shape):
-            return None
+    shape = np.broadcast_shapes(*[x.shape for x in inputs])
+    if shape != node.shape and math.prod(shape) == math.prod(node.shape):
+        return None  # only axes of size 1 are missing, which something has to put back anyway
     return b.fitted(node, b.make(node, node.op, *inputs, **node.params))
+
+
+def unstretched(b: Rewriter, x: Node) -> Node:
+    """What gives the same elements where it is stretched to the shape of x."""
+    if x.value is not None:
+        return _without_copies(b, x)
+    while x.op in (view.BroadcastTo, view.Reshape):
+        inner = x.inputs[0]
+        if is_weak(inner) or inner.value is not None or (x.op is view.Reshape and not only_leads(x, inner)):
+            break
+        x = inner
+    return x
+
+
+def only_leads(x: Node, inner: Node) -> bool:
+    """Whether x has the axes of another, and further ones of size 1 in front."""
+    lead = len(x.shape) - len(inner.shape)
+    return lead > 0 and x.shape == (1,) * lead + inner.shape
+
+
+def _without_copies(b: Rewriter, x: Node) -> Node:
+    """A constant without the axes along which one element is repeated by a stride of 0."""
+    value = x.value
+    if not isinstance(value, np.ndarray) or all(value.strides) or value.size < 2:
+        return x
+    steps = zip(value.shape, value.strides, strict=True)
+    kept = value[tuple(slice(0, 1) if n > 1 and not step else slice(None) for n, step in steps)]
+    lead = next((i for i, n in enumerate(kept.shape) if n > 1), kept.ndim)
+    return b.constant(kept.reshape(kept.shape[lead:]))
