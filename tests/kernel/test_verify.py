@@ -122,7 +122,7 @@ KERNELS = {
     "x is not a bool": loop(LOAD, Check(X, 1)),
     "the program has no failure of code 0": loop(load("b", 3, I, "bool"), Check(Name("b"), 0)),
     # products
-    "only Lets and Stores are an epilogue": matmul(body=(Reset("s", "add", F),)),
+    "an epilogue has no loops and folds": matmul(body=(Reset("s", "add", F),)),
     "product c, a: its index holds j, an axis of the other": matmul(a=Load(0, at(i=1, j=1, k=1))),
     "product c, b: its index holds i, an axis of the other": matmul(b=Load(1, at(i=1, j=1, k=1))),
     "product c, a: elements 0 … 11 of 8": matmul(a=Load(0, at(i=10, k=1))),

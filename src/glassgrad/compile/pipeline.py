@@ -24,7 +24,7 @@ from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
 from ..kernel.verify import verify as verify_program
-from ..native import call, driver, emit, library, threads
+from ..native import call, driver, emit, library, routines, threads
 from ..native.target import Target, host
 from ..rewrite import simplify
 
@@ -113,14 +113,21 @@ class Executable:
         return loaded
 
     @cached_property
-    def callbacks(self) -> list[Callback]:
-        """The functions of the program that Python runs."""
+    def functions(self) -> list[routines.Routine | Callback]:
+        """The functions of the program: native where there is a way, else run by Python."""
         calls = {s.function: s for s in driver.every(self.program.steps) if isinstance(s, Call)}
         buffers = self.program.buffers
-        return [
-            Callback(function, [(buffers[b].dtype, buffers[b].size) for b in calls[number].buffers])
-            for number, function in enumerate(self.program.functions)
-        ]
+        found: list[routines.Routine | Callback] = []
+        for number, function in enumerate(self.program.functions):
+            assert isinstance(function, lower.Outside)
+            sizes = [(buffers[b].dtype, buffers[b].size) for b in calls[number].buffers]
+            found.append(routines.routine(function, self.target) or Callback(function, sizes))
+        return found
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """The functions that Python runs."""
+        return [f for f in self.functions if isinstance(f, Callback)]
 
     def entry(
         self,
@@ -138,12 +145,12 @@ class Executable:
             result,
             self.library.address("run"),
             constants=self.lowered.constants,
-            functions=[c.address for c in self.callbacks],
+            functions=[f.address for f in self.functions],
             arena=self.program.arena,
-            release=bool(self.callbacks) or self.cost.nanoseconds > RELEASE,
+            release=bool(self.functions) or self.cost.nanoseconds > RELEASE,
             fail=self.fail,
             wrap=wrap,
-            keep=(self.library, self.callbacks),
+            keep=(self.library, self.functions),
         )
 
     @cached_property
@@ -163,11 +170,13 @@ class Executable:
 
     def fail(self, code: int) -> Any:
         """Raise what a code stands for."""
-        for callback in self.callbacks:
-            error, callback.kept.error = getattr(callback.kept, "error", None), None
+        if code > 0:
+            raise IndexError(self.program.failures[code - 1])
+        number, own = driver.failed(code)
+        for function in self.functions[number : None if number == driver.LAST else number + 1]:
+            error = function.failure(own)
             if error is not None:
                 raise error
-        raise IndexError(self.program.failures[code - 1])
 
     @cached_property
     def cost(self) -> costs.Cost:
@@ -189,6 +198,18 @@ class Callback:
         self.kept = threading.local()  # the exception of the call that each thread is in
         self.native = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_void_p))(self.call)
         self.address = ctypes.cast(self.native, ctypes.c_void_p).value or 0
+
+    @property
+    def name(self) -> str:
+        """Of the op."""
+        name: str = self.function.name
+        return name
+
+    def failure(self, code: int) -> BaseException | None:
+        """The exception that ended this thread's call, once."""
+        error: BaseException | None = getattr(self.kept, "error", None)
+        self.kept.error = None
+        return error
 
     def call(self, pointers: Any) -> int:
         """Run the function; a nonzero code if it fails."""

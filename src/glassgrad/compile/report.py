@@ -11,6 +11,7 @@ from .. import tree
 from ..errors import CompiledDifferenceError
 from ..graph.node import value_of
 from ..native import library, threads
+from ..native.routines import Routine
 from ..native.target import Target
 from .pipeline import Executable
 
@@ -53,7 +54,8 @@ class Cost:
     bytes : loaded and stored by the loops, in cache or not
     arena : bytes of working memory
     kernels, launches : native functions, and how often they are started
-    callbacks : library functions that run through Python, by name
+    routines : native functions of whole arrays that are called, such as "LAPACK dpotrf"
+    callbacks : ops that run through Python, by name
     threads : how many the work is shared by at most
     compile_ms : milliseconds to trace-independent passes and machine code
     cached : whether the machine code came from disk
@@ -64,6 +66,7 @@ class Cost:
     arena: int
     kernels: int
     launches: int
+    routines: tuple[str, ...]
     callbacks: tuple[str, ...]
     threads: int
     compile_ms: float
@@ -79,7 +82,8 @@ class Cost:
             arena=program.arena,
             kernels=len(program.kernels),
             launches=sum(len(getattr(s, "launches", ())) for s in program.steps),
-            callbacks=tuple(getattr(f, "name", repr(f)) for f in program.functions),
+            routines=tuple(f.name for f in executable.functions if isinstance(f, Routine)),
+            callbacks=tuple(f.name for f in executable.callbacks),
             threads=threads.threads() if executable.parallel else 1,
             compile_ms=sum(executable.passes.values()),
             cached=loaded.cached,

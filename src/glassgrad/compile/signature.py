@@ -14,6 +14,7 @@ from ..errors import DtypeError
 from ..graph.node import Node
 from ..native import call
 
+_WEAK = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
 _WIDE = ("f16", "f12", "c32", "c24")  # long doubles, which no machine code of ours computes with
 
 
@@ -91,7 +92,7 @@ def as_array(value: Any, leaf: Leaf) -> np.ndarray[Any, Any]:
     """A leaf's value as compiled code reads it: in C order, aligned, in the machine's byte order."""
     if isinstance(value, Node):
         value = value.value
-    array = np.asarray(value, dtype=leaf.dtype if leaf.kind == "array" else None)
+    array = np.asarray(value, dtype=leaf.dtype if leaf.kind == "array" else _WEAK[leaf.dtype])
     return np.require(array, requirements=("C", "A"))
 
 
@@ -147,4 +148,4 @@ def static_key(place: int | str, value: Any) -> tuple[Any, ...]:
             f"jit: a static argument must be hashable: got {type(value).__name__}; pass arrays as ordinary arguments, "
             f"lists as tuples"
         ) from None
-    return (place, type(value), value, repr(value) if isinstance(value, (float, complex)) else "")
+    return (place, type(value), value, repr(value) if isinstance(value, (float, complex, tuple)) else "")

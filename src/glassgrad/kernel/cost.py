@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -117,15 +117,16 @@ def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterato
 def program_cost(program: Program) -> Cost:
     """The sum over all launches. Library calls are not counted."""
     each = [kernel_cost(k) for k in program.kernels]
-    totals = [_sum(step, each) for step in program.steps]
-    return Cost(*(math.fsum(column) for column in zip(*totals, strict=True))) if totals else Cost(0.0, 0.0, 0.0)
+    return _total([_sum(step, each) for step in program.steps])
+
+
+def _total(costs: Sequence[Cost]) -> Cost:
+    return Cost(*(math.fsum(column) for column in zip(*costs, strict=True))) if costs else Cost(0.0, 0.0, 0.0)
 
 
 def _sum(step: Step, each: list[Cost]) -> Cost:
     if isinstance(step, Region):
-        found = [each[launch.kernel] for launch in step.launches]
-        return Cost(*(math.fsum(column) for column in zip(*found, strict=True)))
+        return _total([each[launch.kernel] for launch in step.launches])
     if isinstance(step, Repeat):
-        found = [_sum(s, each) for s in step.steps]
-        return Cost(*(step.count * math.fsum(column) for column in zip(*found, strict=True)))
+        return Cost(*(step.count * one for one in _total([_sum(s, each) for s in step.steps])))
     return Cost(0.0, 0.0, 0.0)

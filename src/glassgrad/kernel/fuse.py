@@ -72,7 +72,8 @@ class _Fusion:
     def note(self, number: int) -> None:
         """Remember what a group reads and writes."""
         group = self.groups[number]
-        self.writer.update((buffer, number) for buffer in group.writes())
+        for buffer in group.writes():  # never back: a loop later on may write what this group has begun
+            self.writer[buffer] = max(number, self.writer.get(buffer, -1))
         for buffer in group.reads():
             found = self.readers.setdefault(buffer, [])
             if number not in found[-3:]:

@@ -135,7 +135,7 @@ class MatMul(NamedTuple):
     """name = Σ over ``inner`` of a · b for every (row, column), then the body with that value, as in a loop over both.
 
     ``rows``, ``columns``, ``inner`` are (axis, extent). The index of ``a`` holds rows and inner, that of ``b`` inner
-    and columns, both beside enclosing axes. The body, Lets and Stores, is the epilogue: it may load anything at rows
+    and columns, both beside enclosing axes. The body, without loops, is the epilogue: it may load anything at rows
     and columns. Standing first in a kernel it is parallel over its rows.
     """
 

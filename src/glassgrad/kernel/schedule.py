@@ -57,7 +57,11 @@ def schedule(groups: Sequence[Group], lowered: Lowered) -> list[Work]:
         elif group.outside:
             found.append(group.outside)
         elif group.rows:
-            inside = {b for b in group.writes() if readers[b] == {number} and lowered.memory[b].kind == "value"}
+            inside = {
+                b
+                for b in group.writes()
+                if readers[b] == {number} and lowered.memory[b].kind == "value" and b not in lowered.outputs
+            }
             found.append(scheduler.rows(group, inside))
         else:
             found += [Piece(body, {}) for body in scheduler.alone(group.nests[0])]

@@ -321,7 +321,7 @@ class _Scope:
         self.demand(all(a.kind != "vector" for a in self.axes.values()), "a matrix product inside a vector loop")
         rows, columns, inner = product.rows, product.columns, product.inner
         self.demand(len({rows[0], columns[0], inner[0]}) == 3, "rows, columns and inner need axes of their own")
-        self.demand(all(isinstance(s, (Let, Store)) for s in product.body), "only Lets and Stores are an epilogue")
+        self.demand(all(isinstance(s, (Let, Store, Check)) for s in product.body), "an epilogue has no loops and folds")
         self.demand(self.dtype(product.dtype) in "iuf", f"a product of {product.dtype}")
         outer = replace(self, axes=self.axis(*rows, "parallel" if self.outermost else "vector"))
         outer = replace(outer, axes=outer.axis(*columns, "vector"))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import floating_dtype
+from ..dtypes import floating_dtype, real_dtype
 from ..kernel.lower import Outside
 from . import lapack
 from .builder import I32, Value, integer, number
@@ -23,11 +23,16 @@ from .target import Target
 
 
 class Recipe(NamedTuple):
-    """How one matrix is computed, how many axes each input and output of it has, and what failing means."""
+    """How one matrix is computed, how many axes each input and output of it has, and what failing means.
+
+    Matrices of float32 are computed with in float64, as NumPy does, unless the recipe is also for ``single``
+    precision.
+    """
 
     build: Callable[[Glue], None]
     ranks: tuple[int, ...]
     failure: str = ""
+    single: bool = False
 
 
 # Recipes
@@ -37,9 +42,10 @@ def _cholesky(g: Glue) -> None:
     """In place: a Hermitian matrix in C order is its conjugate in Fortran order, and the conjugate of its upper factor
     is the lower one in C order."""
     (a,), (y,) = g.inputs, g.outputs
-    _mean_with_adjoint(g, y, a)
-    g.lapack("potrf", "U", y.rows, y, y.rows)
-    g.fill(y, lambda i, j: _where(g, g.compare("icmp sle", j, i), g.load_number(y, i, j), g.number(0)))
+    n, x = a.rows, g.result(y.transposed).transposed
+    _mean_with_adjoint(g, x, a)
+    g.lapack("potrf", "U", n, x, n)
+    g.fill(y, lambda i, j: _where(g, g.compare("icmp sle", j, i), g.load_number(x, i, j), g.number(0)))
 
 
 def _inv(g: Glue) -> None:
@@ -63,7 +69,7 @@ def _solve_triangular(g: Glue) -> None:
     (a, b), (y,) = g.inputs, g.outputs
     n, x, upper, unit = a.rows, g.result(y), not g.params["lower"], g.params["unit_diagonal"]
     if a.dtype != g.dtype:
-        held = g.scratch(n, n)._replace(down=n, right=1)
+        held = g.scratch(n, n).transposed
         g.assign(held, a)
         a = held
     g.assign(x, b)
@@ -84,9 +90,10 @@ def _qr(g: Glue) -> None:
 
 def _eigh(g: Glue) -> None:
     (a,), (w, v) = g.inputs, g.outputs
-    n, f = a.rows, g.scratch(a.rows, a.rows)
+    n, f, values = a.rows, g.scratch(a.rows, a.rows), g.result(w)
     _mean_with_adjoint(g, f, a)
-    g.lapack("syevd", "V", g.params["uplo"], n, f, n, w)
+    g.lapack("syevd", "V", g.params["uplo"], n, f, n, values)
+    g.deliver(w, values)
     g.assign(v, f)
 
 
@@ -95,19 +102,22 @@ def _eig(g: Glue) -> None:
     n, f, vectors = a.rows, g.fortran(a), g.scratch(a.rows, a.rows)
     g.require(_finite(g, f), NOT_FINITE)
     if g.dtype.kind == "c":
-        g.lapack("geev", "N", "V", n, f, n, w, vectors, 1, vectors, n, g.scratch(2 * n, 1, g.real))
+        values = g.result(w)
+        g.lapack("geev", "N", "V", n, f, n, values, vectors, 1, vectors, n, g.scratch(2 * n, 1, g.real))
+        g.deliver(w, values)
         g.assign(v, vectors)
         return
     re, im = g.scratch(n), g.scratch(n)
     g.lapack("geev", "N", "V", n, f, n, re, im, vectors, 1, vectors, n)
-    part = lambda m, i: g.load_number(m, i, integer(0))[0]
-    g.fill(w, lambda i, j: (part(re, i), part(im, i)))
-    g.fill(v, lambda i, j: _conjugate_pair(g, vectors, part(im, j), i, j), tiled=True)
+    g.fill(w, lambda i, j: (g.load_real(re, i), g.load_real(im, i)))
+    g.fill(v, lambda i, j: _conjugate_pair(g, vectors, g.load_real(im, j), i, j), tiled=True)
 
 
 def _svd(g: Glue) -> None:
     (a,), (u, s, vh) = g.inputs, g.outputs
-    left, right = _singular(g, g.fortran(a), s, full=u.columns + vh.rows > 2 * s.rows)
+    values = g.result(s)
+    left, right = _singular(g, g.fortran(a), values, full=u.columns + vh.rows > 2 * s.rows)
+    g.deliver(s, values)
     g.assign(u, left)
     g.assign(vh, right)
 
@@ -116,16 +126,18 @@ def _pinv(g: Glue) -> None:
     (a, share), (y,) = g.inputs, g.outputs
     s = g.scratch(min(a.rows, a.columns), 1, g.real)
     u, vt = _singular(g, g.fortran(a, conjugate=True), s)
-    exact = np.result_type(share.dtype, g.real)
-    cut = g.scratch(1, 1, exact)
+    rounded = real_dtype(g.given)  # the cut is compared with what eager code has
+    wide = np.result_type(share.dtype, rounded).name
     zero, one = integer(0), g.number(1, g.real)[0]
-    wide = lambda m, i: g.load_number(m, i, zero, exact)
-    g.store_number(cut, zero, zero, g.product(wide(share, zero), wide(s, zero)))
+
+    def value(i: Value) -> Value:
+        return g.to_real(g.load_real(s, i, rounded), wide)
+
+    cut = g.op("fmul", g.load_real(share, zero, np.dtype(wide)), value(zero))
 
     def inverse(i: Value, j: Value) -> Number:
-        large = g.compare("fcmp ogt", wide(s, i)[0], wide(cut, zero)[0])
-        over = g.op("fdiv", one, g.load_number(s, i, j)[0])
-        return (g.select(large, over, g.number(0, g.real)[0]),)
+        large = g.compare("fcmp ogt", value(i), cut)
+        return (g.select(large, g.op("fdiv", one, g.load_real(s, i)), number(0, one.type)),)
 
     weights = g.scratch(s.rows, 1, g.real)
     g.fill(weights, inverse)
@@ -138,15 +150,15 @@ def _adjugate(g: Glue) -> None:
     n = a.rows
     s, weights = g.scratch(n, 1, g.real), g.scratch(n, 1, g.real)
     u, vt = _singular(g, g.fortran(a, conjugate=True), s)
-    zero, one = integer(0), g.number(1, g.real)
+    (one,) = g.number(1, g.real)
 
     def of_others(i: Value, j: Value) -> Number:
-        total = g.local(one[0].type, align=8)
-        g.store(one[0], total)
+        total = g.local(one.type, align=8)
+        g.store(one, total)
         with g.span(n) as k:
-            factor = g.select(g.compare("icmp eq", i, k), one[0], g.load_number(s, k, zero)[0])
-            g.store(g.op("fmul", g.load(total, factor.type), factor), total)
-        return (g.load(total, one[0].type),)
+            factor = g.select(g.compare("icmp eq", i, k), one, g.load_real(s, k))
+            g.store(g.op("fmul", g.load(total, one.type), factor), total)
+        return (g.load(total, one.type),)
 
     g.fill(weights, of_others)
     phase = g.conjugate(g.product(*[_determinant(g, g.fortran(m)) for m in (u, vt)]))
@@ -173,14 +185,13 @@ def _where(g: Glue, condition: Value, a: Number, b: Number) -> Number:
 
 
 def _mean_with_adjoint(g: Glue, y: Matrix, a: Matrix) -> None:
-    """(A + Aᴴ)/2"""
-    half = g.number(0.5, g.real)[0]
+    """(A + Aᴴ)/2, rounded to the dtype of the op."""
+    (half,) = g.number(0.5, real_dtype(g.given))
 
     def mean(i: Value, j: Value) -> Number:
-        here, there = g.load_number(a, i, j, g.dtype), g.conjugate(g.load_number(a, j, i, g.dtype))
-        return tuple(
-            [g.op("fadd", g.op("fmul", p, half), g.op("fmul", q, half)) for p, q in zip(here, there, strict=True)]
-        )
+        here, there = g.load_number(a, i, j, g.given), g.conjugate(g.load_number(a, j, i, g.given))
+        halves = [(g.op("fmul", p, half), g.op("fmul", q, half)) for p, q in zip(here, there, strict=True)]
+        return tuple([g.op("fadd", p, q) for p, q in halves])
 
     g.fill(y, mean, tiled=True)
 
@@ -199,12 +210,13 @@ def _recombined(g: Glue, y: Matrix, u: Matrix, weights: Matrix, vt: Matrix, fact
     """factor · (U diag(weights) Vᵀ)ᵀ: the transpose of y in C order is y in Fortran order."""
 
     def scaled(i: Value, j: Value) -> Number:
-        (weight,) = g.load_number(weights, i, integer(0))
+        weight = g.load_real(weights, i)
         return tuple([g.op("fmul", x, weight) for x in g.load_number(vt, i, j)])
 
     g.fill(vt, scaled)
-    m, n, size = u.rows, vt.columns, vt.rows
-    g.lapack("gemm", "N", "N", m, n, size, factor, u, m, vt, size, g.vector(*g.number(0)), y, m)
+    m, n, size, x = u.rows, vt.columns, vt.rows, g.result(y.transposed)
+    g.lapack("gemm", "N", "N", m, n, size, factor, u, m, vt, size, g.vector(*g.number(0)), x, m)
+    g.deliver(y.transposed, x)
 
 
 def _determinant(g: Glue, f: Matrix) -> Number:
@@ -277,7 +289,7 @@ RECIPES = {
     "cholesky": Recipe(_cholesky, (2, 2), "Matrix is not positive definite"),
     "inv": Recipe(_inv, (2, 2), SINGULAR),
     "solve": Recipe(_solve, (2, 2, 2), SINGULAR),
-    "solve_triangular": Recipe(_solve_triangular, (2, 2, 2), SINGULAR),
+    "solve_triangular": Recipe(_solve_triangular, (2, 2, 2), SINGULAR, single=True),
     "qr": Recipe(_qr, (2, 2, 2), BAD_QR),
     "complete_qr": Recipe(_qr, (2, 2, 2), BAD_QR),
     "eigh": Recipe(_eigh, (2, 1, 2), DIVERGED),
@@ -296,12 +308,12 @@ def write(outside: Outside, target: Target) -> Written | None:
     recipe = RECIPES[outside.op.name]
     count = len(outside.inputs)
     matrices = [i for i, rank in enumerate(recipe.ranks) if rank == 2]
-    dtype = np.result_type(*[floating_dtype(outside.dtypes[i]) for i in matrices if i < count])
+    given = np.result_type(*[floating_dtype(outside.dtypes[i]) for i in matrices if i < count])
     empty = any(0 in outside.shapes[i][-2:] for i in matrices)
-    known = dtype.name in lapack.PREFIXES and all(map(_known, outside.dtypes))
+    known = given.name in lapack.PREFIXES and all(map(_known, outside.dtypes))
     if empty or not known or not _broadcast(outside, recipe.ranks) or not lapack.available():
         return None
-    g = Glue(target, outside, dtype, recipe.ranks)
+    g = Glue(target, outside, recipe.ranks, given, given if recipe.single else np.result_type(given, np.float64))
     with g.every():
         recipe.build(g)
     return Written(g.close(), f"LAPACK {', '.join(dict.fromkeys(g.called))}", g.symbols, _failures(outside, recipe))

@@ -14,6 +14,8 @@ from ..kernel import ir
 from .builder import I32, I64, PTR, Builder, Module, Value, integer, number
 
 PARALLEL = "glassgrad_parallel"
+CODES = 1 << 24  # functions report failures by numbers below this
+LAST = 127  # the last function whose number is told; those after it share it
 SOUND = -1  # the status, as the largest unsigned number: no Check has failed
 
 
@@ -48,6 +50,11 @@ def layout(program: ir.Program) -> Layout:
         count("constant", constants),
         len(program.functions),
     )
+
+
+def failed(code: int) -> tuple[int, int]:
+    """The function, and its own code, that a negative code of ``run`` stands for."""
+    return divmod(-code, CODES)
 
 
 class Frame(NamedTuple):
@@ -143,7 +150,7 @@ class Driver:
         return name
 
     def call(self, call: ir.Call, frame: Frame, context: Value) -> None:
-        """``i32 function(ptr buffers)``. What it returns other than 0 ends the run."""
+        """``i32 function(ptr buffers)``. What it returns other than 0 ends the run, with the code of ``failed``."""
         f = frame.f
         buffers = f.local(PTR, max(len(call.buffers), 1), align=8)
         for i, buffer in enumerate(call.buffers):
@@ -151,6 +158,9 @@ class Driver:
         function = self.entry(f, frame.table, "function", call.function)
         code = f.define(I32, f"call i32 {function.text}(ptr {buffers.text})")
         with f.when(f.compare("icmp ne", code, number(0, I32))):
+            code = f.op("and", code, number(CODES - 1, I32))
+            code = f.op("or", code, number(min(call.function, LAST) * CODES, I32))
+            code = f.op("sub", number(0, I32), code)
             f.line(f"ret i32 {self.result(frame, code).text}")
             f.block(*f.labels("unreached"))
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..dtypes import real_dtype
+
 PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
 
@@ -29,6 +31,12 @@ class Row(NamedTuple):
     complex: str
     arguments: str
     complex_arguments: str = ""  # where they differ
+
+    def of(self, dtype: str) -> tuple[str, str]:
+        """The name for a dtype, and the arguments."""
+        if dtype.startswith("c"):
+            return PREFIXES[dtype] + self.complex, self.complex_arguments or self.arguments
+        return PREFIXES[dtype] + self.real, self.arguments
 
 
 ROUTINES = {
@@ -52,17 +60,10 @@ class Function(NamedTuple):
     arguments: str
     address: int
 
-    @property
-    def letters(self) -> str:
-        """One for each argument of the C function."""
-        return "".join({"W": "ai", "R": "ri", "N": "ni"}.get(letter, letter) for letter in self.arguments)
-
 
 def function(stem: str, dtype: np.dtype[Any]) -> Function:
-    row = ROUTINES[stem]
-    spelled, arguments = (row.complex, row.complex_arguments) if dtype.kind == "c" else (row.real, "")
-    name = PREFIXES[dtype.name] + spelled
-    return Function(name, arguments or row.arguments, addresses()[name])
+    name, arguments = ROUTINES[stem].of(dtype.name)
+    return Function(name, arguments, addresses()[name])
 
 
 def available() -> bool:
@@ -85,50 +86,42 @@ def addresses() -> dict[str, int]:
         ("PyCapsule_GetPointer", ctypes.pythonapi)
     )
     result = {}
-    for row in ROUTINES.values():
-        for dtype, prefix in PREFIXES.items():
-            spelled, arguments = (row.complex, row.complex_arguments) if dtype[0] == "c" else (row.real, "")
-            name = prefix + spelled
-            declared = name_of(found[name])
-            expected = Function(name, arguments or row.arguments, 0).letters
-            if _letters(declared.decode()) != _coarse(expected):
-                raise LookupError(f"{name}: SciPy declares {declared.decode()!r}, expected arguments {expected}")
-            result[name] = pointer_of(found[name], declared)
+    for name, arguments in [row.of(dtype) for row in ROUTINES.values() for dtype in PREFIXES]:
+        declared = name_of(found[name])
+        if _kinds(declared.decode()) != "".join(KINDS[letter] for letter in arguments):
+            raise LookupError(f"{name}: SciPy declares {declared.decode()!r}, expected arguments {arguments}")
+        result[name] = pointer_of(found[name], declared)
     return result
 
 
-def _coarse(letters: str) -> str:
-    """What a declaration tells apart: characters, integers of 32 bits, and the rest."""
-    return "".join({"c": "c", "i": "i", "n": "i", "x": "i"}.get(letter, "a") for letter in letters)
+# What a declaration tells apart: characters, integers of 32 bits, and the rest
+KINDS = {"c": "c", "i": "i", "n": "i", "x": "i", "a": "-", "r": "-", "W": "-i", "R": "-i", "N": "ii"}
 
 
-def _letters(declaration: str) -> str:
-    """The same from C: ``void (char *, int *, double *)``."""
+def _kinds(declaration: str) -> str:
+    """Of the arguments of a C function, as in ``void (char *, int *, double *)``."""
     types = declaration.partition("(")[2].rstrip(")").split(", ")
-    return "".join({"char *": "c", "int *": "i"}.get(t, "a") for t in types)
+    return "".join({"char *": "c", "int *": "i"}.get(t, "-") for t in types)
 
 
-def lengths(found: Function, dtype: np.dtype[Any], values: Sequence[Any]) -> list[int]:
-    """How long the workspaces should be, in order, for these characters and integers; what is no number is an array."""
-    given, asked, arguments = iter(values), [], []
-    for letter in found.arguments:
-        if letter in "WRN":
-            kind = {"W": dtype, "R": _real(dtype), "N": np.dtype(np.int32)}[letter]
-            asked.append(np.zeros(1, kind))
+def lengths(called: Function, dtype: np.dtype[Any], values: Sequence[Any]) -> list[int]:
+    """How long the workspaces should be, in order. ``values`` are the other arguments; matrices are not looked at."""
+    kinds = {"W": dtype, "R": real_dtype(dtype), "N": np.dtype(np.int32)}
+    given, asked = iter(values), []
+    arguments: list[Any] = []
+    for letter in called.arguments:
+        if letter in kinds:
+            asked.append(np.zeros(1, kinds[letter]))
             arguments += [asked[-1], np.array(-1, np.int32)]
-        elif letter == "x":
-            arguments.append(np.zeros(1, np.int32))
         else:
-            value = next(given)
-            text = isinstance(value, str)
-            arguments.append(
-                np.array(ord(value), np.uint8) if text else np.array(value if type(value) is int else 0, np.int64)
-            )
+            arguments.append(_in_memory(letter, next(given) if letter != "x" else None))
     pointers = [ctypes.c_void_p(a.ctypes.data) for a in arguments]
-    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(pointers))(found.address)(*pointers)
-    # A float32 may have been rounded down to what fits it.
-    return [max(1, math.ceil(float(a[0].real) * (1 + (a.dtype.kind != "i") * 2.0**-23))) for a in asked]
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(pointers))(called.address)(*pointers)
+    # A length in float32 may have been rounded down.
+    return [max(1, math.ceil(float(a[0].real) * (1 if a.dtype.kind == "i" else 1 + 2.0**-23))) for a in asked]
 
 
-def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.zeros(0, dtype).real.dtype
+def _in_memory(letter: str, value: Any) -> Any:
+    if letter == "c":
+        return np.frombuffer(value.encode(), np.uint8)
+    return np.array(value, np.int32) if letter == "i" else np.zeros(1, np.complex128)

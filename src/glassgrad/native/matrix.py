@@ -18,7 +18,7 @@ from ..kernel.lower import Outside
 from . import lapack, scalars
 from .access import add, times
 from .builder import I1, I8, I32, Type, Value, integer, number
-from .casts import MEMORY, REGISTER, cast
+from .casts import MEMORY, cast
 from .frame import Frame
 from .target import Target
 
@@ -43,12 +43,17 @@ class Matrix(NamedTuple):
         return self._replace(rows=rows, columns=columns)
 
     @property
+    def transposed(self) -> Matrix:
+        """The same elements with rows for columns."""
+        return self._replace(rows=self.columns, columns=self.rows, down=self.right, right=self.down)
+
+    @property
     def in_fortran_order(self) -> bool:
         return self.rows == 1 or self.columns == 1 or (self.down == 1 and self.right == self.rows)
 
 
 class Stack(NamedTuple):
-    """Matrices of one shape, in a buffer in C order, by the indices of ``lead``; those of ``all`` broadcast to them."""
+    """Matrices of one shape, in a buffer in C order, the axes of the stack before those of the matrix."""
 
     pointer: Value
     dtype: np.dtype[Any]
@@ -62,16 +67,19 @@ class Glue(Frame):
 
     Attributes
     ----------
+    given : the dtype that the op is of
     dtype, real : what is computed in, and the dtype of its real part
     inputs, outputs : matrices of the buffers, those of this turn of the loop over the stack
     params : of the op
-    called : names of the functions called so far
+    called, symbols : names of the functions called so far, and addresses by the name that the text gives them
     """
 
-    def __init__(self, target: Target, outside: Outside, dtype: np.dtype[Any], ranks: list[int]) -> None:
+    def __init__(
+        self, target: Target, outside: Outside, ranks: tuple[int, ...], given: np.dtype[Any], dtype: np.dtype[Any]
+    ) -> None:
         super().__init__()
         self.target = target
-        self.dtype, self.real = dtype, real_dtype(dtype)
+        self.given, self.dtype, self.real = given, dtype, real_dtype(dtype)
         self.params = outside.params
         self.called: list[str] = []
         self.symbols: dict[str, int] = {}
@@ -155,10 +163,18 @@ class Glue(Frame):
         found = [cast(self, self.target, x, source, to) for x in found]
         return tuple(found) if len(found) == parts(dtype) else (*found, number(0, found[0].type))
 
+    def load_real(self, m: Matrix, i: Value, dtype: np.dtype[Any] | None = None) -> Value:
+        """An element of a vector of real numbers."""
+        return self.load_number(m, i, integer(0), dtype)[0]
+
     def store_number(self, m: Matrix, i: Value, j: Value, value: Number) -> None:
         base, name = self.element_address(m, i, j), element(m.dtype)
         for p, x in enumerate(value):
-            self.store(x, self.address(base, name, integer(p)))
+            self.store(self.to_real(x, part_dtype(m.dtype)), self.address(base, name, integer(p)))
+
+    def to_real(self, x: Value, dtype: str) -> Value:
+        """A float as one of another dtype."""
+        return cast(self, self.target, x, {"float": "float32", "double": "float64"}[x.type.scalar], dtype)
 
     def element_address(self, m: Matrix, i: Value, j: Value) -> Value:
         width = parts(m.dtype)
@@ -188,8 +204,8 @@ class Glue(Frame):
         if len(x) == 1:
             return (self.op("fmul", x[0], y[0]),)
         (a, b), (c, d) = x, y
-        times = lambda p, q: self.op("fmul", p, q)
-        return self.op("fsub", times(a, c), times(b, d)), self.op("fadd", times(a, d), times(b, c))
+        ac, bd, ad, bc = (self.op("fmul", p, q) for p, q in ((a, c), (b, d), (a, d), (b, c)))
+        return self.op("fsub", ac, bd), self.op("fadd", ad, bc)
 
     def instruction(self, name: str, *args: Value) -> Value:
         """One of the kernels' instructions, on real numbers of the dtype computed in."""
@@ -216,9 +232,10 @@ class Glue(Frame):
 
     def result(self, output: Matrix) -> Matrix:
         """Where a result can be computed in Fortran order: the output itself, if that is no different."""
-        if output.in_fortran_order and output.dtype == self.dtype:
+        dtype = np.result_type(output.dtype, self.real)
+        if output.in_fortran_order and output.dtype == dtype:
             return output._replace(down=1, right=output.rows)
-        return self.scratch(output.rows, output.columns)
+        return self.scratch(output.rows, output.columns, dtype)
 
     def deliver(self, output: Matrix, result: Matrix) -> None:
         """Copy what was computed in Fortran order, unless it is there."""
@@ -253,7 +270,8 @@ class Glue(Frame):
             return info
         status = self.load(info, I32)
         if checked:
-            self.require(self.compare("icmp eq", status, number(0, I32)), self.intrinsic("abs", I32, status, Value("false", I1)))
+            size = self.intrinsic("abs", I32, status, number(False, I1), overload=[I32])
+            self.require(self.compare("icmp eq", status, number(0, I32)), size)
         return status
 
     def pointer_to(self, value: Matrix | int | str) -> Value:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ..kernel.lower import Outside
 from . import decompose, library, sorting
@@ -55,5 +54,3 @@ def routine(outside: Outside, target: Target | None = None) -> Routine | None:
     key = f"{described}\n{written.text}"  # the text holds lengths of workspaces, which differ between LAPACKs
     made = library.load(key, lambda: written.text, target, written.symbols)
     return Routine(made.address("routine"), written.name, made, written.failure)
-
-

@@ -1,16 +1,14 @@
-"""Stable argsort: a merge sort of keys with their positions.
+"""Stable argsort of keys with their positions: by merging where there are few, by the bytes of keys where many.
 
 Every element becomes an integer that is ordered as NumPy orders elements, NaN last and both zeros alike, so one sort
-serves all dtypes. A key of up to 32 bits lies in one word with its position below it, larger ones in a word of their
-own before the position's.
+serves all dtypes. A key of up to 32 bits lies in one word with its position below it, a larger one in a word of its
+own before the position's: an item. Sorting by bytes takes one round for each of them, whatever the number of items,
+and guesses nothing; a merge takes as many rounds as the number has binary digits.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import numpy as np
 
 from ..kernel.lower import Outside
 from .builder import I1, I64, PTR, Type, Value, integer, number
@@ -27,18 +25,28 @@ INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint3
 def write(outside: Outside, target: Target) -> Written | None:
     """The routine of an argsort; None for dtypes without an integer key."""
     (shape, _), dtype = outside.shapes, outside.dtypes[0].name
-    if dtype not in FRACTION and dtype not in INTEGERS:
-        return None
     axis: int = outside.params["axis"]
+    if (dtype not in FRACTION and dtype not in INTEGERS) or shape[axis] >> 32:
+        return None
     sort = Sort(dtype, shape[axis], math.prod(shape[axis + 1 :]))
     sort.rows(math.prod(shape[:axis]))
-    return Written(sort.close(), f"merge sort of {dtype}", {}, lambda code: AssertionError(f"argsort returned {code}"))
+    return Written(sort.close(), f"sort of {dtype}", {}, _unfailing)
+
+
+def _unfailing(code: int) -> Exception:
+    return AssertionError(f"argsort returned {code}, and there is nothing in it that fails")
 
 
 class Sort(Frame):
-    """Rows of ``size`` elements that lie ``stride`` elements apart.
+    """The routine, for rows of ``size`` elements that lie ``stride`` elements apart.
 
-    ``width`` is the bytes of a key with its position; offsets are in such items.
+    Attributes
+    ----------
+    bits : of a key
+    wide : whether the position needs a word of its own
+    width : bytes of an item
+    passes : bytes to sort by; 0 where runs are merged
+    source, target : where items are, and where the next round puts them
     """
 
     def __init__(self, dtype: str, size: int, stride: int) -> None:
@@ -46,8 +54,9 @@ class Sort(Frame):
         self.dtype, self.size, self.stride = dtype, size, stride
         self.bits = WIDTH[REGISTER[dtype]]
         self.wide = self.bits == 64
-        self.passes = -(-self.bits // 8) if size >= MANY * -(-self.bits // 8) else 0
         self.width = 16 if self.wide else 8
+        rounds = -(-self.bits // 8)
+        self.passes = rounds if size >= MANY * rounds else 0
         self.spaces = [self.reserve(size * self.width) for _ in range(2)]
         self.source, self.target = self.local(PTR, align=8), self.local(PTR, align=8)
 
@@ -125,7 +134,7 @@ class Sort(Frame):
     def hold(self, item: Value, place: Value) -> None:
         self.line(f"store {self.type} {item.text}, ptr {place.text}, align 8")
 
-    def least_of(self, item: Value) -> Value:
+    def key_of(self, item: Value) -> Value:
         return self.extract(item, 0) if self.wide else item
 
     def either(self, condition: Value, a: Value, b: Value) -> Value:
@@ -144,7 +153,7 @@ class Sort(Frame):
             end = self.least(self.op("add nsw", begin, integer(RUN)), self.size)
             with self.loop(self.op("add nsw", begin, integer(1)), end) as i:
                 item, place = self.held(self.item(items, i)), self.local(I64, align=8)
-                key = self.least_of(item)
+                key = self.key_of(item)
                 self.store(i, place)
                 head, test, move, done = self.labels("insert", "test", "move", "inserted")
                 self.go(head)
@@ -154,7 +163,7 @@ class Sort(Frame):
                 self.block(test)
                 before = self.op("sub nsw", at, integer(1))
                 other = self.held(self.item(items, before))
-                self.branch(self.compare("icmp sgt", self.least_of(other), key), move, done)
+                self.branch(self.compare("icmp sgt", self.key_of(other), key), move, done)
                 self.block(move)
                 self.hold(other, self.item(items, at))
                 self.store(before, place)
@@ -179,6 +188,7 @@ class Sort(Frame):
                 self.move_by(byte, count)
 
     def move_by(self, byte: int, count: Value) -> None:
+        """One round; ``count`` says how often each byte occurs, and then where the next item with it goes."""
         source, target = self.load(self.source, PTR), self.load(self.target, PTR)
         total = self.local(I64, align=8)
         self.store(integer(0), total)
@@ -198,7 +208,7 @@ class Sort(Frame):
     def byte(self, item: Value, which: int) -> Value:
         """A byte of an item's key; that of the sign so that negative keys come first."""
         begin = 0 if self.wide else 32
-        turned = self.op("xor", self.least_of(item), number(1 << begin + max(self.bits, 8) - 1, I64))
+        turned = self.op("xor", self.key_of(item), number(1 << begin + max(self.bits, 8) - 1, I64))
         return self.op("and", self.op("lshr", turned, integer(begin + 8 * which)), integer(255))
 
     def merge_runs(self) -> None:
@@ -257,4 +267,5 @@ class Sort(Frame):
         self.block(rest)
         left = self.op("sub nsw", middle, a)
         for start, count, place in ((a, left, out), (b, self.op("sub nsw", high, b), self.op("add", out, left))):
-            self.copy(self.item(target, place), self.item(source, start), self.op("mul nsw", count, integer(self.width)))
+            size = self.op("mul nsw", count, integer(self.width))
+            self.copy(self.item(target, place), self.item(source, start), size)

@@ -51,7 +51,7 @@ def _added(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
     joined = _joined(b, n, pieces, piece)
     if joined is None:
         waits = len(pieces) < PENDING and all(_apart(p.taken, piece.taken) for p in pieces)
-        b.sums[n] = Total(total.rest, (*pieces, piece)) if waits else Total(x if piece.node is y else y, (piece,))
+        b.known[n] = Total(total.rest, (*pieces, piece)) if waits else Total(x if piece.node is y else y, (piece,))
         return None
     result = total.rest
     for p in (*pieces, joined):
@@ -60,8 +60,8 @@ def _added(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
 
 
 def _total(b: Rewriter, x: Node) -> Total:
-    known: Total | None = b.sums.get(x)
-    if known is None:
+    known = b.known.get(x)
+    if not isinstance(known, Total):
         piece = _piece(b, x)
         known = Total(x, ()) if piece is None else Total(None, (piece,))
     return known

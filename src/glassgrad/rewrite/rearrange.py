@@ -158,6 +158,8 @@ def _concatenate(b: Rewriter, n: Node, *xs: Node, axis: int) -> Node | None:
     joined = flat[:1]
     for x in flat[1:]:
         both = _both(b, n, joined[-1], x, axis)  # concatenate(x[:i], x[i:]) -> x
+        if both is None and axis == 0:
+            both = _rows(b, n, joined[-1], x)
         joined[-1:] = [joined[-1], x] if both is None else [both]
     if len(joined) == 1:
         return joined[0]  # concatenate(x) -> x
@@ -180,6 +182,29 @@ def _both(b: Rewriter, n: Node, x: Node, y: Node, axis: int) -> Node | None:
     if (p.step, q.step) != (1, 1) or p.start + p.count != q.start:
         return None
     return part(b, n, whole, [*left[:axis], Span(p.start, 1, p.count + q.count), *left[axis + 1 :]])
+
+
+def _rows(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
+    """One run of rows in place of two that follow one another in the same array, under whatever shape."""
+    left, right = _run(x), _run(y)
+    if left is None or right is None or left[0] is not right[0] or left[1].stop != right[1].start:
+        return None
+    whole, rows = left[0], range(left[1].start, right[1].stop)
+    taken = [Span(rows.start, 1, len(rows)), *(Span(0, 1, m) for m in whole.shape[1:])]
+    return b.reshape(n, part(b, n, whole, taken), (x.shape[0] + y.shape[0], *x.shape[1:]))
+
+
+def _run(x: Node) -> tuple[Node, range] | None:
+    """The array, and which of its rows, that x is a reshaped run of."""
+    if x.value is None and x.op is view.Reshape:
+        x = x.inputs[0]
+    if x.value is not None or x.op is not indexing.Gather or len(x.inputs) > 1:
+        return None
+    whole = x.inputs[0]
+    taken = spans(x.params["index"], whole.shape)
+    if not taken or taken[0].step != 1 or not covers(taken[1:], whole.shape[1:]):
+        return None
+    return whole, range(taken[0].start, taken[0].start + taken[0].count)
 
 
 RULES: dict[Any, tuple[Rule, ...]] = {

@@ -13,10 +13,12 @@ from ..graph.node import Constant, Node, constant, creation_order, make
 from ..graph.primitive import Elementwise
 from ..ops import elementwise as ew
 from ..ops import logic, loop, view
-from . import algebra, choice, fold, place, reduce, rearrange, stretch
+from . import algebra, choice, fold, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
-RULES = indexed((algebra.RULES, choice.RULES, rearrange.RULES, reduce.RULES, place.RULES))
+RULES = indexed(
+    module.RULES for module in (algebra, choice, rearrange, reduce, place, product, unjoin)
+)
 EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
 SMALL = 4096  # bytes up to which constants are compared by what they hold
 
@@ -30,7 +32,7 @@ class Rewriter:
         self.constants: dict[Any, Node] = {}
         self.uses: dict[Node, int] = {}
         self.numbers: dict[Node, Any] = {}
-        self.sums: dict[Node, Any] = {}  # what place.py knows of sums of Scatters
+        self.known: dict[Node, Any] = {}  # what rules note of a node for later ones
 
     def run(self, outputs: Sequence[Node]) -> list[Node]:
         """What the outputs become."""
@@ -71,9 +73,10 @@ class Rewriter:
             if found is not None and alike(found, node):
                 return self.interned(found)
         elif issubclass(op, Elementwise):
-            found = stretch.before_stretching(self, node)
-            if found is not None and alike(found, node):
-                return found
+            for general in (stretch.before_stretching, unjoin.by_layer):
+                found = general(self, node)
+                if found is not None and alike(found, node):
+                    return found
         matched = RULES.matched
         for k, x in enumerate(inputs[:2]):
             for function in matched.get((op, k, x.op if x.value is None else Constant), ()):

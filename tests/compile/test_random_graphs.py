@@ -1,0 +1,120 @@
+"""Random programs three ways, forward and backward: eager, interpreted loops, machine code.
+
+How far results may lie apart is measured: the same program is computed in float64, clean and with a rounding error
+added to every value. What such errors change, compiled code may change too, and a few units in the last place more.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import glassgrad as gg
+from glassgrad.compile.pipeline import Executable
+from tests.oracles.graphs import Program, random_program
+
+Function = Callable[..., list[Any]]
+SEEDS = (1, 2, 3)
+SPREAD = 40.0  # times what random rounding errors did
+UNITS = 40.0  # in the last place of the largest element
+
+run = settings(derandomize=True, max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@st.composite
+def programs(draw: Any, length: tuple[int, int] = (20, 60), limit: int = 300, **options: Any) -> Program:
+    return random_program(lambda n: draw(st.integers(0, n - 1)), draw(st.integers(*length)), limit, **options)
+
+
+def plain(results: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    return [np.asarray(getattr(r, "value", r)) for r in results]
+
+
+def gradient(program: Program, **options: Any) -> Function:
+    """The gradient, by every floating argument, of a sum over the program's results."""
+    function = program.function(**options)
+    places = [i for i, a in enumerate(program.arguments) if a.dtype.kind == "f"]
+
+    def loss(*varied: Any, fixed: Sequence[Any]) -> Any:
+        whole = list(fixed)
+        for i, x in zip(places, varied, strict=True):
+            whole[i] = x
+        total = sum((x * 0.5).sum() for x in varied)
+        for y in function(*whole):
+            if y.dtype.kind == "f" and y.size:
+                weights = np.cos(np.arange(y.size, dtype=float)).reshape(y.shape).astype(y.dtype)
+                total = total + (y * weights).mean().astype(np.float64)
+        return total
+
+    def slopes(*xs: Any) -> list[Any]:
+        wanted = tuple(range(len(places)))
+        return list(gg.grad(lambda *varied: loss(*varied, fixed=xs), argnums=wanted)(*[xs[i] for i in places]))
+
+    return slopes
+
+
+def values(program: Program, **options: Any) -> Function:
+    return program.function(**options)
+
+
+def check(program: Program, make: Callable[..., Function], interpreted: bool = True) -> None:
+    """``make(program)`` by all three ways, from the same arguments."""
+    arguments = [np.array(a) for a in program.arguments]
+    eager = plain(make(program)(*arguments))
+    clean = plain(make(program, wide=True)(*program.widened()))
+    noisy = [plain(make(program, wide=True, noise=np.random.default_rng(s))(*program.widened())) for s in SEEDS]
+    executable = Executable(gg.trace(make(program), *arguments), verified=True)
+    ways = (
+        {"native": executable.run, "interpreted": executable.interpret} if interpreted else {"native": executable.run}
+    )
+    found = {}
+    for way, compute in ways.items():
+        found[way] = [np.full(s.shape, 77, s.dtype) for s in executable.specs]
+        assert compute(arguments, found[way]) == 0
+    widest = max(float(np.finfo(d).eps) for d in program.dtypes if d.kind == "f")
+    for k, (own, exact) in enumerate(zip(eager, clean, strict=True)):
+        if own.dtype.kind != "f":
+            for way, outputs in found.items():
+                assert outputs[k].dtype == own.dtype and outputs[k].shape == own.shape, (way, k)
+                np.testing.assert_array_equal(outputs[k], own, err_msg=f"result {k}, {way}{program}")
+            continue
+        largest = float(np.max(np.abs(exact), initial=0.0))
+        spread = max(float(np.max(np.abs(n[k] - exact), initial=0.0)) for n in noisy)
+        spread = max(spread, float(np.max(np.abs(own - exact), initial=0.0)))
+        allowed = SPREAD * spread + UNITS * widest * max(largest, 1e-3)
+        for way, outputs in found.items():
+            assert outputs[k].dtype == own.dtype and outputs[k].shape == own.shape, (way, k)
+            np.testing.assert_allclose(outputs[k], exact, rtol=0, atol=allowed, err_msg=f"result {k}, {way}{program}")
+
+
+@given(programs())
+@run
+def test_values(program: Program) -> None:
+    check(program, values)
+
+
+@given(programs(length=(20, 40)))
+@run
+def test_gradients(program: Program) -> None:
+    check(program, gradient)
+
+
+@given(programs(length=(20, 40), limit=20_000, floats=("float32", "float64")))
+@settings(run, max_examples=15)
+def test_larger_arrays(program: Program) -> None:
+    """Several blocks, partial folds, more than one thread; the interpreter would take too long."""
+    check(program, values, interpreted=False)
+    check(program, gradient, interpreted=False)
