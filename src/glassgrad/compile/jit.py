@@ -15,36 +15,45 @@ from ..array import as_array as as_glassgrad
 from ..errors import MeetingTracesError, RetraceWarning
 from ..graph import program as graphs
 from ..graph.node import Node, constant
+from ..native import call
 from .pipeline import Executable
 from .report import Cost, Stages, compare
-from .signature import Places, Signature, as_array, leaf_of, native_leaf, static_key
+from .signature import Places, Signature, as_array, leaf_of, static_key
 
 RETRACES = (8, 32, 128)  # how many programs of one function are worth a warning
+LATEST = 8  # how many builtins a call tries before Python takes its arguments apart
 Function = Callable[..., Any]
 
 
 class Compiled:
-    """A program for one signature, with what turns a call into it and back.
+    """A program for one signature, with what turns a call into it and back."""
 
-    ``fast`` takes the positional arguments and returns the result, or NotImplemented; it is None where the signature
-    holds what only Python can take apart.
-    """
-
-    def __init__(
-        self, function: Function, signature: Signature, donated: Sequence[bool], leaves: Sequence[Any]
-    ) -> None:
+    def __init__(self, function: Function, signature: Signature, donated: Sequence[bool]) -> None:
         self.signature = signature
         self.varying = [i for i, leaf in enumerate(signature.leaves) if leaf.kind != "static"]
         graph = self.traced(function)
         self.executable = Executable(graph, _pairs(graph, [donated[i] for i in self.varying]))
-        taken = set(self.executable.donated.values())
-        wrap = as_glassgrad if signature.arrays else None
-        natives = [native_leaf(leaves[i], place in taken) for place, i in enumerate(self.varying)]
-        args, kwargs = signature.structure.children
-        self.fast: Function | None = None
-        plain = len(self.varying) == len(leaves) and not kwargs.children and all(k is None for k in self.kept)
-        if plain and self.kept and None not in natives:
-            self.fast = self.executable.entry(args.children, natives, self.result, wrap).fast  # type: ignore[arg-type]
+        self.builtins: dict[Any, Function | None] = {}
+
+    def builtin(self, leaves: Sequence[Any]) -> Function | None:
+        """What takes positional arguments with leaves of just these kinds and returns the result, or NotImplemented.
+
+        An array without axes and a NumPy scalar have one signature, and a builtin each. None where the arguments or
+        the result hold what only Python can take apart.
+        """
+        args, kwargs = self.signature.structure.children
+        if len(self.varying) < len(leaves) or kwargs.children or not self.kept or any(k is not None for k in self.kept):
+            return None
+        donated = set(self.executable.donated.values())
+        natives = [call.leaf_of(x) for x in leaves]
+        expected = [n._replace(donated=i in donated) for i, n in enumerate(natives) if n is not None]
+        if len(expected) < len(leaves):
+            return None
+        key = tuple(expected)
+        if key not in self.builtins:
+            wrap = as_glassgrad if self.signature.arrays else None
+            self.builtins[key] = self.executable.entry(args.children, expected, self.result, wrap).fast
+        return self.builtins[key]
 
     def traced(self, function: Function) -> graphs.Program:
         """The function's graph; ``kept`` and ``result`` say what it returns, with None for arrays in ``kept``."""
@@ -147,16 +156,21 @@ class Jitted:
         if any(isinstance(leaf, Node) and (leaf.value is None or leaf.tracked) for leaf in leaves):
             return self.function(*args, **kwargs)  # part of a larger derivative or program
         try:
-            compiled = self.of(signature, leaves, args, kwargs)
+            compiled = self.of(signature, args, kwargs)
         except MeetingTracesError:
             return self.function(*args, **kwargs)  # it closes over one
         expected = self.function(*args, **kwargs) if self.check else None
         result = compiled(leaves)
         if self.check:
             compare(result, expected)
-        elif compiled.fast is not None and not self.static and compiled.fast not in self.fast[:1]:
-            self.fast = (compiled.fast, *(f for f in self.fast if f is not compiled.fast))[:8]
+        elif not self.static and not kwargs:
+            self.prefer(compiled.builtin(leaves))
         return result
+
+    def prefer(self, builtin: Function | None) -> None:
+        """Try this one first from now on."""
+        if builtin is not None and builtin not in self.fast[:1]:
+            self.fast = (builtin, *(f for f in self.fast if f is not builtin))[:LATEST]
 
     def taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Signature]:
         """The leaves of all arguments that are not static, and what they are."""
@@ -170,9 +184,7 @@ class Jitted:
         arrays = any(isinstance(x, Node) for x in leaves)
         return leaves, Signature(structure, tuple([leaf_of(x) for x in leaves]), static, arrays)
 
-    def of(
-        self, signature: Signature, leaves: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Compiled:
+    def of(self, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled:
         """The program for these arguments, made if there is none."""
         found = self.compiled.get(signature)
         if found is not None:
@@ -182,7 +194,7 @@ class Jitted:
             if found is None:
                 before = next(reversed(self.compiled), None)
                 function = self.with_static(args, kwargs) if self.static else self.function
-                found = Compiled(function, signature, self.donated(signature), leaves)
+                found = Compiled(function, signature, self.donated(signature))
                 self.compiled[signature] = found
                 if before is not None and len(self.compiled) in RETRACES:
                     self.warn(before.difference(signature))
@@ -218,8 +230,8 @@ class Jitted:
         """The program for these arguments; without any, the latest."""
         if not args and not kwargs and self.compiled:
             return next(reversed(self.compiled.values())).executable
-        leaves, signature = self.taken_apart(args, kwargs)
-        return self.of(signature, leaves, args, kwargs).executable
+        _, signature = self.taken_apart(args, kwargs)
+        return self.of(signature, args, kwargs).executable
 
     def lower(self, *args: Any, **kwargs: Any) -> Stages:
         """Every stage of the program for these arguments as text: ``graph``, ``loops``, ``llvm()``, ``assembly()``."""

@@ -12,7 +12,6 @@ from .. import tree
 from ..dtypes import NUMERIC, PYTHON_SCALARS, not_numbers
 from ..errors import DtypeError
 from ..graph.node import Node
-from ..native import call
 
 _WEAK = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
 _WIDE = ("f16", "f12", "c32", "c24")  # long doubles, which no machine code of ours computes with
@@ -94,12 +93,6 @@ def as_array(value: Any, leaf: Leaf) -> np.ndarray[Any, Any]:
         value = value.value
     array = np.asarray(value, dtype=leaf.dtype if leaf.kind == "array" else _WEAK[leaf.dtype])
     return np.require(array, requirements=("C", "A"))
-
-
-def native_leaf(value: Any, donated: bool) -> call.Leaf | None:
-    """What a builtin expects of a leaf like this one; None where only Python takes it."""
-    found = call.leaf_of(value)
-    return found if found is None else found._replace(donated=donated)
 
 
 class Places:

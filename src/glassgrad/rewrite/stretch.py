@@ -28,14 +28,12 @@ def before_stretching(b: Rewriter, node: Node) -> Node | None:
 
 def unstretched(b: Rewriter, x: Node) -> Node:
     """What gives the same elements where it is stretched to the shape of x."""
-    if x.value is not None:
-        return _without_copies(b, x)
-    while x.op in (view.BroadcastTo, view.Reshape):
+    while x.value is None and x.op in (view.BroadcastTo, view.Reshape):
         inner = x.inputs[0]
-        if is_weak(inner) or inner.value is not None or (x.op is view.Reshape and not only_leads(x, inner)):
+        if is_weak(inner) or (x.op is view.Reshape and not only_leads(x, inner)):
             break
         x = inner
-    return x
+    return x if x.value is None else _without_copies(b, x)
 
 
 def only_leads(x: Node, inner: Node) -> bool:
