@@ -1,8 +1,4 @@
-"""Graph to nests: which nodes get a buffer, and the nests that fill it.
-
-A node gets a buffer if something must have it in memory (an output, a factor of a matrix product, a library call), or
-if computing it anew wherever it is used would cost more than keeping it. Everything else vanishes into its users.
-"""
+"""Graph to nests: every node that ``keep.py`` gives a buffer, and the nests that fill it."""
 
 from __future__ import annotations
 
@@ -14,54 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..graph.apply import Output
-from ..graph.node import Input, Node, creation_order
-from ..graph.primitive import Elementwise
-from ..ops import contraction, control, conv, indexing, loop, random, view
+from ..graph.node import Node
+from ..ops import loop
 from . import index as ix
 from . import read, write
 from .index import Axis
 from .ir import Affine
+from .keep import INLINE, RULES, behind, choose, inlines, native, needed_nodes, order
 from .nest import Nest, collapsed
-from .read import Memory, Reader, is_constant, passed_on
-
-CHEAP = frozenset(
-    [
-        "add",
-        "sub",
-        "mul",
-        "neg",
-        "abs",
-        "where",
-        "where_i_e_e_e",
-        "relu",
-        "maximum",
-        "minimum",
-        "greater",
-        "greater_equal",
-        "less",
-        "less_equal",
-        "equal",
-        "not_equal",
-        "cast",
-        "to_integer",
-        "real",
-        "imag",
-        "conj",
-        "logical_not",
-        "logical_and",
-        "logical_or",
-        "sign",
-        "clip",
-        "isnan",
-        "isfinite",
-        "isinf",
-    ]
-)
-WEIGHTS = {"div": 4, "sqrt": 4, "random_bits": 100, "fold_in": 100, "inverse_cdf": 30}
-DEAR = 12  # weight of an exponential and its like
-TWICE = 11  # what costs more is not computed once per user
-SPREAD = 6  # what costs more is not computed once per element it is stretched to
-LONGEST = 40  # what costs more is not written into one expression
+from .read import Memory, Reader, is_constant
 
 
 @dataclass(frozen=True)
@@ -142,6 +99,8 @@ class Lowered:
 class Lowering(Reader):
     """One graph on its way down."""
 
+    rules = INLINE
+
     def __init__(self, around: Reader | None = None) -> None:
         super().__init__(around)
         self.rewritten: set[int] = set()
@@ -188,7 +147,7 @@ class Lowering(Reader):
             if node.op is Output:
                 self.asked.setdefault(node.inputs[0], set()).add(node.params["index"])
         roots = choose(nodes, outputs)
-        for node in sorted(roots, key=_order(nodes, roots)):
+        for node in sorted(roots, key=order(nodes, roots)):
             self.write(node)
 
     def lowered(self, results: list[int]) -> Lowered:
@@ -217,8 +176,8 @@ class Lowering(Reader):
         self.place[node] = self.buffer(node.dtype, math.prod(node.shape), "value")
         if 0 in node.shape:
             return
-        rule = write.RULES.get(node.op)
-        if rule is not None and write.native(node):
+        rule = RULES.get(node.op)
+        if rule is not None and native(node):
             self.found += rule(self, node)
         elif inlines(node):
             self.found += write.simple_map(self, node)
@@ -303,133 +262,3 @@ class Lowering(Reader):
 
 def _empty(nest: Unit) -> bool:
     return isinstance(nest, Nest) and (any(a.extent == 0 for a in nest.axes) or nest.fixed == ())
-
-
-def inlines(node: Node) -> bool:
-    """Whether an element of a node can be computed where it is used."""
-    if node.op is indexing.Gather:
-        return read.plan(node.params["index"], node.inputs[0].shape, node.inputs[1:]) is not None
-    if node.op is indexing.Scatter:
-        return read.chosen_axis(node) is not None
-    if node.op is Output:
-        return passed_on(node) is not None
-    return issubclass(node.op, Elementwise) or node.op in read.RULES
-
-
-def needed_nodes(outputs: Sequence[Node]) -> list[Node]:
-    """What the outputs are made from, inputs first; a node with a value is a constant, whatever it was made from."""
-    found: dict[Node, None] = {}
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found[node] = None
-            stack.extend(() if is_constant(node) else node.inputs)
-    return sorted(found, key=creation_order)
-
-
-def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
-    """The nodes that get a buffer, in order."""
-    users: dict[Node, list[Node]] = {node: [] for node in nodes}
-    live = [node for node in nodes if not is_constant(node)]
-    for node in live:
-        for x in node.inputs:
-            users[x].append(node)
-    asked = {behind(node) for node in outputs} | {x for node in live for x in _needed(node)}
-    cost: dict[Node, int] = {}
-    sources: dict[Node, frozenset[Node]] = {}  # the large arrays that computing a node anew would read
-    roots = []
-    for node in nodes:
-        if is_constant(node) or node.op is Input or node.op is control.OverrideMany:
-            cost[node], sources[node] = 0, frozenset() if is_constant(node) else frozenset([node])
-            continue
-        passes = passed_on(node)
-        if passes is not None and node not in asked:
-            cost[node], sources[node] = cost[passes], sources[passes]
-            continue
-        cost[node] = _weight(node) + sum(cost[x] for x in node.inputs)
-        size = math.prod(node.shape) if hasattr(node.spec, "shape") else 0
-        sources[node] = frozenset([s for x in node.inputs for s in sources[x] if 2 * math.prod(s.shape) >= size])
-        if node in asked or not inlines(node) or cost[node] > LONGEST or _kept(node, users[node], cost, sources):
-            roots.append(node)
-            cost[node], sources[node] = 0, frozenset([node] if size else [])
-    return roots
-
-
-def _weight(node: Node) -> int:
-    elementwise = issubclass(node.op, Elementwise)
-    return WEIGHTS.get(node.op.name, DEAR if elementwise and node.op.name not in CHEAP else int(elementwise))
-
-
-def _kept(node: Node, users: list[Node], cost: dict[Node, int], sources: dict[Node, frozenset[Node]]) -> bool:
-    """Whether it is better to keep a node than to compute it anew for each of its users."""
-    count, reads = len(set(users)), len(sources[node])
-    if count > 1 and (cost[node] > TWICE or count * reads > reads + 1 + count):
-        return True
-    size = math.prod(node.shape)
-    return cost[node] > SPREAD and any(_reads_more(user, node, size) for user in users)
-
-
-def _reads_more(user: Node, node: Node, size: int) -> bool:
-    """Whether a user may read an element of a node more than once."""
-    if user.op in (indexing.Gather, contraction.Einsum, contraction.Matmul, *_TWICE_READ):
-        return True
-    return hasattr(user.spec, "shape") and math.prod(user.shape) > size
-
-
-_TWICE_READ = tuple(op for op in write.RULES if op.name in ("argmax", "argmin"))
-
-
-def behind(node: Node) -> Node:
-    """The node whose buffer this one can share: behind what only passes on or reshapes."""
-    while not is_constant(node):
-        before = node.inputs[0] if node.op is view.Reshape else passed_on(node)
-        if before is None:
-            break
-        node = before
-    return node
-
-
-def _needed(node: Node) -> list[Node]:
-    """The inputs that this node must find in memory."""
-    if node.op in (contraction.Matmul, contraction.Einsum):
-        return [_behind_views(x) for x in node.inputs]
-    if node.op is conv.Conv:
-        return [_behind_views(node.inputs[0]), behind(node.inputs[1])]
-    if node.op is view.Reshape:
-        pairs = read.factors(node.inputs[0].shape, node.shape)
-        sizes = node.inputs[0].shape
-        if any(sum(sizes[i] > 1 for i in inner) > 1 for inner, _ in pairs):
-            return [behind(node.inputs[0])]
-    if node.op is random.InverseCdf:
-        return [behind(node.inputs[0])]
-    if not inlines(node) and not write.native(node) and node.op is not control.OverrideMany:
-        return [behind(x) for x in node.inputs]
-    return []
-
-
-def _behind_views(node: Node) -> Node:
-    """The node a factor of a product is a view of."""
-    while not is_constant(node):
-        before = passed_on(node)
-        if node.op in (view.Transpose, view.BroadcastTo, view.Reshape) or (
-            node.op is indexing.Gather and len(node.inputs) == 1
-        ):
-            before = node.inputs[0]
-        if before is None:
-            break
-        node = before
-    return node
-
-
-def _order(nodes: Sequence[Node], roots: Sequence[Node]) -> Any:
-    """Scalars that need nothing large come first, so that loops which use them can join earlier ones."""
-    early: dict[Node, bool] = {}
-    for node in nodes:
-        small = (
-            is_constant(node)
-            or node.op is Input
-            or (hasattr(node.spec, "shape") and math.prod(node.shape) <= 1 and inlines(node))
-        )
-        early[node] = small and (is_constant(node) or all(early[x] for x in node.inputs))
-    return lambda node: (not early[node], node.index)

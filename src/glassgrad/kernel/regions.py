@@ -153,13 +153,9 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
 
 def parts(kernels: Sequence[Kernel], nanoseconds: float) -> int:
     """Into how many parts a region is cut: by its work, never by the number of threads."""
-    longest = max(_cuts(kernel) for kernel in kernels)
+    products = [kernel.extent // ROWS for kernel in kernels if isinstance(kernel.body[0], MatMul)]
+    longest = max(products or [kernel.extent for kernel in kernels])
     return max(1, int(min(nanoseconds / PART, PARTS, longest)))
-
-
-def _cuts(kernel: Kernel) -> int:
-    product = isinstance(kernel.body[0], MatMul)
-    return kernel.extent // ROWS if product else kernel.extent
 
 
 class _Dependencies:
