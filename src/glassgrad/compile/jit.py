@@ -127,6 +127,8 @@ def _pairs(graph: graphs.Program, donated: Sequence[bool]) -> dict[int, int]:
 class Jitted:
     """A function that compiles itself; see ``jit``."""
 
+    __qualname__: str
+
     def __init__(self, function: Function, static: Any, donate: Any, check: bool) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -243,6 +245,17 @@ class Jitted:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> str:
+        """As functions are pickled: by name. Copies are the function itself."""
+        name: str = self.__qualname__
+        return name
+
+    def __copy__(self) -> Jitted:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Jitted:
+        return self
 
     def __repr__(self) -> str:
         return f"jit({getattr(self.function, '__qualname__', self.function)!s}, {len(self.compiled)} compiled)"

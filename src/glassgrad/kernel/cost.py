@@ -82,7 +82,7 @@ def kernel_cost(kernel: Kernel) -> Cost:
             size = np.dtype(statement.dtype).itemsize
             operations += times * here
             moved += times * size * (rows * inner + inner * columns)
-            time += times * here / FLOPS * (size / 4)
+            time += times * max(here / FLOPS * (size / 4), size * inner * columns / BYTES)
             continue
         if isinstance(statement, Let) and isinstance(statement.value, Scalar):
             here = OPERATIONS.get(statement.value.instruction, 1)

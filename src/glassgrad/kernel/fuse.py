@@ -120,8 +120,11 @@ class _Fusion:
         if both is None:
             return None
         into, nest = both
-        made = {s.buffer: s for s in into.stores() if s.reducer is None}
-        if len(made) < len(into.stores()) or any(b in self.lowered.rewritten for b in made):
+        stores = [s for s in into.stores() if s.buffer not in self.lowered.shared]
+        made = {s.buffer: s for s in stores if s.reducer is None}
+        if len(made) < len(stores) or any(b in self.lowered.rewritten for b in made):
+            return None
+        if self.reads_part(into.stores(), nest):
             return None
         forwarded: dict[Any, Any] = {}
         kept = []
@@ -143,6 +146,11 @@ class _Fusion:
         if into.is_map:
             return replace(into, body=tail, known=known)
         return replace(into, after=tail, known=known)
+
+    def reads_part(self, stores: Sequence[Store], nest: Nest) -> bool:
+        """Whether a nest reads what these stores make a part of only."""
+        parts = {s.buffer for s in stores} & self.lowered.shared
+        return any(load.buffer in parts for load in nest.loads())
 
     def on_same_axes(self, into: Nest, nest: Nest) -> tuple[Nest, Nest] | None:
         """Both nests over the axes of the first, or of the second where only the first can be split."""
@@ -210,9 +218,12 @@ class _Fusion:
 
     def rowwise(self, before: Sequence[Nest], nest: Nest, rows: Sequence[Axis]) -> bool:
         """Whether the nest needs, of what the nests before it make, the same row only; and overwrites none of it."""
-        made = {s.buffer: s.index for n in before for s in n.stores()}
+        stores = [s for n in before for s in n.stores()]
+        made = {s.buffer: s.index for s in stores}
         read = {load.buffer for n in before for load in n.loads()}
-        if any(s.buffer in read or s.buffer in made for s in nest.stores()):
+        if any(s.buffer in read or (s.buffer in made and s.buffer not in self.lowered.shared) for s in nest.stores()):
+            return False
+        if self.reads_part(stores, nest):
             return False
         names = {r.name for r in rows}
         for load in nest.loads():

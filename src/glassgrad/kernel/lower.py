@@ -83,7 +83,8 @@ Unit = Nest | Outside | Again
 class Lowered:
     """What ``fuse`` takes over: nests in an order that computes everything before it is used.
 
-    ``outputs`` has the buffer of each output; ``rewritten`` the buffers that several nests write parts of.
+    ``outputs`` has the buffer of each output, ``rewritten`` the buffers that several nests write in turn, ``shared`` those
+    of which each nest writes a part of its own.
     """
 
     nests: list[Unit]
@@ -92,6 +93,7 @@ class Lowered:
     failures: list[str]
     outputs: list[int]
     rewritten: set[int]
+    shared: set[int]
     extents: dict[str, int]
     names: Any
 
@@ -104,6 +106,7 @@ class Lowering(Reader):
     def __init__(self, around: Reader | None = None) -> None:
         super().__init__(around)
         self.rewritten: set[int] = set()
+        self.shared: set[int] = set()
         self.many: dict[Node, list[int]] = {}
         self.given: set[int] = set()  # buffers of a loop's body that are not its own
         self.asked: dict[Node, set[int]] = {}  # which of several outputs somebody reads
@@ -158,6 +161,7 @@ class Lowering(Reader):
             self.failures,
             results,
             self.rewritten,
+            self.shared,
             self.extents,
             self.names,
         )

@@ -39,7 +39,7 @@ def _concatenate(lowering: Lowering, node: Node) -> Written:
             nests.append(placed(lowering, node, x.shape, place, x))
         start += x.shape[axis]
     if len(nests) > 1:
-        lowering.rewritten.add(lowering.place[node])
+        lowering.shared.add(lowering.place[node])
     return nests
 
 

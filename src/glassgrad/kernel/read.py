@@ -63,7 +63,7 @@ class Reader:
         self.place: dict[Node, int] = {}  # nodes that have a buffer
         self.lines: dict[Node, tuple[int, tuple[int, ...]] | None] = {}
         self.alike: dict[Node, Any] = {}
-        self.checked: dict[Node, Node] = {}
+        self.checked: dict[tuple[Node, int], Node] = {}
 
     # Buffers
 
@@ -207,12 +207,12 @@ class Reader:
 
     def _host_checked(self, node: Node, size: int) -> Node:
         """A constant index array with negative positions counted from the end; NumPy's error for one out of range."""
-        known = self.checked.get(node)
+        known = self.checked.get((node, size))
         if known is None:
             value = np.asarray(node.value, np.int64)
             if value.size and (value.min() < -size or value.max() >= size):
                 raise IndexError(f"index {value.min()} … {value.max()} is out of bounds for an axis of size {size}")
-            known = self.checked[node] = constant(np.where(value < 0, value + size, value))
+            known = self.checked[node, size] = constant(np.where(value < 0, value + size, value))
         return known
 
 

@@ -19,6 +19,7 @@ from .nest import Nest, moved, opened, renamed_axes, with_atoms, with_axes
 BLOCK = 4096  # elements of a long map that are one piece of work
 STRIP = 64  # columns of a fold over rows that are one piece of work
 LARGE_PRODUCT = 1e7  # operations of a matrix product that is shared out by columns
+LARGE_FACTOR = 1 << 18  # elements of a factor that takes as long to read as a large product does to compute
 MOST = 8  # ... and into how many strips at most
 SCRATCH = 1 << 16  # bytes of a row that may stay in its own memory
 
@@ -299,7 +300,8 @@ def _strips(rows: int, columns: int, inner: int) -> int:
     Every part of the work arranges the factor that it needs all of; so the cut goes through the longer side. The width
     keeps vectors whole.
     """
-    if rows > columns or 2.0 * rows * columns * inner < LARGE_PRODUCT:
+    small = 2.0 * rows * columns * inner < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
+    if rows > columns or small:
         return 0
     fits = [w for w in range(STRIP // 4, columns // 2 + 1, STRIP // 4) if columns % w == 0 and w >= columns // MOST]
     return fits[0] if fits and columns // fits[0] > 1 else 0
