@@ -83,7 +83,7 @@ Unit = Nest | Outside | Again
 class Lowered:
     """What ``fuse`` takes over: nests in an order that computes everything before it is used.
 
-    ``outputs`` has the buffer of each output, ``rewritten`` the buffers that several nests write in turn, ``shared`` those
+    ``outputs`` has the buffer of each output, ``rewritten`` the buffers that nests write in turn, ``shared`` those
     of which each nest writes a part of its own.
     """
 

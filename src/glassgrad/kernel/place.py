@@ -94,7 +94,12 @@ class _Placing:
 
     def storage(self) -> list[int]:
         """The buffer that each buffer's memory is part of."""
-        return [m.number if m.kind == "slice" else b for b, m in enumerate(self.memory)]
+        found: list[int] = []
+        for number, memory in enumerate(self.memory):
+            while memory.kind == "slice":
+                number, memory = memory.number, self.memory[memory.number]
+            found.append(number)
+        return found
 
     # Results written over what they replace: donated arguments, and the carry of a loop
 
@@ -187,12 +192,17 @@ def _overwrites(piece: Work, target: int, source: int) -> bool:
     stores = [s for s in statements if isinstance(s, Store) and s.buffer == target]
     if len(stores) != 1 or stores[0].reducer is not None:
         return False
-    loads = [s.value for s in statements if isinstance(s, Let) and isinstance(s.value, Load)]
-    factors = [load for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)]
-    if any(load.buffer == source for load in factors):
-        return False
+    written = statements.index(stores[0])
     at = stores[0].index
-    return isinstance(at, Affine) and all(load.index == at for load in loads if load.buffer == source)
+    if not isinstance(at, Affine):
+        return False
+    for number, s in enumerate(statements):
+        if isinstance(s, MatMul) and source in (s.a.buffer, s.b.buffer):
+            return False
+        read = s.value if isinstance(s, Let) and isinstance(s.value, Load) and s.value.buffer == source else None
+        if read is not None and (read.index != at or number > written):
+            return False
+    return True
 
 
 class _Numbering:
@@ -282,10 +292,18 @@ class _Lives:
         if self.memory[buffer].kind == "slice":
             self.use(self.memory[buffer].number)
 
+    def parents(self, buffer: int) -> list[int]:
+        """The buffers that a slice is in, from the inside out."""
+        found = []
+        while self.memory[buffer].kind == "slice":
+            buffer = self.memory[buffer].number
+            found.append(buffer)
+        return found
+
     def crossing(self, steps: Sequence[Step], before: set[int]) -> set[int]:
         """The buffers that are alive on the border of a loop's round: used before it, or sliced in it."""
         touched = {b for step in steps for b in _touched(step)}
-        parents = {self.memory[b].number for b in touched if self.memory[b].kind == "slice"}
+        parents = {p for b in touched for p in self.parents(b)}
         return (touched & before) | parents | {b for b in touched if self.memory[b].loop}
 
 

@@ -70,6 +70,7 @@ class Module:
         self.functions: list[str] = []
         self.declarations: dict[str, str] = {}
         self.globals: dict[str, str] = {}
+        self.names: set[str] = set()  # of functions that several kernels share
 
     def __str__(self) -> str:
         return "\n".join([*self.globals.values(), *self.functions, *self.declarations.values()]) + "\n"

@@ -9,6 +9,7 @@ depend on the vector axis stays a scalar until it meets a vector.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -117,6 +118,9 @@ def empty(reducer: str, dtype: str, lanes: int) -> Value:
     return Value(f"splat ({value.type} {value.text})", Type(value.type.scalar, lanes)) if lanes else value
 
 
+OFTEN = 12  # more of one mathematical function in a kernel are calls of one copy
+
+
 class KernelEmitter:
     """One kernel: its buffers, and one method for each kind of statement."""
 
@@ -127,6 +131,8 @@ class KernelEmitter:
         parameters = [*given, (PTR, "status", ""), (I64, "begin", ""), (I64, "end", "")]
         self.f = f = Builder(out, name, parameters, linkage="internal", attributes=attributes)
         self.buffers = [self.buffer(i, formal) for i, formal in enumerate(kernel.formals)]
+        said = [s.value for s in statements(kernel.body) if isinstance(s, ir.Let) and isinstance(s.value, ir.Scalar)]
+        self.often = Counter(s.instruction for s in said if s.instruction in math.INSTRUCTIONS)
         self.status, self.begin, self.end = (f.arguments[name] for name in ("status", "begin", "end"))
 
     def buffer(self, index: int, formal: ir.Formal) -> Buffer:
@@ -182,7 +188,25 @@ class KernelEmitter:
         if said.instruction == "cast":
             return cast(f, self.target, values[0], dtypes[0], dtype)
         lanes = max(value.type.lanes for value in values)
-        return scalars.emit(f, self.target, said.instruction, dtypes[-1], [f.splat(value, lanes) for value in values])
+        given = [f.splat(value, lanes) for value in values]
+        if self.often[said.instruction] > OFTEN and dtype in FLOATS:
+            return self.called(said.instruction, given)
+        return scalars.emit(f, self.target, said.instruction, dtypes[-1], given)
+
+    def called(self, instruction: str, args: list[Value]) -> Value:
+        """A mathematical function that the kernel has many of, by a call: code for each would take long to make."""
+        f, type = self.f, args[0].type
+        name = f"{instruction}_{type.mangled}"
+        if name not in f.module.names:
+            f.module.names.add(name)
+            parameters = [(type, f"x{i}", "") for i in range(len(args))]
+            own = Builder(
+                f.module, name, parameters, result=str(type), linkage="internal", attributes=attributes_of(self.target)
+            )
+            value = math.emit(own, self.target, instruction, list(own.arguments.values()))
+            own.line(f"ret {value.type} {value.text}")
+            own.finish()
+        return f.define(type, f"call {type} @{name}({', '.join(f'{a.type} {a.text}' for a in args)})")
 
     def check(self, check: ir.Check, scope: Scope) -> None:
         """The smallest code of all that fail is kept, so that threads report the same whatever their order."""
