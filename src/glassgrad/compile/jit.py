@@ -136,7 +136,8 @@ class Jitted:
         self.donate = Places(function, donate, "donate")
         self.check = check
         self.compiled: dict[Signature, Compiled] = {}
-        self.fast: tuple[Function, ...] = ()  # what answers a call without Python taking it apart, latest first
+        # What answers a call without Python taking it apart, latest first, by static arguments
+        self.fast: dict[tuple[Any, ...], tuple[Function, ...]] = {}
         self.lock = threading.RLock()
 
     @property
@@ -146,11 +147,17 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            for fast in self.fast:
-                result = fast(*args)
+            static, given = self.without_static(args) if self.static else ((), args)
+            for fast in self.fast.get(static, ()):
+                result = fast(*given)
                 if result is not NotImplemented:
                     return result
         return self.slowly(args, kwargs)
+
+    def without_static(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """A key of the static ones among positional arguments, and all with None in place of those."""
+        static = tuple([static_key(k, v) for k, v in enumerate(args) if k in self.static])
+        return static, tuple([None if k in self.static else v for k, v in enumerate(args)])
 
     def slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that Python takes apart: the first of its signature, or of a kind that only Python takes."""
@@ -165,22 +172,22 @@ class Jitted:
         result = compiled(leaves)
         if self.check:
             compare(result, expected)
-        elif not self.static and not kwargs:
-            self.prefer(compiled.builtin(leaves))
+        elif not kwargs:
+            self.prefer(signature.static, compiled.builtin(leaves))
         return result
 
-    def prefer(self, builtin: Function | None) -> None:
-        """Try this one first from now on."""
-        if builtin is not None and builtin not in self.fast[:1]:
-            self.fast = (builtin, *(f for f in self.fast if f is not builtin))[:LATEST]
+    def prefer(self, static: tuple[Any, ...], builtin: Function | None) -> None:
+        """Try this one first from now on, for these static arguments."""
+        known = self.fast.get(static, ())
+        if builtin is not None and builtin not in known[:1]:
+            self.fast[static] = (builtin, *(f for f in known if f is not builtin))[:LATEST]
 
     def taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Signature]:
         """The leaves of all arguments that are not static, and what they are."""
         static: tuple[Any, ...] = ()
         if self.static:
-            places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
-            static = tuple([static_key(k, v) for k, v in places if k in self.static])
-            args = tuple([None if k in self.static else v for k, v in enumerate(args)])
+            static, args = self.without_static(args)
+            static += tuple([static_key(k, v) for k, v in kwargs.items() if k in self.static])
             kwargs = {k: v for k, v in kwargs.items() if k not in self.static}
         leaves, structure = tree.flatten((args, kwargs))
         arrays = any(isinstance(x, Node) for x in leaves)
