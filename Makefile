@@ -27,7 +27,8 @@ check: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 bench: $(VENV)/ready-bench
-	$(BIN)/python bench/eager.py
+	$(BIN)/python bench/run.py
+	$(BIN)/python bench/report.py
 
 # One stamp per extra, written last: an interrupted installation is done again.
 $(VENV)/ready-%: pyproject.toml $(VENV)/built

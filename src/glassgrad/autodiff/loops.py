@@ -216,7 +216,10 @@ def _typed(leaf: Any, like: Any) -> Any:
     """A Python number as an array of the dtype that a step gives it."""
     if _number(leaf) is None:
         return leaf
-    return logic.astype(leaf, like.dtype) if isinstance(leaf, Node) else array_of(np.asarray(leaf, like.dtype))
+    if not isinstance(leaf, Node):
+        return array_of(np.asarray(leaf, like.dtype))
+    # Not astype, which gives back a leaf of that dtype as it is: a number.
+    return apply(logic.Cast if is_inexact(like.dtype) else logic.ToInteger, (leaf,), {"dtype": like.dtype})
 
 
 def _as_node(step: _Step, first: list[Any], arrays: list[Any], length: int, reverse: bool) -> Any:

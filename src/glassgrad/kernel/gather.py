@@ -80,7 +80,13 @@ def plan(index: Any, shape: tuple[int, ...], arrays: Sequence[Node]) -> Plan | N
 
 
 def gathered(
-    reader: Reader, block: Block, found: Plan, arrays: Sequence[Node], shape: tuple[int, ...], index: Indices
+    reader: Reader,
+    block: Block,
+    found: Plan,
+    arrays: Sequence[Node],
+    shape: tuple[int, ...],
+    index: Indices,
+    user: Node,
 ) -> Indices:
     """The index into an array of this shape at an index of the result."""
     shared = tuple([index[k] for k in found.shared])
@@ -92,7 +98,7 @@ def gathered(
             where.append(reader.flat(block, (index[step.output],), (step.step,), step.start))
         else:
             array = arrays[step.array]
-            where.append(reader.position_in(block, array, broadcast(shared, array.shape), size))
+            where.append(reader.position_in(block, array, broadcast(shared, array.shape), size, user))
     return tuple([ix.ZERO if n == 1 and isinstance(w, Affine) else w for w, n in zip(where, shape, strict=True)])
 
 
@@ -100,7 +106,7 @@ def _gather(reader: Reader, block: Block, node: Node, index: Indices) -> Number:
     x, *arrays = node.inputs
     found = plan(node.params["index"], x.shape, arrays)
     assert found is not None
-    return reader.read(block, x, gathered(reader, block, found, arrays, x.shape, index))
+    return reader.read(block, x, gathered(reader, block, found, arrays, x.shape, index, node))
 
 
 def chosen_axis(node: Node) -> int | None:
@@ -133,7 +139,7 @@ def _scatter(reader: Reader, block: Block, node: Node, index: Indices) -> Number
     g, *arrays = node.inputs
     line = tuple([ix.ZERO if k == axis else i for k, i in enumerate(index)])
     array = arrays[node.params["index"][axis][1]]
-    place = reader.position_in(block, array, broadcast(line, array.shape), node.shape[axis])
+    place = reader.position_in(block, array, broadcast(line, array.shape), node.shape[axis], node)
     here = Scalar("equal", (block.position(index[axis]), block.position(place)))
     condition = Real(block.let("bool", here), "bool")
     zero = scalars.cast(block.let, Real(Literal(0, "int64"), "int64"), g.dtype)

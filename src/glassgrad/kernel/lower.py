@@ -27,8 +27,8 @@ class Outside:
 
     Attributes
     ----------
-    function : ``function(*inputs)``, arrays in, a tuple of arrays out
-    inputs, outputs : buffers, with the shapes and dtypes the function sees
+    inputs, outputs : buffers
+    shapes, dtypes : as the op sees them, of inputs and outputs
     """
 
     op: Any

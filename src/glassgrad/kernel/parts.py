@@ -56,7 +56,7 @@ def _scattered(lowering: Lowering, node: Node, source: Node, arrays: Sequence[No
         return Nest([], fixed=())
     axes, index = lowering.domain(target)
     block = Block(lowering.names)
-    where = gathered(lowering, block, found, arrays, node.shape, index)
+    where = gathered(lowering, block, found, arrays, node.shape, index, node)
     value = as_stored(block, lowering.read(block, source, broadcast(index, source.shape)), node.dtype)
     store(lowering, block, lowering.place[node], lowering.flat(block, where, ix.strides(node.shape)), value, reducer)
     if not arrays:

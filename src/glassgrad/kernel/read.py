@@ -1,8 +1,8 @@
 """One element of a node's value at an index, as kernel statements: how operations vanish into those that use them.
 
 ``Reader.read`` loads the element where the node has a buffer, and otherwise writes what computes it, from elements of
-the inputs. ``RULES`` has one entry per op that rearranges or makes elements; elementwise ops say themselves which
-instructions they are (``kernel/scalars.py``).
+the inputs: by the rules of ``rearrange.py``, ``gather.py`` and ``randomness.py``, or, for elementwise ops, by what they
+say themselves (``scalars.py``).
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Reader:
             self.lines[node] = line_of(node.value)
         return self.lines[node]
 
-    def position_in(self, block: Block, node: Node, index: Indices, size: int) -> Index:
+    def position_in(self, block: Block, node: Node, index: Indices, size: int, user: Node) -> Index:
         """An element of an index array as a position on an axis of this size; one out of range fails the program."""
         if is_constant(node):
             node = self._host_checked(node, size)
@@ -196,13 +196,13 @@ class Reader:
             atom = block.let("int64", Scalar("select", (negative, wrapped, atom)))
         high = block.let("int64", Scalar("minimum", (atom, Literal(size - 1, "int64"))))
         safe = block.let("int64", Scalar("maximum", (high, Literal(0, "int64"))))
-        block.check(block.let("bool", Scalar("equal", (safe, atom))), self.failure(node, size))
+        block.check(block.let("bool", Scalar("equal", (safe, atom))), self.failure(user, size))
         return as_index(safe)
 
     def failure(self, node: Node, size: int) -> int:
-        """The code of an index out of range."""
+        """The code of an index out of range, in this node."""
         where = f" at {node.origin}" if node.origin else ""
-        self.failures.append(f"index: out of range for an axis of size {size}{where}; check the index array")
+        self.failures.append(f"index: out of range for an axis of size {size}{where}; check the index")
         return len(self.failures)
 
     def _host_checked(self, node: Node, size: int) -> Node:
