@@ -24,7 +24,7 @@ from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
 from ..kernel.verify import verify as verify_program
-from ..native import call, driver, emit, library, routines, threads
+from ..native import call, driver, emit, library, routines, signals, threads
 from ..native.target import Target, host
 from ..rewrite import simplify
 
@@ -113,12 +113,15 @@ class Executable:
         return loaded
 
     @cached_property
-    def functions(self) -> list[routines.Routine | Callback]:
+    def functions(self) -> list[routines.Routine | signals.Watch | Callback]:
         """The functions of the program: native where there is a way, else run by Python."""
         calls = {s.function: s for s in driver.every(self.program.steps) if isinstance(s, Call)}
         buffers = self.program.buffers
-        found: list[routines.Routine | Callback] = []
+        found: list[routines.Routine | signals.Watch | Callback] = []
         for number, function in enumerate(self.program.functions):
+            if isinstance(function, place.Signals):
+                found.append(signals.Watch())
+                continue
             assert isinstance(function, lower.Outside)
             sizes = [(buffers[b].dtype, buffers[b].size) for b in calls[number].buffers]
             found.append(routines.routine(function, self.target) or Callback(function, sizes))

@@ -116,8 +116,13 @@ def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterato
 
 def program_cost(program: Program) -> Cost:
     """The sum over all launches. Library calls are not counted."""
-    each = [kernel_cost(k) for k in program.kernels]
-    return _total([_sum(step, each) for step in program.steps])
+    return steps_cost(program.steps, program.kernels)
+
+
+def steps_cost(steps: Sequence[Step], kernels: Sequence[Kernel]) -> Cost:
+    """The sum over the launches of these steps."""
+    each = [kernel_cost(k) for k in kernels]
+    return _total([_sum(step, each) for step in steps])
 
 
 def _total(costs: Sequence[Cost]) -> Cost:

@@ -214,10 +214,14 @@ class Region(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A library function, or Python's own, on these buffers: number ``function`` of the program's table."""
+    """A library function, or Python's own, on these buffers: number ``function`` of the program's table.
+
+    In a Repeat, only in every so-many-th of its rounds.
+    """
 
     function: int
     buffers: tuple[int, ...]
+    every: int = 1
 
 
 class Repeat(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import index as ix
+from .cost import steps_cost
 from .ir import (
     Affine,
     Buffer,
@@ -35,6 +36,23 @@ from .regions import grouped
 from .schedule import Piece, Round, Work
 
 ALIGNMENT = 64
+LONG = 3e8  # nanoseconds of a loop in which Python looks for signals
+ATTENTION = 5e7  # ... about as often as this
+
+
+class Signals:
+    """A step in which Python does nothing but what it does between any two steps of its own: handle signals."""
+
+    name = "signals"
+
+    def __call__(self) -> None:
+        """For the interpreter of loops, which is Python."""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+SIGNALS = Signals()
 
 
 def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int]) -> Program:
@@ -48,7 +66,7 @@ class _Placing:
         self.memory = lowered.memory
         self.donated = donated
         self.kernels: dict[Kernel, int] = {}
-        self.functions: list[Outside] = []
+        self.functions: list[Outside | Signals] = []
         self.same: dict[int, int] = {}  # a buffer -> the one whose memory it is written over
 
     def run(self, pieces: list[Work]) -> Program:
@@ -88,9 +106,19 @@ class _Placing:
             else:
                 again = piece.again
                 inside = self.steps(self.in_place(piece.pieces, again.carried))
+                inside += self.attentive(inside, again.count)
                 found.append(Repeat(again.loop, again.count, tuple(inside)))
         close()
         return found
+
+    def attentive(self, inside: Sequence[Step], count: int) -> list[Call]:
+        """What lets Python see, now and then in a long loop, whether the user wants to end it."""
+        each = steps_cost(inside, list(self.kernels)).nanoseconds
+        if each * count < LONG:
+            return []
+        if SIGNALS not in self.functions:
+            self.functions.append(SIGNALS)
+        return [Call(self.functions.index(SIGNALS), (), max(1, int(ATTENTION / each)))]
 
     def storage(self) -> list[int]:
         """The buffer that each buffer's memory is part of."""

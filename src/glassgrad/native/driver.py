@@ -152,6 +152,12 @@ class Driver:
     def call(self, call: ir.Call, frame: Frame, context: Value) -> None:
         """``i32 function(ptr buffers)``. What it returns other than 0 ends the run, with the code of ``failed``."""
         f = frame.f
+        if call.every > 1:
+            (*_, iteration) = frame.iterations.values()
+            rest = f.op("urem", iteration, integer(call.every))
+            with f.when(f.compare("icmp eq", rest, integer(0))):
+                self.call(call._replace(every=1), frame, context)
+            return
         buffers = f.local(PTR, max(len(call.buffers), 1), align=8)
         for i, buffer in enumerate(call.buffers):
             f.store(self.address(buffer, frame), slot(f, buffers, i))
