@@ -42,7 +42,7 @@ def test_a_handler_ends_a_loop_of_minutes(alarm: Any) -> None:
     x = np.eye(100) * 0.5
     long, short = repeated(10_000_000), repeated(3)
     expected = short(x)
-    long.lower(x).executable.plain  # compiled before the alarm is set
+    assert long.lower(x).executable.plain  # compiled before the alarm is set
     alarm(0.2)
     started = time.monotonic()
     with pytest.raises(Stopped):

@@ -74,11 +74,17 @@ def leaf_of(value: Any) -> Leaf:
         return Leaf("scalar", (), kind)
     if isinstance(value, (Node, np.ndarray, np.generic)):
         return Leaf("array", value.shape, _number(value, value.dtype))
+    if hasattr(value, "__array__") or not _hashable(value):
+        return Leaf("array", np.shape(value), _number(value, np.asarray(value).dtype))
+    return Leaf("static", (), kind, value)
+
+
+def _hashable(value: Any) -> bool:
     try:
         hash(value)
     except TypeError:
-        return Leaf("array", np.shape(value), _number(value, np.asarray(value).dtype))
-    return Leaf("static", (), kind, value)
+        return False
+    return True
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -134,11 +140,9 @@ class Places:
 
 def static_key(place: int | str, value: Any) -> tuple[Any, ...]:
     """A static argument as part of a key: 2, 2.0 and True are three, and so are 0.0 and -0.0 two."""
-    try:
-        hash(value)
-    except TypeError:
+    if not _hashable(value):
         raise TypeError(
             f"jit: a static argument must be hashable: got {type(value).__name__}; pass arrays as ordinary arguments, "
             f"lists as tuples"
-        ) from None
+        )
     return (place, type(value), value, repr(value) if isinstance(value, (float, complex, tuple)) else "")

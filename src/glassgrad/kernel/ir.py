@@ -216,12 +216,13 @@ class Region(NamedTuple):
 class Call(NamedTuple):
     """A library function, or Python's own, on these buffers: number ``function`` of the program's table.
 
-    In a Repeat, only in every so-many-th of its rounds.
+    In a Repeat, only in every so-many-th of its rounds. The first ``inputs`` buffers are read, the others written.
     """
 
     function: int
     buffers: tuple[int, ...]
     every: int = 1
+    inputs: int = 0
 
 
 class Repeat(NamedTuple):

@@ -102,7 +102,7 @@ class _Placing:
             close()
             if isinstance(piece, Outside):
                 self.functions.append(piece)
-                found.append(Call(len(self.functions) - 1, (*piece.inputs, *piece.outputs)))
+                found.append(Call(len(self.functions) - 1, (*piece.inputs, *piece.outputs), inputs=len(piece.inputs)))
             else:
                 again = piece.again
                 inside = self.steps(self.in_place(piece.pieces, again.carried))

@@ -93,7 +93,8 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
             yield f"region in {step.chunks}:"
             yield from _indented(map(_launch, step.launches))
         elif isinstance(step, Call):
-            yield f"call {step.function}({_buffers(step.buffers)})"
+            often = f" every {step.every} rounds" if step.every > 1 else ""
+            yield f"call {step.function}({_buffers(step.buffers)}){often}"
         else:
             yield f"repeat {step.loop} < {step.count}:"
             yield from _indented(_steps(step.steps))

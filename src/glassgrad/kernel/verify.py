@@ -130,11 +130,11 @@ class _Memory:
         self.where = outside
 
     def call(self, call: Call, loops: frozenset[str]) -> None:
-        """What a function reads and what it writes is not known here: it may write everything."""
+        """The first buffers are read. The others may be, and are written."""
         self.demand(0 <= call.function < len(self.program.functions), f"no function {call.function}")
         for number in call.buffers:
             self.reach(number, loops)
-        for number in call.buffers:
+        for number in call.buffers[call.inputs :]:
             self.write(number)
 
     def region(self, region: Region, loops: frozenset[str]) -> None:
