@@ -156,7 +156,8 @@ _OPERATORS = frozenset(("add", "sub", "mul", "div", "floor_div", "mod", "power",
 
 def is_weak(node: Node) -> bool:
     """Whether a node takes part in promotion as a Python scalar: it is one, or stands for an argument that is one."""
-    return isinstance(node.value, PYTHON_SCALARS) or (node.program is not None and node in node.program.weak)
+    # By type, because a NumPy float64 is a float too
+    return type(node.value) in PYTHON_SCALARS or (node.program is not None and node in node.program.weak)
 
 
 def weak_scalar(dtype: np.dtype[Any]) -> Any:

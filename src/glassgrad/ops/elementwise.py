@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..graph.apply import apply
-from ..graph.node import Value
+from ..graph.node import Value, value_of
 from ..graph.primitive import Elementwise, Samples
 from . import logic
 from .logic import Binary, Unary, binary, unary
@@ -111,7 +111,8 @@ def _power_scalar(b: Any, x: Any, exponent: Any) -> Any:
 
 def _power_base(y: Value, a: Value, b: Value) -> Value:
     """b a^(b-1); zero at a = b = 0, where the formula says 0·∞."""
-    if isinstance(b, (int, float)):
+    if type(value_of(b)) in (int, float):  # a number, or its node in a graph
+        b = value_of(b)
         return b * power(a, b - 1) if b else 0 * y
     return logic.where((a == 0) & (b == 0), 0, b * power(a, b - 1))
 

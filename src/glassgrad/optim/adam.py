@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .base import Buffer, Optimizer, require
+from .base import Averages, Buffer, Optimizer, factor, into, require
 from .schedule import Schedule, rate
 
 
@@ -45,27 +45,28 @@ class Adam(Optimizer):
     def averages(self) -> int:
         return 2
 
-    def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
-        self.follow(p, g + self.weight_decay * p if self.weight_decay else g, averages, count)
+    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
+        return self.follow(p, g + self.weight_decay * p if self.weight_decay else g, averages, count)
 
-    def follow(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
+    def follow(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
         """The update without weight decay."""
         m, v = averages
         beta1, beta2 = self.betas
         work = g * (1 - beta1)  # the one array made here; every further line writes into it or into what is kept
         m *= beta1
         m += work
-        np.multiply(g, g, out=work)
+        work = into(work, np.multiply, g, g)
         work *= 1 - beta2
         v *= beta2
         v += work
         # m̂ / (√v̂ + eps) with both corrections taken out of the arrays: c m / (√v + eps √(1 - β₂ᵗ))
-        root = math.sqrt(1 - beta2**count)
-        np.sqrt(v, out=work)
-        work += self.eps * root
-        np.divide(m, work, out=work)
-        work *= rate(self.lr, count) * root / (1 - beta1**count)
+        root = np.sqrt(1 - beta2**count)
+        work = into(work, np.sqrt, v)
+        work += factor(self.eps * root, p)
+        work = into(work, np.divide, m, work)
+        work *= factor(rate(self.lr, count) * root / (1 - beta1**count), p)
         p -= work
+        return p, (m, v)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,6 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
-        p *= 1 - rate(self.lr, count) * self.weight_decay
-        self.follow(p, g, averages, count)
+    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
+        p *= factor(1 - rate(self.lr, count) * self.weight_decay, p)
+        return self.follow(p, g, averages, count)

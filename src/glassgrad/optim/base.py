@@ -1,4 +1,7 @@
-"""What optimisers share: one formula per parameter, mapped over trees."""
+"""What optimisers share: one formula per parameter, mapped over trees.
+
+The same formula changes arrays in place and, in a function that ``jit`` compiles, makes nodes: ``x *= y`` means both.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,23 @@ from numpy.typing import NDArray
 from .. import tree
 from ..array import variable
 from ..dtypes import dtype_of, is_inexact, real_dtype
-from ..errors import ShapeError, TracedValueError, TreeError
-from ..graph.node import Node, constant, shape_of
+from ..errors import ShapeError, TreeError
+from ..graph.node import Node, constant, is_symbolic, shape_of
+from ..ops import control, logic
+from ..ops import elementwise as ew
 
-Buffer = NDArray[Any]
+Buffer = NDArray[Any]  # or a node in its place
+Averages = tuple[Buffer, ...]
 
 
 class Slots(NamedTuple):
-    """What an optimiser remembers of one parameter: how often it was updated, and running averages of its shape."""
+    """What an optimiser remembers of one parameter: how often it was updated, and running averages of its shape.
 
-    updates: int
-    averages: tuple[Buffer, ...]
+    The count is NumPy's int64, so that a step compiled for the first state fits all later ones.
+    """
+
+    updates: Any
+    averages: Averages
 
 
 State = tuple[Slots | None, ...]
@@ -42,8 +51,11 @@ class Optimizer(abc.ABC):
         """How many arrays a parameter needs beside itself."""
 
     @abc.abstractmethod
-    def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
-        """Change ``p`` and ``averages`` in place by one step; ``count`` is 1 at the first. ``g`` is only read."""
+    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
+        """``p`` and ``averages`` after one step, changed in place where they are arrays; ``g`` is only read.
+
+        ``count`` is 1 at the first step. Numbers made from it go through ``factor`` before they meet an array.
+        """
 
     def init(self, params: Any) -> State:
         """The state before the first step: for each leaf of ``params`` its slots, or None where nothing is learnt."""
@@ -51,12 +63,19 @@ class Optimizer(abc.ABC):
         def begin(p: Any) -> Slots | None:
             if isinstance(p, (str, bytes)) or callable(p) or not is_inexact(dtype_of(p)):
                 return None
-            return Slots(0, tuple(np.zeros(shape_of(p), dtype_of(p)) for _ in range(self.averages)))
+            return Slots(np.int64(0), tuple(np.zeros(shape_of(p), dtype_of(p)) for _ in range(self.averages)))
 
         return tuple([begin(p) for p in tree.leaves(params)])
 
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
         """New parameters and state.
+
+        Under ``gg.jit`` the step becomes part of the program. Its ``donate`` is then what counts, not the one here::
+
+            @gg.jit(donate=("params", "state"))
+            def train(params, state, x, y):
+                loss, slopes = gg.value_and_grad(loss_of)(params, x, y)
+                return loss, *optimizer.step(params, slopes, state)
 
         Parameters
         ----------
@@ -92,19 +111,47 @@ class Optimizer(abc.ABC):
                 f"{type(self).__name__}: gradient does not fit its parameter: got shape {slope.shape}, expected "
                 f"{old.shape}"
             )
+        if is_symbolic(old) or is_symbolic(slope) or any(map(is_symbolic, (slots.updates, *slots.averages))):
+            return self._traced(old, slope, slots)
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
         value = p if own else np.array(old, order="C")
         averages = slots.averages if donate else tuple(a.copy() for a in slots.averages)
-        self.update(*_as_vectors(value, slope, averages), slots.updates + 1)
-        return (value if own else _in_kind(p)(value)), Slots(slots.updates + 1, averages)
+        count = int(slots.updates) + 1
+        self.update(*_as_vectors(value, slope, averages), count)
+        return (value if own else _in_kind(p)(value)), Slots(np.int64(count), averages)
+
+    def _traced(self, p: Any, g: Any, slots: Slots) -> tuple[Any, Slots]:
+        """The step as nodes, in the dtypes of the parameter and its averages; a complex number as two real ones."""
+        count = slots.updates + 1
+        given = (p, logic.astype(g, dtype_of(p)), *slots.averages)
+        parts = (ew.real, ew.imag) if dtype_of(p).kind == "c" else (lambda x: x,)
+        found = []
+        for part in parts:
+            q, slope, *averages = map(part, given)
+            after, changed = self.update(q, slope, tuple(averages), count)
+            found.append((after, *changed))
+        whole = found[0] if len(found) == 1 else [re + 1j * im for re, im in zip(*found, strict=True)]
+        value, *kept = [
+            control.stop_gradient(logic.astype(after, dtype_of(before)))
+            for after, before in zip(whole, (p, *slots.averages), strict=True)
+        ]
+        return value, Slots(count, tuple(kept))
 
 
 def _array(value: Any) -> Any:
-    if isinstance(value, Node):
-        if value.value is None:
-            raise TracedValueError("optim: a step cannot be traced: got a traced Array; take the step outside")
-        value = value.value
-    return np.asarray(value)
+    if is_symbolic(value):
+        return value
+    return np.asarray(value.value if isinstance(value, Node) else value)
+
+
+def factor(number: Any, p: Buffer) -> Any:
+    """A number computed in float64, as a factor of arrays like p, which stay of their dtype."""
+    return logic.astype(number, dtype_of(p)) if is_symbolic(number) else float(number)
+
+
+def into(work: Buffer, function: Any, *args: Any) -> Any:
+    """``function(*args)``, in the memory of an array that is not needed any more."""
+    return function(*args, out=work) if isinstance(work, np.ndarray) else function(*args)
 
 
 def _in_kind(p: Any) -> Callable[[Buffer], Any]:
@@ -114,7 +161,7 @@ def _in_kind(p: Any) -> Callable[[Buffer], Any]:
     return (lambda a: a) if isinstance(p, np.ndarray) else (lambda a: a[()])
 
 
-def _as_vectors(p: Buffer, g: Buffer, averages: tuple[Buffer, ...]) -> tuple[Buffer, Buffer, tuple[Buffer, ...]]:
+def _as_vectors(p: Buffer, g: Buffer, averages: Averages) -> tuple[Buffer, Buffer, Averages]:
     """What a formula may change in place: no scalars, and complex numbers as the pairs of real ones they are learnt as.
 
     Everything but a complex gradient is a view.

@@ -1,12 +1,20 @@
-"""Learning rates that change from step to step: any function of the step's number, which is 1 at the first."""
+"""Learning rates that change from step to step: any function of the step's number, which is 1 at the first.
+
+In a compiled step the number is traced, and a schedule has to be made of NumPy's or Glassgrad's functions.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-Schedule = Callable[[int], float]
+import numpy as np
+
+from ..graph.node import is_symbolic
+
+Schedule = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -24,11 +32,12 @@ class Cosine:
     steps: int
     floor: float = 0.0
 
-    def __call__(self, count: int) -> float:
-        done = min((count - 1) / max(self.steps, 1), 1.0)
-        return self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * done)) / 2
+    def __call__(self, count: Any) -> Any:
+        cos, minimum = (np.cos, np.minimum) if is_symbolic(count) else (math.cos, min)
+        done = minimum((count - 1) / max(self.steps, 1), 1.0)
+        return self.floor + (self.peak - self.floor) * (1 + cos(math.pi * done)) / 2
 
 
-def rate(lr: float | Schedule, count: int) -> float:
+def rate(lr: float | Schedule, count: Any) -> Any:
     """The learning rate of one step."""
     return lr(count) if callable(lr) else lr

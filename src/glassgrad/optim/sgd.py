@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from .base import Buffer, Optimizer, require
+from .base import Averages, Buffer, Optimizer, factor, require
 from .schedule import Schedule, rate
 
 
@@ -41,12 +42,14 @@ class SGD(Optimizer):
     def averages(self) -> int:
         return 1 if self.momentum else 0
 
-    def update(self, p: Buffer, g: Buffer, averages: tuple[Buffer, ...], count: int) -> None:
+    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
         if self.weight_decay:
             g = g + self.weight_decay * p
         if averages:
             (v,) = averages
             v *= self.momentum
             v += g
+            averages = (v,)
             g = g + self.momentum * v if self.nesterov else v
-        p -= rate(self.lr, count) * g
+        p -= factor(rate(self.lr, count), p) * g
+        return p, averages

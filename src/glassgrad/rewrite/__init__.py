@@ -4,10 +4,11 @@
 and handed to the rules of its op: tables of equations, one file per idea.
 
 algebra.py: arithmetic; choice.py: where, logic, casts; rearrange.py: views and slices; stretch.py: broadcasting;
-reduce.py: folds; place.py: sums of scattered slices; fold.py: constants.
+reduce.py: folds; place.py: sums of scattered slices; product.py: matrix products; unjoin.py: stacks; fold.py:
+constants.
 
-Each file says how far its values are the same: to the bit, to the sign of a zero, or to a rounding. None is different
-for inf or NaN.
+Each file says how far its values are the same: to the bit, to the sign of a zero, or to the rounding of a sum. None
+turns inf or NaN into a number.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ __all__ = ["simplify"]
 def simplify(outputs: Sequence[Node]) -> list[Node]:
     """The outputs, from a simpler graph; parts that no rule changes are the same nodes as before.
 
+    >>> import numpy as np
     >>> import glassgrad as gg
     >>> from glassgrad.graph.show import show
-    >>> program = gg.trace(lambda x: -(-x) * 1.0 + gg.stop_gradient(x) ** 1, 2.0)
+    >>> program = gg.trace(lambda x: -(-x) * 1.0 + gg.stop_gradient(x) ** 1, np.ones(3))
     >>> print(show(simplify(program.outputs)).split("  #")[0])
-    %0 = input : float64[]
-    %1 = add(%0, %0) : float64[]
+    %0 = input : float64[3]
+    %1 = add(%0, %0) : float64[3]
     """
     return Rewriter().run(outputs)

@@ -45,7 +45,7 @@ def _times_number(b: Rewriter, n: Node, c: Node, x: Node) -> Node | None:
         return b.fitted(n, x)  # x * 1 -> x
     if _is(b, c, -1) and n.dtype.kind in "if":
         return b.make(n, ew.Neg, b.fitted(n, x))  # x * -1 -> -x
-    if x.op is ew.Neg and x.value is None:
+    if x.op is ew.Neg and x.value is None and x.dtype.kind == "f":
         opposite = _negated(b, c, n.dtype)
         return None if opposite is None else b.make(n, ew.Mul, x.inputs[0], opposite)  # -x * c -> x * -c
     return None
@@ -98,9 +98,15 @@ def _negated_product(b: Rewriter, n: Node, x: Node) -> Node | None:
     return None
 
 
-def _outward(b: Rewriter, n: Node, result: Callable[[], Node]) -> Node | None:
-    """-result() for real floats."""
-    return b.make(n, ew.Neg, result()) if n.dtype.kind == "f" else None
+def _outward(b: Rewriter, n: Node, negated: Node, result: Callable[[], Node]) -> Node | None:
+    """-result() for a negated real float; of integers -0 is 0, and the least one is its own opposite."""
+    return b.make(n, ew.Neg, result()) if n.dtype.kind == negated.dtype.kind == "f" else None
+
+
+def _added(b: Rewriter, n: Node, op: Any, y: Node, negated: Node) -> Node | None:
+    """y op x for the x that was negated, where it was negated in the arithmetic of the sum."""
+    same = negated.dtype == n.dtype or negated.dtype.kind == n.dtype.kind == "f"
+    return b.make(n, op, y, negated.inputs[0]) if same else None
 
 
 def _of(x: Node) -> Node:
@@ -126,22 +132,22 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     ew.Mul: (
         either(Constant, _times_number),
         # -x * y -> -(x * y), where a second negation cancels the first
-        either(ew.Neg, lambda b, n, x, y: _outward(b, n, lambda: b.make(n, ew.Mul, _of(x), y))),
+        either(ew.Neg, lambda b, n, x, y: _outward(b, n, x, lambda: b.make(n, ew.Mul, _of(x), y))),
     ),
     ew.Div: (
         second(Constant, _by_number),
         # -x / y -> -(x / y)
-        first(ew.Neg, lambda b, n, x, y: _outward(b, n, lambda: b.make(n, ew.Div, _of(x), y))),
+        first(ew.Neg, lambda b, n, x, y: _outward(b, n, x, lambda: b.make(n, ew.Div, _of(x), y))),
         # x / -y -> -(x / y)
-        second(ew.Neg, lambda b, n, x, y: _outward(b, n, lambda: b.make(n, ew.Div, x, _of(y)))),
+        second(ew.Neg, lambda b, n, x, y: _outward(b, n, y, lambda: b.make(n, ew.Div, x, _of(y)))),
     ),
     ew.Add: (
         either(Constant, _plus_number),
-        either(ew.Neg, lambda b, n, x, y: b.make(n, ew.Sub, y, _of(x))),  # -x + y -> y - x
+        either(ew.Neg, lambda b, n, x, y: _added(b, n, ew.Sub, y, x)),  # -x + y -> y - x
     ),
     ew.Sub: (
         second(Constant, _minus_number),
-        second(ew.Neg, lambda b, n, x, y: b.make(n, ew.Add, x, _of(y))),  # x - -y -> x + y
+        second(ew.Neg, lambda b, n, x, y: _added(b, n, ew.Add, x, y)),  # x - -y -> x + y
     ),
     ew.Power: (second(Constant, _to_power),),
     ew.Abs: (
@@ -153,8 +159,10 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     # What follows hands a negation on, so that it meets what can take it in.
     # Σ -x -> -(Σ x)
     reduction.Sum: (
-        first(ew.Neg, lambda b, n, x, **p: _outward(b, n, lambda: b.make(n, reduction.Sum, _of(x), **p))),
+        first(ew.Neg, lambda b, n, x, **p: _outward(b, n, x, lambda: b.make(n, reduction.Sum, _of(x), **p))),
     ),
     # reshape(-x) -> -reshape(x)
-    view.Reshape: (first(ew.Neg, lambda b, n, x, **p: _outward(b, n, lambda: b.make(n, view.Reshape, _of(x), **p))),),
+    view.Reshape: (
+        first(ew.Neg, lambda b, n, x, **p: _outward(b, n, x, lambda: b.make(n, view.Reshape, _of(x), **p))),
+    ),
 }

@@ -57,7 +57,9 @@ def _memory(value: Any) -> int:
     """Bytes that a value takes, an element that is repeated by a stride of 0 counted once."""
     if not isinstance(value, np.ndarray):
         return 8
-    return value.itemsize * math.prod(n for n, step in zip(value.shape, value.strides, strict=True) if step)
+    sizes = [n for n, step in zip(value.shape, value.strides, strict=True) if step]
+    found: int = value.itemsize * math.prod(sizes)
+    return found
 
 
 def uniform(value: Any) -> Any:

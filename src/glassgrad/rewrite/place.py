@@ -71,7 +71,7 @@ def _piece(b: Rewriter, x: Node) -> Piece | None:
     if x.value is not None or x.op is not indexing.Scatter or len(x.inputs) != 1:
         return None
     taken = spans(x.params["index"], x.shape)
-    if taken is None or math.prod(s.count for s in taken) != math.prod(x.inputs[0].shape):
+    if taken is None or math.prod(s.size for s in taken) != math.prod(x.inputs[0].shape):
         return None
     return Piece(x, taken)
 
@@ -79,8 +79,8 @@ def _piece(b: Rewriter, x: Node) -> Piece | None:
 def _apart(left: Sequence[Span], right: Sequence[Span]) -> bool:
     """Whether no place is in both."""
     return any(
-        p.start + (p.count - 1) * p.step < q.start
-        or q.start + (q.count - 1) * q.step < p.start
+        p.start + (p.size - 1) * p.step < q.start
+        or q.start + (q.size - 1) * q.step < p.start
         or (p.step == q.step and (p.start - q.start) % p.step)
         for p, q in zip(left, right, strict=True)
     )
@@ -111,9 +111,9 @@ def _side_by_side(pieces: Sequence[Piece], piece: Piece, axis: int) -> list[Piec
     own = piece.taken[axis]
     for other in _along(pieces, piece, axis) if own.step == 1 else ():
         span = other.taken[axis]
-        if span.step == 1 and span.start + span.count == own.start:
+        if span.step == 1 and span.start + span.size == own.start:
             return [other, piece]
-        if span.step == 1 and own.start + own.count == span.start:
+        if span.step == 1 and own.start + own.size == span.start:
             return [piece, other]
     return None
 
@@ -132,14 +132,14 @@ def _interleaved(pieces: Sequence[Piece], piece: Piece, axis: int) -> list[Piece
 def _one(b: Rewriter, n: Node, group: Sequence[Piece], axis: int) -> Piece:
     """Neighbouring or interleaved pieces as one."""
     spans_of = [p.taken[axis] for p in group]
-    step, start, count = spans_of[0].step, spans_of[0].start, sum(s.count for s in spans_of)
-    taken = [*group[0].taken[:axis], Span(start, 1, count), *group[0].taken[axis + 1 :]]
-    parts = [b.reshape(n, p.node.inputs[0], tuple(s.count for s in p.taken)) for p in group]
+    step, start, size = spans_of[0].step, spans_of[0].start, sum(s.size for s in spans_of)
+    taken = [*group[0].taken[:axis], Span(start, 1, size), *group[0].taken[axis + 1 :]]
+    parts = [b.reshape(n, p.node.inputs[0], tuple(s.size for s in p.taken)) for p in group]
     if step > 1:
         lead, tail = parts[0].shape[: axis + 1], parts[0].shape[axis + 1 :]
         parts = [b.reshape(n, x, (*lead, 1, *tail)) for x in parts]
     whole = b.make(n, view.Concatenate, *parts, axis=axis + (step > 1))
-    whole = b.reshape(n, whole, tuple(s.count for s in taken))
+    whole = b.reshape(n, whole, tuple(s.size for s in taken))
     return Piece(b.make(n, indexing.Scatter, whole, index=sliced(taken), shape=n.shape), tuple(taken))
 
 

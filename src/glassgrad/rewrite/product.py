@@ -56,7 +56,7 @@ def _joined(b: Rewriter, n: Node, m: Node, x: Node) -> Node | None:
         return None
     left, right = (b.make(n, view.Concatenate, *pair, axis=0) for pair in pairs)
     turned = b.make(m.inputs[0], view.Transpose, left, axes=(1, 0))
-    whole = b.make(n, contraction.Matmul, turned, right)
+    whole = b.made(n, contraction.Matmul, (turned, right), {}, n.spec)
     b.known[whole] = Joined
     return whole
 

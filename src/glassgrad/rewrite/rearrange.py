@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graph.node import Node
-from ..ops import indexing, logic, reduction, view
+from ..ops import indexing, reduction, view
 from .rules import Rule, always, first
 from .stretch import only_leads
 
@@ -72,11 +72,11 @@ def _flip(b: Rewriter, n: Node, x: Node, *, axis: tuple[int, ...]) -> Node | Non
 
 
 class Span(NamedTuple):
-    """What an index takes of one axis: ``count`` places from ``start`` on, ``step`` apart."""
+    """What an index takes of one axis: ``size`` places from ``start`` on, ``step`` apart."""
 
     start: int
     step: int
-    count: int
+    size: int
 
 
 def spans(index: Sequence[Any], shape: tuple[int, ...]) -> tuple[Span, ...] | None:
@@ -93,19 +93,19 @@ def spans(index: Sequence[Any], shape: tuple[int, ...]) -> tuple[Span, ...] | No
             start, stop, step = slice(*entry[1:]).indices(shape[len(found)])
             if step < 0:
                 return None
-            count = len(range(start, stop, step))
-            found.append(Span(start, step if count > 1 else 1, count))
+            size = len(range(start, stop, step))
+            found.append(Span(start, step if size > 1 else 1, size))
     return tuple(found)
 
 
 def sliced(taken: Sequence[Span]) -> tuple[Any, ...]:
     """The index that takes these spans, as ops keep it."""
-    return tuple(("slice", s.start, s.start + (s.count - 1) * s.step + 1, s.step) for s in taken)
+    return tuple(("slice", s.start, s.start + (s.size - 1) * s.step + 1, s.step) for s in taken)
 
 
 def covers(taken: Sequence[Span], shape: tuple[int, ...]) -> bool:
     """Whether all elements are taken, in order."""
-    return all(s.count == m for s, m in zip(taken, shape, strict=True))
+    return all(s.size == m for s, m in zip(taken, shape, strict=True))
 
 
 def part(b: Rewriter, like: Node, x: Node, taken: Sequence[Span]) -> Node:
@@ -134,10 +134,10 @@ def _part_of_joined(b: Rewriter, n: Node, x: Node, taken: Sequence[Span]) -> Nod
     """concatenate(x, y)[i] -> x[i], where i is within x"""
     axis = x.params["axis"]
     wanted, begin = taken[axis], 0
-    last = wanted.start + (wanted.count - 1) * wanted.step
+    last = wanted.start + (wanted.size - 1) * wanted.step
     for y in x.inputs:
         size = y.shape[axis]
-        if begin <= wanted.start and last < begin + size and wanted.count:
+        if begin <= wanted.start and last < begin + size and wanted.size:
             inside = wanted._replace(start=wanted.start - begin)
             return b.reshape(n, part(b, n, y, [*taken[:axis], inside, *taken[axis + 1 :]]), n.shape)
         begin += size
@@ -151,16 +151,13 @@ def _concatenate(b: Rewriter, n: Node, *xs: Node, axis: int) -> Node | None:
     parts = [x for x in xs if x.shape[axis]]  # concatenate(x, empty) -> x
     if not parts or any(x.dtype != n.dtype for x in parts):
         return None
-    flat: list[Node] = []
-    for x in parts:
+    joined: list[Node] = []
+    for k, x in enumerate(parts):
         inner = x.inputs if x.op is view.Concatenate and x.value is None and x.params["axis"] == axis else (x,)
-        flat += inner if len(flat) + len(inner) + len(parts) <= PARTS else (x,)  # concatenate(concatenate(x, y), z)
-    joined = flat[:1]
-    for x in flat[1:]:
-        both = _both(b, n, joined[-1], x, axis)  # concatenate(x[:i], x[i:]) -> x
-        if both is None and axis == 0:
-            both = _rows(b, n, joined[-1], x)
-        joined[-1:] = [joined[-1], x] if both is None else [both]
+        if len(joined) + len(inner) + len(parts) - k > PARTS:
+            inner = (x,)  # else concatenate(concatenate(x, y), z) -> concatenate(x, y, z)
+        both = _both(b, n, joined[-1], inner[0], axis) if joined else None  # concatenate(x[:i], x[i:]) -> x
+        joined[-1:] = [*joined[-1:], *inner] if both is None else [both, *inner[1:]]
     if len(joined) == 1:
         return joined[0]  # concatenate(x) -> x
     return None if len(joined) == len(xs) else b.make(n, view.Concatenate, *joined, axis=axis)
@@ -168,20 +165,23 @@ def _concatenate(b: Rewriter, n: Node, *xs: Node, axis: int) -> Node | None:
 
 def _both(b: Rewriter, n: Node, x: Node, y: Node, axis: int) -> Node | None:
     """One slice in place of two that lie side by side along an axis of the same array."""
+    rows = _rows(b, n, x, y) if axis == 0 else None
+    if rows is not None:
+        return rows
     if not all(z.value is None and z.op is indexing.Gather and len(z.inputs) == 1 for z in (x, y)):
         return None
     whole = x.inputs[0]
     if whole is not y.inputs[0] or len(whole.shape) != len(n.shape):
         return None
     left, right = (spans(z.params["index"], whole.shape) for z in (x, y))
-    if left is None or right is None or any(tuple(s.count for s in t) != z.shape for t, z in ((left, x), (right, y))):
+    if left is None or right is None or any(tuple(s.size for s in t) != z.shape for t, z in ((left, x), (right, y))):
         return None
     p, q = left[axis], right[axis]
     if [*left[:axis], *left[axis + 1 :]] != [*right[:axis], *right[axis + 1 :]]:
         return None
-    if (p.step, q.step) != (1, 1) or p.start + p.count != q.start:
+    if (p.step, q.step) != (1, 1) or p.start + p.size != q.start:
         return None
-    return part(b, n, whole, [*left[:axis], Span(p.start, 1, p.count + q.count), *left[axis + 1 :]])
+    return part(b, n, whole, [*left[:axis], Span(p.start, 1, p.size + q.size), *left[axis + 1 :]])
 
 
 def _rows(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
@@ -204,7 +204,7 @@ def _run(x: Node) -> tuple[Node, range] | None:
     taken = spans(x.params["index"], whole.shape)
     if not taken or taken[0].step != 1 or not covers(taken[1:], whole.shape[1:]):
         return None
-    return whole, range(taken[0].start, taken[0].start + taken[0].count)
+    return whole, range(taken[0].start, taken[0].start + taken[0].size)
 
 
 RULES: dict[Any, tuple[Rule, ...]] = {

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import PYTHON_SCALARS
 from ..graph.apply import is_weak, spec_or_scalar
-from ..graph.node import Constant, Node, constant, creation_order, make
+from ..graph.node import Constant, Node, Params, Spec, constant, creation_order, make
 from ..graph.primitive import Elementwise
 from ..ops import elementwise as ew
 from ..ops import logic, loop, view
 from . import algebra, choice, fold, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
-RULES = indexed(
-    module.RULES for module in (algebra, choice, rearrange, reduce, place, product, unjoin)
-)
+RULES = indexed(module.RULES for module in (algebra, choice, rearrange, reduce, place, product, unjoin))
 EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
 SMALL = 4096  # bytes up to which constants are compared by what they hold
 
@@ -33,6 +31,7 @@ class Rewriter:
         self.uses: dict[Node, int] = {}
         self.numbers: dict[Node, Any] = {}
         self.known: dict[Node, Any] = {}  # what rules note of a node for later ones
+        self.layers: Collection[int] = ()  # axes along which the node being visited is taken apart later
 
     def run(self, outputs: Sequence[Node]) -> list[Node]:
         """What the outputs become."""
@@ -42,8 +41,9 @@ class Rewriter:
             if node.value is None:
                 for x in node.inputs:
                     uses[x] += 1
-        now = self.now
+        now, apart = self.now, unjoin.taken_apart(nodes)
         for node in nodes:
+            self.layers = apart.get(node, ())
             found = now[node] = self.visit(node)
             self.uses[found] = self.uses.get(found, 0) + uses[node]
         return [now[node] for node in outputs]
@@ -68,15 +68,17 @@ class Rewriter:
         if node.op.outputs > 1:
             return _with_simple_body(node) if node.op is loop.Scan else node
         inputs, params, op = node.inputs, node.params, node.op
+        found: Node | None
         if all(x.value is not None for x in inputs):
             found = fold.folded(self, node)
             if found is not None and alike(found, node):
                 return self.interned(found)
         elif issubclass(op, Elementwise):
-            for general in (stretch.before_stretching, unjoin.by_layer):
-                found = general(self, node)
-                if found is not None and alike(found, node):
-                    return found
+            found = stretch.before_stretching(self, node)
+            if found is None and self.layers:
+                found = unjoin.by_layer(self, node)
+            if found is not None and alike(found, node):
+                return found
         matched = RULES.matched
         for k, x in enumerate(inputs[:2]):
             for function in matched.get((op, k, x.op if x.value is None else Constant), ()):
@@ -107,12 +109,14 @@ class Rewriter:
 
         A rule may try what the op refuses, such as a shape that does not fit: the error is the rule's.
         """
+        return self.made(like, op, inputs, params)
+
+    def made(self, like: Node, op: Any, inputs: tuple[Node, ...], params: Params, spec: Spec | None = None) -> Node:
+        """The same for a spec that is known, where working it out costs much."""
         key = identity(op, inputs, params)
         found = self.shared.get(key)
         if found is None:
-            promotes = issubclass(op, Elementwise)
-            specs = [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs]
-            spec = op.infer(*specs, **params)
+            spec = spec or _inferred(op, inputs, params)
             node = make(op, inputs, params, None, spec=spec, origin=like.origin, program=like.program)
             found = self.shared[key] = self.better(node)
         return found
@@ -146,6 +150,15 @@ class Rewriter:
         return x if x.shape == like.shape else self.make(like, view.BroadcastTo, x, shape=like.shape)
 
 
+def _inferred(op: Any, inputs: tuple[Node, ...], params: Params) -> Any:
+    if op is view.Concatenate:  # whose own way is to join arrays of these sizes
+        first, axis = inputs[0], params["axis"]
+        size = sum(x.shape[axis] for x in inputs)
+        return Spec((*first.shape[:axis], size, *first.shape[axis + 1 :]), first.dtype)
+    promotes = issubclass(op, Elementwise)
+    return op.infer(*[spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs], **params)
+
+
 def needed(outputs: Sequence[Node]) -> list[Node]:
     """What the outputs are made from, inputs first; a node with a value is a constant, whatever it was made from."""
     found: dict[Node, None] = {}
@@ -159,7 +172,7 @@ def needed(outputs: Sequence[Node]) -> list[Node]:
     return sorted(found, key=creation_order)
 
 
-def identity(op: Any, inputs: tuple[Node, ...], params: dict[str, Any]) -> Any:
+def identity(op: Any, inputs: tuple[Node, ...], params: Params) -> Any:
     """What makes two nodes one. By ids: nodes compare by elements."""
     ids = [id(x) for x in inputs]
     return (op, tuple(sorted(ids) if op in EXCHANGEABLE else ids), tuple(params.items()) if params else ())
