@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import gc
 import os
+import pickle
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -244,9 +247,6 @@ def test_spawned_processes() -> None:
 
 
 def test_compiled_functions_are_copied_and_pickled_as_functions_are() -> None:
-    import copy
-    import pickle
-
     assert copy.deepcopy(pickled) is pickled and copy.copy(pickled) is pickled
     assert copy.deepcopy({"f": [pickled]})["f"][0] is pickled
     assert pickle.loads(pickle.dumps(pickled)) is pickled
@@ -355,12 +355,18 @@ def test_damaged_entries_are_made_again(cache: Path, damage: str) -> None:
     assert compiled_anew(2.5).cached
 
 
-def test_a_full_disk_costs_time_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.mark.parametrize(
+    ("module", "step", "code"),
+    [(os, "replace", errno.ENOSPC), (tempfile, "mkstemp", errno.EROFS), (tempfile, "mkstemp", errno.EACCES)],
+)
+def test_a_disk_that_takes_nothing_costs_time_only(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, module: Any, step: str, code: int
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.warns(RuntimeWarning, match=f"{re.escape(str(cache))}.*No space left"):
+    monkeypatch.setattr(module, step, refuse)
+    with pytest.warns(RuntimeWarning, match=f"{re.escape(str(cache))}.*{os.strerror(code)}"):
         compiled_anew(3.25)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # said once is enough
