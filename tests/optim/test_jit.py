@@ -35,8 +35,13 @@ def parameters(rng: np.random.Generator, dtype: str) -> Any:
     return {"w": draw(rng, (3, 4), dtype), "b": [draw(rng, (4,), dtype), draw(rng, (), dtype)]}
 
 
+def named(optimizer: Optimizer) -> str:
+    """The same in every process."""
+    return re.sub(" at 0x[0-9a-f]+", "", str(optimizer))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "complex64"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: re.sub(" at 0x[0-9a-f]+", "", str(o))[:40])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: named(o)[:40])
 def test_compiled_steps_are_the_eager_ones(optimizer: Optimizer, dtype: str) -> None:
     rng = np.random.default_rng(0)
     params = parameters(rng, dtype)
@@ -55,7 +60,7 @@ def test_compiled_steps_are_the_eager_ones(optimizer: Optimizer, dtype: str) -> 
     assert [slots.updates for slots in state if slots is not None] == [6, 6, 6]
 
 
-@pytest.mark.parametrize(("ours", "name", "options"), CASES, ids=lambda v: re.sub(" at 0x[0-9a-f]+", "", str(v)) if isinstance(v, Optimizer) else "")
+@pytest.mark.parametrize(("ours", "name", "options"), CASES, ids=lambda v: named(v) if isinstance(v, Optimizer) else "")
 def test_trajectories_equal_torch(ours: Optimizer, name: str, options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(1)
