@@ -13,11 +13,12 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 import glassgrad as gg
 from glassgrad.compile.pipeline import Executable
 from glassgrad.native.target import PORTABLE, Target, host
+from tests.oracles.examples import examples
 from tests.oracles.graphs import random_program
 from tests.oracles.programs import Program
 
@@ -25,8 +26,6 @@ Function = Callable[..., list[Any]]
 SEEDS = (1, 2, 3)
 SPREAD = 10.0  # times what random rounding errors did
 UNITS = 10.0  # in the last place of the largest element
-
-run = settings(derandomize=True, max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 @pytest.fixture(autouse=True)
@@ -121,25 +120,25 @@ def check_in_place(program: Program) -> None:
 
 
 @given(programs())
-@run
+@examples(30)
 def test_values(program: Program) -> None:
     check(program, values)
 
 
 @given(programs(length=(20, 40)))
-@run
+@examples(30)
 def test_gradients(program: Program) -> None:
     check(program, gradient)
 
 
 @given(programs(length=(10, 30)))
-@run
+@examples(30)
 def test_donated_arguments(program: Program) -> None:
     check_in_place(program)
 
 
 @given(programs(length=(20, 40), limit=20_000, floats=("float32", "float64")))
-@settings(run, max_examples=15)
+@examples(15)
 def test_larger_arrays(program: Program) -> None:
     """Several blocks, partial folds, more than one thread; the interpreter would take too long."""
     check(program, values, interpreted=False)
@@ -148,7 +147,7 @@ def test_larger_arrays(program: Program) -> None:
 
 @pytest.mark.skipif(not host().triple.startswith("x86_64") or host().vector < 32, reason="needs AVX2")
 @given(programs(length=(10, 30)), st.sampled_from(["x86-64-v2", "x86-64-v3"]))
-@settings(run, max_examples=15)
+@examples(15)
 def test_code_for_lesser_machines(program: Program, level: str) -> None:
     check(program, values, interpreted=False, target=PORTABLE[level])
     check(program, gradient, interpreted=False, target=PORTABLE[level])
