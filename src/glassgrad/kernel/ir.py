@@ -207,10 +207,11 @@ class Launch(NamedTuple):
 
 class Region(NamedTuple):
     """Launches whose extents are cut into ``chunks`` parts, each thread taking parts: part c of a launch needs, of the
-    launches before it in the region, part c only."""
+    launches before it in the region, part c only. A ``short`` one is not worth waking a thread for."""
 
     launches: tuple[Launch, ...]
     chunks: int
+    short: bool = False
 
 
 class Call(NamedTuple):

@@ -18,6 +18,8 @@ from .ir import Affine, Index, Kernel, Launch, Let, Load, Loop, MatMul, Region, 
 from .nest import opened
 
 PART = 15_000.0  # nanoseconds of work that are worth another thread's while
+SHORT = 30_000.0  # a region of less is shared with threads that are awake only, in two parts
+LEAST = 3_000.0  # ... of at least so much each
 PARTS = 16  # the most parts of a region
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own
 LARGE = 100_000.0  # a launch of so many nanoseconds is a region of its own
@@ -147,7 +149,8 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
                     chosen = number
                     break
                 refused.add(number)
-        found.append(Region(tuple(region.launches), parts([kernels[n.kernel] for n in region.launches], total)))
+        chunks = parts([kernels[n.kernel] for n in region.launches], total)
+        found.append(Region(tuple(region.launches), chunks, chunks > 1 and total < SHORT))
     return found
 
 
@@ -155,7 +158,8 @@ def parts(kernels: Sequence[Kernel], nanoseconds: float) -> int:
     """Into how many parts a region is cut: by its work, never by the number of threads."""
     products = [kernel.extent // ROWS for kernel in kernels if isinstance(kernel.body[0], MatMul)]
     longest = max(products or [kernel.extent for kernel in kernels])
-    return max(1, int(min(nanoseconds / PART, PARTS, longest)))
+    worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
+    return max(1, int(min(worthwhile, PARTS, longest)))
 
 
 class _Dependencies:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..kernel import ir
 from .builder import I32, I64, PTR, Builder, Module, Value, integer, number
+from .threads import SHORT
 
 PARALLEL = "glassgrad_parallel"
 CODES = 1 << 24  # functions report failures by numbers below this
@@ -125,7 +126,8 @@ class Driver:
             return
         task = self.task(region)
         self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
-        frame.f.line(f"call void @{PARALLEL}(ptr @{task}, ptr {context.text}, i64 {region.chunks})")
+        chunks = region.chunks | (SHORT if region.short else 0)
+        frame.f.line(f"call void @{PARALLEL}(ptr @{task}, ptr {context.text}, i64 {chunks})")
 
     def task(self, region: ir.Region) -> str:
         """A function that does one part of every launch; returns its name. What it needs is in the context."""

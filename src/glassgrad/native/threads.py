@@ -43,6 +43,9 @@ WORD, TASK, CONTEXT, CHUNKS = 0, 8, 16, 24
 DONE = LINE  # chunks that workers have finished
 BUSY = 2 * LINE  # 1 while somebody owns the pool
 ASLEEP = 3 * LINE  # workers on their locks
+SKIPPED = 2 * LINE + 8  # short jobs for which nobody was woken
+SELDOM = 64  # ... and after how many of them somebody is
+SHORT = 1 << 32  # added to a number of chunks: a short job
 WANTED, WORKERS, ERA, SPINS, SLOTS, START = (4 * LINE + 8 * i for i in range(6))
 ALLOWED = 5 * LINE  # the processors that workers may use, a bit each, as Linux has it
 SIZE = 6 * LINE
@@ -81,6 +84,8 @@ def set_threads(count: int | None) -> None:
 
 def symbols() -> dict[str, int]:
     """``void glassgrad_parallel(ptr task, ptr context, i64 chunks)``, for programs that declare it, by name.
+
+    2³² more chunks than there are say that the job is a short one, for which no sleeping thread is woken.
 
     It calls ``task(context, chunk)`` once for every chunk from 0 to chunks - 1, in any order, on any of the threads,
     and returns when all are done. The threads start with the first job.
@@ -357,7 +362,8 @@ def _emit_worker(module: Module) -> None:
 def _emit_parallel(module: Module) -> None:
     """Own the pool for one job, and take its chunks beside the workers; or do all of them alone."""
     c = Code(module, "glassgrad_parallel", [(PTR, "task", ""), (PTR, "context", ""), (I64, "chunks", "")])
-    task, context, chunks = c.arguments["task"], c.arguments["context"], c.arguments["chunks"]
+    task, context = c.arguments["task"], c.arguments["context"]
+    chunks = c.op("and", c.arguments["chunks"], integer(SHORT - 1))
     own, waited = c.local(I64, align=8), c.local(I64, align=8)
     c.store(_ZERO, own)
     c.store(_ZERO, waited)
@@ -365,6 +371,12 @@ def _emit_parallel(module: Module) -> None:
     with c.when(c.differ(c.read(_POOL, WANTED), _ZERO)), c.when(c.swap(_POOL, WANTED, _ONE, _ZERO)):
         c.call("void", c.read(_POOL, START, PTR).text)
     c.need(c.differ(c.read(_POOL, WORKERS), _ZERO), "alone")
+    # Nobody is woken for a short job, but for one in many of them: the others are then likely to find threads awake.
+    short = c.differ(c.arguments["chunks"], chunks)
+    with c.when(c.op("and", short, c.differ(c.read(_POOL, ASLEEP), _ZERO))):
+        skipped = c.op("add", c.get(_POOL, SKIPPED), _ONE)
+        c.put(skipped, _POOL, SKIPPED)
+        c.need(c.same(c.op("and", skipped, integer(SELDOM - 1)), _ZERO), "alone")
     c.need(c.swap(_POOL, BUSY, _ZERO, _ONE), "alone")
 
     for value, place in ((task, TASK), (context, CONTEXT), (chunks, CHUNKS), (_ZERO, DONE)):
