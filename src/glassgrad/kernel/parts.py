@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def _pad(lowering: Lowering, node: Node) -> Written:
     (x,) = node.inputs
+    if 0 in x.shape:
+        return [fill(lowering, node)]
     steps = ix.strides(node.shape)
     start = sum(a * s for (a, _), s in zip(node.params["width"], steps, strict=True))
     lowering.rewritten.add(lowering.place[node])

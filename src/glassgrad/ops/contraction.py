@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import dtype_of
 from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
 from ..graph.origin import here
 from ..graph.primitive import Contraction, Samples
 from . import elementwise as ew
-from . import indexing, reduction, view
+from . import indexing, logic, reduction, view
 
 
 def _left(g: Value, y: Value, a: Value, b: Value) -> Value:
@@ -141,7 +142,7 @@ def einsum(subscripts: str, *operands: Value) -> Value:
         elsewhere = set(output).union(*(terms[:i] + terms[i + 1 :]))
         lonely = tuple(k for k, c in enumerate(term) if c not in elsewhere)
         if lonely:
-            arrays[i] = reduction.sum(arrays[i], lonely)
+            arrays[i] = logic.astype(reduction.sum(arrays[i], lonely), dtype_of(arrays[i]))  # which sum would widen
             term = "".join(c for c in term if c in elsewhere)
         terms[i] = term
     if len(arrays) == 1:
