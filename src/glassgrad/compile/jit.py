@@ -34,6 +34,7 @@ class Compiled:
         graph = self.traced(function)
         self.executable = Executable(graph, _pairs(graph, [donated[i] for i in self.varying]))
         self.builtins: dict[Any, Function | None] = {}
+        self.called = False
 
     def builtin(self, leaves: Sequence[Any]) -> Function | None:
         """What takes positional arguments with leaves of just these kinds and returns the result, or NotImplemented.
@@ -172,8 +173,9 @@ class Jitted:
         result = compiled(leaves)
         if self.check:
             compare(result, expected)
-        elif not kwargs:
+        elif not kwargs and compiled.called:  # many programs run once, and need no builtin
             self.prefer(signature.static, compiled.builtin(leaves))
+        compiled.called = True
         return result
 
     def prefer(self, static: tuple[Any, ...], builtin: Function | None) -> None:

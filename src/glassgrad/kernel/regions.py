@@ -21,7 +21,7 @@ PART = 15_000.0  # nanoseconds of work that are worth another thread's while
 SHORT = 30_000.0  # a region of less is shared with threads that are awake only, in two parts
 LEAST = 3_000.0  # ... of at least so much each
 PARTS = 16  # the most parts of a region
-ROWS = 16  # fewer rows of a matrix product are not worth a part of their own
+ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
 LARGE = 100_000.0  # a launch of so many nanoseconds is a region of its own
 
 
@@ -156,7 +156,8 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
 
 def parts(kernels: Sequence[Kernel], nanoseconds: float) -> int:
     """Into how many parts a region is cut: by its work, never by the number of threads."""
-    products = [kernel.extent // ROWS for kernel in kernels if isinstance(kernel.body[0], MatMul)]
+    rows = ROWS if nanoseconds < LARGE else ROWS // 2
+    products = [kernel.extent // rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
     longest = max(products or [kernel.extent for kernel in kernels])
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
     return max(1, int(min(worthwhile, PARTS, longest)))

@@ -97,12 +97,17 @@ class Entry:
         arena: int,
         keep: tuple[Any, ...],
     ) -> None:
-        self.fast: Callable[..., Any] | None = None
+        self._builtin: Callable[[], Callable[..., Any] | None] = lambda: None
         self._leaves, self._outputs = leaves, outputs
         self._rest = (*map(_data, constants), *functions)
         self._arena_bytes, self._keep = arena, (*constants, *keep)
         self._spare: list[tuple[Any, int]] = []
         self._program = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(program)
+
+    @functools.cached_property
+    def fast(self) -> Callable[..., Any] | None:
+        """The builtin, made when first asked for."""
+        return self._builtin()
 
     def run(self, leaves: Sequence[np.ndarray[Any, Any]], outputs: Sequence[np.ndarray[Any, Any]]) -> int:
         """Run the program on these arrays, in an arena that no other call has, and return its failure code or 0.
@@ -177,12 +182,16 @@ def entry(
     keep : what has to live as long as the program, such as its Library
     """
     made = Entry(tuple(leaves), tuple(outputs), program, tuple(constants), tuple(functions), arena, keep)
-    if available() and len(leaves) + len(outputs) + len(made._rest) <= MOST:
+
+    def builtin() -> Callable[..., Any] | None:
+        if not available() or len(leaves) + len(outputs) + len(made._rest) > MOST:
+            return None
         try:
-            described = _Plan(tuple(arguments), made, result)
+            return _Plan(tuple(arguments), made, result).builtin(program, release, fail or _failed, wrap)
         except _NotTaken:
-            return made
-        made.fast = described.builtin(program, release, fail or _failed, wrap)
+            return None
+
+    made._builtin = builtin
     return made
 
 
