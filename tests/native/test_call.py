@@ -252,7 +252,7 @@ def test_an_array_of_glassgrads_is_opened_and_results_are_wrapped() -> None:
         *(None, "text", 1j, [1], object(), np.datetime64("2020-01-01"), np.str_("text")),
         *(np.zeros(2, kind) for kind in ("O", ">f8", "M8[s]", "S3", "f4,i4")),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_leaf(value: Any) -> None:
     assert leaf_of(value) is None
@@ -330,7 +330,7 @@ def test_other_arguments_are_left_alone(args: tuple[Any, ...]) -> None:
         a,
         None,
     ],
-    ids=str,
+    ids=repr,
 )
 def test_other_trees_are_left_alone(value: Any) -> None:
     assert fast(copier({"a": a, "b": b}))(value) is NotImplemented

@@ -127,7 +127,7 @@ class Building:
                 if largest > LARGEST**2:  # which could overflow in half precision
                     return None
                 if largest > LARGEST:
-                    text, exact = f"np.tanh({text})", False
+                    text, exact = f"np.arcsinh({text})", False
                     value = as_array(eval(text, names))
         self.values.append(value)
         self.lines.append(text)
