@@ -45,9 +45,11 @@ def only_leads(x: Node, inner: Node) -> bool:
 def _without_copies(b: Rewriter, x: Node) -> Node:
     """A constant without the axes along which one element is repeated by a stride of 0."""
     value = x.value
-    if not isinstance(value, np.ndarray) or all(value.strides) or value.size < 2:
+    if not isinstance(value, np.ndarray) or value.size < 2:
         return x
-    steps = zip(value.shape, value.strides, strict=True)
-    kept = value[tuple(slice(0, 1) if n > 1 and not step else slice(None) for n, step in steps)]
+    repeated = [n > 1 and not step for n, step in zip(value.shape, value.strides, strict=True)]
+    if not any(repeated):
+        return x
+    kept = value[tuple(slice(0, 1) if again else slice(None) for again in repeated)]
     lead = next((i for i, n in enumerate(kept.shape) if n > 1), kept.ndim)
     return b.constant(kept.reshape(kept.shape[lead:]))
