@@ -265,8 +265,17 @@ INTERRUPTED = """
     import glassgrad as gg
     import glassgrad.numpy as np
 
+    seen = threading.Event()
+
     def interrupt_after(seconds):
-        threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        # Again and again: Python drops the interrupt that comes while it deletes an object.
+        def send(wait=seconds):
+            while not seen.wait(wait):
+                os.kill(os.getpid(), signal.SIGINT)
+                wait = 1.0
+
+        seen.clear()
+        threading.Thread(target=send, daemon=True).start()
 
     def interrupted(call):
         try:
@@ -274,6 +283,7 @@ INTERRUPTED = """
             while True:
                 time.sleep(0.01)
         except KeyboardInterrupt:
+            seen.set()
             return True
 
     long = gg.jit(lambda x: gg.fori_loop(0, 300, lambda i, c: np.sin(c @ c) * 0.1, x), donate=())
