@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array as as_glassgrad
-from ..errors import MeetingTracesError, RetraceWarning
+from ..errors import MeetingTracesError, RetraceWarning, ShapeError
 from ..graph import program as graphs
 from ..graph.node import Node, constant
 from ..native import call
@@ -250,6 +250,8 @@ class Jitted:
 
     def cost(self, *args: Any, **kwargs: Any) -> Cost:
         """What the program for these arguments, or the latest, does: operations, memory, threads, time to compile."""
+        if not args and not kwargs and not self.compiled:
+            raise ShapeError("cost: nothing has been compiled yet; call the function first, or pass its arguments")
         return Cost.of(self.executable(args, kwargs))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -29,6 +29,7 @@ from ..native.target import Target, host
 from ..rewrite import simplify
 
 Array = np.ndarray[Any, Any]
+FAILURES = {"index": IndexError, "overflow": OverflowError, "power": ValueError}  # by the first word of the text
 RELEASE = 20_000.0  # nanoseconds of work for which other Python threads are let run meanwhile
 
 
@@ -174,7 +175,8 @@ class Executable:
     def fail(self, code: int) -> Any:
         """Raise what a code stands for."""
         if code > 0:
-            raise IndexError(self.program.failures[code - 1])
+            text = self.program.failures[code - 1]
+            raise FAILURES[text.partition(":")[0]](text)
         number, own = driver.failed(code)
         for function in self.functions[number : None if number == driver.LAST else number + 1]:
             error = function.failure(own)

@@ -72,6 +72,8 @@ def leaf_of(value: Any) -> Leaf:
         return Leaf("array", value.shape, _number(value, value.dtype))
     if kind in PYTHON_SCALARS:
         return Leaf("scalar", (), kind)
+    if isinstance(value, np.ma.MaskedArray):
+        raise DtypeError("jit: got a masked array, whose mask would be lost; use x.filled(0.0), and where(mask, ...)")
     if isinstance(value, (Node, np.ndarray, np.generic)):
         return Leaf("array", value.shape, _number(value, value.dtype))
     if hasattr(value, "__array__") or not _hashable(value):
@@ -97,6 +99,10 @@ def as_array(value: Any, leaf: Leaf) -> np.ndarray[Any, Any]:
     """A leaf's value as compiled code reads it: in C order, aligned, in the machine's byte order."""
     if isinstance(value, Node):
         value = value.value
+    if leaf.dtype is int and not -(1 << 63) <= value < 1 << 63:
+        raise OverflowError(
+            f"jit: Python int too large: got {value}, expected one that fits int64; pass a float, or make it static"
+        )
     array = np.asarray(value, dtype=leaf.dtype if leaf.kind == "array" else _WEAK[leaf.dtype])
     return np.require(array, requirements=("C", "A"))
 

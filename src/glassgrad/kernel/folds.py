@@ -42,6 +42,9 @@ def folded(
     if length > LONG:
         return _in_parts(lowering, outer, inner, element, folds, finish)
     block = Block(lowering.names)
+    if not length and any(reducer not in EMPTY for reducer, _ in folds):
+        name = folds[0][0]
+        raise ValueError(f"{name}: zero-size array to reduction operation {name} which has no identity")
     if length < 2:
         finish(block, element(block, {}) if length else [Literal(EMPTY[r], d) for r, d in folds])
         return [lowering.finish(Nest(outer, body=block.statements))]

@@ -15,7 +15,7 @@ import numpy as np
 from ..graph.apply import Output, is_weak
 from ..graph.node import Node, constant
 from ..graph.primitive import Elementwise
-from ..ops import control, view
+from ..ops import control, elementwise, view
 from . import index as ix
 from . import scalars
 from .ir import Affine, Index, Literal, Load, Name, Scalar
@@ -134,7 +134,32 @@ class Reader:
     def elementwise(self, block: Block, node: Node, index: Indices) -> Number:
         inputs = [self.read(block, x, broadcast(index, x.shape)) for x in node.inputs]
         weak = [is_weak(x) for x in node.inputs]
+        self.check_numbers(block, node, inputs, weak)
         return scalars.apply(node.op, block.let, inputs, node.dtype, node.params, weak)
+
+    def check_numbers(self, block: Block, node: Node, inputs: Sequence[Number], weak: Sequence[bool]) -> None:
+        """What NumPy refuses of integers that are known only when the program runs."""
+        strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
+        wanted = np.result_type(*strong) if strong else np.dtype(np.int64)
+        for x, found, number in zip(node.inputs, inputs, weak, strict=True):
+            if not number or is_constant(x) or x.dtype.kind != "i" or wanted.kind not in "iu" or wanted == np.int64:
+                continue
+            limits = np.iinfo(wanted)
+            text = f"overflow: Python integer out of bounds for {wanted} in {node.op.name}"
+            self.demand(block, "greater_equal", found, int(limits.min), node, text)
+            if limits.max < np.iinfo(np.int64).max:
+                self.demand(block, "less_equal", found, int(limits.max), node, text)
+        if node.op is elementwise.Power and node.dtype.kind in "iu" and not is_constant(node.inputs[1]):
+            text = "power: Integers to negative integer powers are not allowed"
+            self.demand(block, "greater_equal", inputs[1], 0, node, text)
+
+    def demand(self, block: Block, comparison: str, value: Number, limit: int, node: Node, text: str) -> None:
+        """Fail the program where a whole number is on the wrong side of a limit."""
+        assert isinstance(value, Real)
+        if value.dtype[0] == "i":
+            condition = block.let("bool", Scalar(comparison, (value.atom, Literal(limit, value.dtype))))
+            self.failures.append(f"{text} at {node.origin}; use floating numbers, or a wider dtype")
+            block.check(condition, len(self.failures))
 
     # Positions
 
