@@ -89,7 +89,7 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     width = min(n, wide * lanes)
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed = rows, width, ""
-    if b.columns != 1 or (m >= 128 and b.rows * size >= 2048):
+    if b.columns != 1 or (m >= 128 and b.rows * size >= min(2048, 16 * width * size)):
         packed = "whole"
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
             packed, height = "part", 192 // rows * rows
@@ -104,7 +104,7 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
 def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
     """Rows, and registers in a row, of the tile that does m rows of this many registers soonest.
 
-    Cycles of a step over k: one for each multiply-add, of which eight must be under way at once, and a little for
+    Cycles of a step over k: one for each multiply-add, of which so many must be under way at once, and a little for
     each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
     the rows too, at multiples of 8 as a rule.
     """
@@ -112,7 +112,9 @@ def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
     def cycles(tile: tuple[int, int]) -> float:
         rows, wide = tile
         full, rest = divmod(registers, wide)
-        step = sum(count * (max(8, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w)
+        step = sum(
+            count * (max(target.busy, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w
+        )
         return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
 
     fitting = [

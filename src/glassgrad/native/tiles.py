@@ -256,7 +256,7 @@ def emit_pack(module: Module, target: Target, scalar: str, width: int, pitch: in
             return name
         size = SIZES[scalar]
         high = 16 // size  # rows of a block: what every machine interleaves in one instruction
-        wide = high * min(32, target.vector) // 16
+        wide = min(high * min(32, target.vector) // 16, max(high, pitch // high * high))
         if together:
             copy_rows(f, target, scalar, width, strides.rows, pitch)
         elif strides.rows == 1 and size in (4, 8):
