@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -352,7 +353,8 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
         if plan.way == "dot":
             columns = k if plan.packed else p.b.columns
             return emit_dot(f.module, p.target, Dot(p.scalar, plan.rows, width, p.a.rows, columns, p.pitch, k))
-        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded)
+        steps = math.gcd(2, k, plan.depth) if p.target.registers <= 16 else 1
+        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded, steps)
         return emit_tile(f.module, p.target, tile)
 
     function = by_width(p, j1, name)
