@@ -26,6 +26,7 @@ Epilogue = Callable[[Value, Value, Value], None]
 
 PART = 256  # of the inner axis, about: what is summed before it is added to the rest
 PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache, and on a thread's stack
+STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
 CACHE = 16 << 20  # bytes of a that can be read again for every panel
 
@@ -95,6 +96,8 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
             packed, height = "part", 192 // rows * rows
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
+        elif width % lanes == 0:
+            span = max(1, STRIP // (k * width * size)) * width
     elif depth < k:
         height = 64 // rows * rows
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
@@ -219,7 +222,7 @@ def direct(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     def panel(j: Value, width: int) -> None:
         type = Type(p.scalar, width if width > 1 else 0)
         if p.plan.packed:
-            pack(p, j, integer(0), integer(k))
+            pack(p, j, j, integer(0), integer(k))
 
         def row_of_b(i: int) -> Value:
             if p.plan.packed:
@@ -246,12 +249,15 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     f, plan, (_, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(plan.height * p.pitch)
     if plan.packed:
-        p.panel = p.local((k if plan.packed == "whole" else plan.depth) * panel_pitch(p.target, p.scalar, plan.width))
+        panels_kept = -(-plan.span // plan.width) if plan.packed == "whole" else 1
+        depth = k if plan.packed == "whole" else plan.depth
+        p.panel = p.local(depth * panel_pitch(p.target, p.scalar, plan.width) * panels_kept)
     if plan.packed == "part":
         p.rows = p.local(plan.height * plan.depth)
     with steps(f, n, plan.span) as j:
         if plan.packed == "whole":
-            pack(p, j, integer(0), integer(k))
+            with panels(p, j) as j1:
+                pack(p, j, j1, integer(0), integer(k))
         with f.loop(begin, end, plan.height) as first:
             last = least(f, f.op("add nsw", first, integer(plan.height)), end)
             if plan.depth < k:
@@ -262,7 +268,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
                     pack_rows(p, first, last, k0, depth)
                 with panels(p, j) as j1:
                     if plan.packed == "part":
-                        pack(p, j1, k0, depth)
+                        pack(p, j1, j1, k0, depth)
                     add(p, first, last, j, j1, k0, depth)
             sweep(p, first, last, j, epilogue)
 
@@ -313,19 +319,24 @@ def call(f: Builder, name: str, *args: Value) -> None:
     f.line(f"call void {name}({', '.join(f'{v.type} {v.text}' for v in args)})")
 
 
-def pack(p: Product, j: Value, k0: Value, depth: Value) -> None:
-    """Copy the panel of b at column j: its rows, or for dot products its columns, one after the other."""
+def panel_at(p: Product, j: Value, j1: Value) -> Value:
+    """Where the panel at column j1 is packed, the first of its block being at column j."""
+    return p.panel if j is j1 else p.at(p.panel, (j1, p.sizes[2]), (j, -p.sizes[2]))
+
+
+def pack(p: Product, j: Value, j1: Value, k0: Value, depth: Value) -> None:
+    """Copy the panel of b at column j1: its rows, or for dot products its columns, one after the other."""
     f, b, k = p.f, p.b, p.sizes[2]
-    width = until(f, j, p.sizes[1], p.plan.width)
-    source = p.at(b.pointer, (k0, b.rows), (j, b.columns))
+    width = until(f, j1, p.sizes[1], p.plan.width)
+    source, panel = p.at(b.pointer, (k0, b.rows), (j1, b.columns)), panel_at(p, j, j1)
     if p.plan.way == "dot":
         name = "@" + emit_pack(f.module, p.target, p.scalar, 0, k, Strides(b.columns, b.rows))
-        call(f, name, source, p.panel, width, integer(k))
+        call(f, name, source, panel, width, integer(k))
     else:
         pitch = panel_pitch(p.target, p.scalar, p.plan.width)
         strides = Strides(b.rows, b.columns)
-        name = by_width(p, j, lambda w: emit_pack(f.module, p.target, p.scalar, w, pitch, strides))
-        call(f, name, source, p.panel, depth, width)
+        name = by_width(p, j1, lambda w: emit_pack(f.module, p.target, p.scalar, w, pitch, strides))
+        call(f, name, source, panel, depth, width)
 
 
 def pack_rows(p: Product, first: Value, last: Value, k0: Value, depth: Value) -> None:
@@ -360,7 +371,7 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
     function = by_width(p, j1, name)
     b = p.at(p.b.pointer, (k0, p.b.rows), (j1, p.b.columns))
     if plan.packed:
-        b = p.at(p.panel, (k0, pitch)) if plan.packed == "whole" else p.panel
+        b = p.at(panel_at(p, j, j1), (k0, pitch)) if plan.packed == "whole" else p.panel
     right = ((j1, 1), (j, -1)) if plan.span > plan.width else ()
     with f.loop(first, last, plan.rows) as i:
         if plan.packed == "part":
