@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("group", choices=GROUPS)
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that all runs, not how fast")
-    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, which takes half a minute a row")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, half a minute a row")
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # what libraries say about themselves is not part of a table
     module = importlib.import_module(options.group)

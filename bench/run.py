@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that all runs, not how fast")
-    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, which takes half a minute a row")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, half a minute a row")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="all cores by default")
     options = parser.parse_args()
     if unknown := [name for name in options.groups if name not in GROUPS]:
