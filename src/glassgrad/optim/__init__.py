@@ -6,7 +6,7 @@ from .lion import Lion
 from .rmsprop import Adagrad, RMSProp
 from .schedule import Cosine, Exponential, MultiStep, OneCycle, Plateau, Polynomial, Step, WarmUp
 from .sgd import SGD
-from .transform import Clipped
+from .transform import Accumulated, Averaged, Clipped
 
 __all__ = [
     "SGD",
@@ -26,4 +26,6 @@ __all__ = [
     "WarmUp",
     "Plateau",
     "Clipped",
+    "Accumulated",
+    "Averaged",
 ]
