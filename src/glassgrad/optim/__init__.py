@@ -3,6 +3,7 @@
 from .adam import Adam, AdamW
 from .base import Optimizer, State
 from .lion import Lion
+from .names import OPTIMIZERS, by_name
 from .rmsprop import Adagrad, RMSProp
 from .schedule import Cosine, Exponential, MultiStep, OneCycle, Plateau, Polynomial, Step, WarmUp
 from .sgd import SGD
@@ -17,6 +18,8 @@ __all__ = [
     "Lion",
     "Optimizer",
     "State",
+    "OPTIMIZERS",
+    "by_name",
     "Step",
     "MultiStep",
     "Exponential",
