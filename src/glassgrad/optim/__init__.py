@@ -2,6 +2,7 @@
 
 from .adam import Adam, AdamW
 from .base import Optimizer, State
+from .lbfgs import LBFGS, Minimum
 from .lion import Lion
 from .names import OPTIMIZERS, by_name
 from .rmsprop import Adagrad, RMSProp
@@ -18,6 +19,8 @@ __all__ = [
     "Lion",
     "Optimizer",
     "State",
+    "LBFGS",
+    "Minimum",
     "OPTIMIZERS",
     "by_name",
     "Step",
