@@ -86,7 +86,7 @@ def test_a_step_is_the_carry_of_a_loop(optimizer: Optimizer) -> None:
         p, state = carry
         return optimizer.step(p, gg.grad(lambda p: ((p - x) ** 2).sum())(p), state), None
 
-    (last, _), _ = gg.jit(lambda carry, xs: gg.scan(step, carry, xs))((p, state), xs)
+    (last, _), _ = gg.jit(lambda p, xs: gg.scan(step, (p, optimizer.init(p)), xs))(p, xs)
     for x in xs:
         p, state = optimizer.step(p, 2 * (p - x), state)
     np.testing.assert_allclose(last, p, rtol=1e-5)

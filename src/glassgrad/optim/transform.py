@@ -203,8 +203,12 @@ class Averaged(Around):
         require("decay", self.decay, 0, 1)
 
     def init(self, params: Any) -> State:
-        weight = 0.0 if self.corrected else 1.0
-        means = [np.array(as_buffer(p) * weight, dtype_of(p)) if learns(p) else None for p in tree.leaves(params)]
+        def begin(p: Any) -> Any:
+            if self.corrected:
+                return np.zeros(shape_of(p), dtype_of(p))
+            return p if is_symbolic(p) else np.array(as_buffer(p))
+
+        means = [begin(p) if learns(p) else None for p in tree.leaves(params)]
         return _pushed(self.optimizer.init(params), Means(np.int64(0), tuple(means)))
 
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
