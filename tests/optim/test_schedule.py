@@ -193,6 +193,7 @@ def test_replicas_have_a_plateau_each() -> None:
         alone = [optimizer.observe(state, loss) for state, loss in zip(alone, row, strict=True)]
     np.testing.assert_array_equal(together.scale, [state.scale for state in alone])
     assert len(set(together.scale)) > 1
+    np.testing.assert_allclose(optimizer.rate(together), LR * together.scale)
 
 
 def test_a_scale_changes_the_rate_and_compiles_nothing() -> None:

@@ -157,6 +157,8 @@ class Accumulated(Around):
         elif full:
             params, inner = self.optimizer.step(params, tree.unflatten(shape, means), inner, donate=donate)
             sums = [None if total is None else np.zeros(total.shape, total.dtype) for total in sums]
+        elif not donate:  # what is returned may be donated next, and what was given may be looked at still
+            params, inner = tree.map(lambda a: a.copy() if isinstance(a, np.ndarray) else a, before)
         return params, _pushed(inner, Sums(calls, tuple(sums)))
 
     def result(self, params: Any, state: State) -> Any:
