@@ -9,6 +9,7 @@ import pytest
 
 import glassgrad as gg
 from glassgrad import nn, tree
+from glassgrad.errors import ShapeError, TreeError
 from glassgrad.optim import SGD, Accumulated, Adagrad, Adam, AdamW, Averaged, Clipped, Lion, Optimizer, RMSProp
 from tests.optim.test_trajectories import close, parameters
 
@@ -107,6 +108,17 @@ def test_what_has_no_gradient_is_left_alone(optimizer: Optimizer) -> None:
     for one in (new, result):
         np.testing.assert_array_equal(one["frozen"], np.ones(2))
         assert (one["count"], one["name"], one["none"]) == (3, "x", None)
+
+
+@pytest.mark.parametrize("optimizer", AROUND, ids=lambda o: str(o)[:60])
+def test_what_does_not_fit_is_named(optimizer: Optimizer) -> None:
+    p = np.ones(3)
+    state = optimizer.init(p)
+    for step in (optimizer.step, gg.jit(optimizer.step)):
+        with pytest.raises(ShapeError, match=r"gradient does not fit its parameter: got shape \(1,\), expected \(3,\)"):
+            step(p, np.ones(1), state)
+        with pytest.raises(TreeError, match="state is of other parameters: got 1 leaves, expected 2"):
+            step([p, p], [p, p], state)
 
 
 def test_the_rate_and_its_scale_are_seen_from_outside() -> None:
@@ -323,7 +335,7 @@ def test_a_mask_in_a_compiled_step_and_of_a_models_form() -> None:
     new, _ = gg.jit(Clipped(optimizer, norm=1.0).step)(model, zeros, optimizer.init(model))
     np.testing.assert_allclose(new.W, model.W * np.float32(0.95), rtol=1e-6)
     np.testing.assert_array_equal(new.b, model.b)
-    with pytest.raises(gg.errors.TreeError, match="structures differ"):
+    with pytest.raises(TreeError, match="structures differ"):
         AdamW(decays={"W": True}).step(model, zeros, optimizer.init(model))
 
 
