@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..graph.node import Node
 from ..ops import indexing, logic
 from . import index as ix
@@ -40,7 +38,7 @@ def plan(index: Any, shape: tuple[int, ...], arrays: Sequence[Node]) -> Plan | N
     """NumPy's rules for an encoded index; None for one with boolean arrays."""
     if any(a.dtype.kind == "b" for a in arrays):
         return None
-    entries, first, count = indexing.layout(index, len(shape), [a.shape for a in arrays])
+    entries, first, shared = indexing.layout(index, len(shape), [a.shape for a in arrays])
     steps: list[Step] = []
     others = axis = 0  # axes of the result that are no array's, axes of what is read
     for entry in entries:
@@ -52,12 +50,12 @@ def plan(index: Any, shape: tuple[int, ...], arrays: Sequence[Node]) -> Plan | N
             steps.append(Step("fixed", entry + size if entry < 0 else entry))
         elif entry[0] == "slice":
             start, _, step = slice(*entry[1:]).indices(size)
-            steps.append(Step("slice", start, step, others if others < first else others + count))
+            steps.append(Step("slice", start, step, others if others < first else others + shared))
             others += 1
         else:
             steps.append(Step("array", array=entry[1]))
         axis += 1
-    return Plan(tuple(steps), tuple(range(first, first + count)))
+    return Plan(tuple(steps), tuple(range(first, first + shared)))
 
 
 def gathered(

@@ -80,12 +80,12 @@ class Layout(NamedTuple):
     Attributes
     ----------
     entries : the index with ``...`` spelled out: one entry per axis of what is read, and None for an axis inserted
-    first, count : where the axes of the arrays begin in the result, and how many they are
+    first, shared : where the axes of the arrays begin in the result, and how many they are
     """
 
     entries: Index
     first: int
-    count: int
+    shared: int
 
 
 def _is(entry: Any, kind: str) -> bool:
@@ -197,8 +197,8 @@ class Gather(Indexing):
         found = _over_batch(size, index, len(shape_of(x)) - over[0], arrays, over[1:], over[0])
         if found is None:
             return NotImplemented
-        index, arrays, order = found
-        return view.transpose(apply(Gather, (x, *arrays), {"index": index}), order)
+        index, listed, order = found
+        return view.transpose(apply(Gather, (x, *listed), {"index": index}), order)
 
     samples = Samples(cases=_cases)
 
@@ -234,9 +234,9 @@ class Scatter(Indexing):
         found = _over_batch(size, index, len(shape), arrays, over[1:], True)
         if found is None:
             return NotImplemented
-        index, arrays, order = found
+        index, listed, order = found
         g = view.transpose(g if over[0] else view.repeated(g, size), view.inverse(order))
-        return scatter_add(g, arrays, index, (size, *shape))
+        return scatter_add(g, listed, index, (size, *shape))
 
     samples = Samples(
         cases=lambda rng: [
@@ -283,13 +283,13 @@ class Update(Indexing):
         found = _over_batch(size, index, len(shape_of(x)) - over[0], arrays, over[2:], True)
         if found is None:
             return NotImplemented
-        index, arrays, order = found
+        index, listed, order = found
         x = x if over[0] else view.repeated(x, size)
         if over[1] or shape_of(v):
             own = shape_of(v)[over[1] :]
             lead = (size if over[1] else 1, *(1,) * (len(order) - 1 - len(own)))
             v = view.transpose(view.reshape(v, (*lead, *own)), view.inverse(order))
-        return apply(Update, (x, v, *arrays), {"index": index})
+        return apply(Update, (x, v, *listed), {"index": index})
 
     samples = Samples(
         cases=lambda rng: [
