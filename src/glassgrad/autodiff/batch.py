@@ -17,7 +17,7 @@ from .. import tree
 from ..array import as_array
 from ..errors import RuleError, ShapeError, TreeError
 from ..graph.apply import Output, apply
-from ..graph.node import Node, Spec, Trace, Value, reachable, shape_of, spec_of
+from ..graph.node import Node, Spec, Trace, Value, Variable, constant, reachable, shape_of, spec_of
 from ..graph.origin import here
 from ..graph.primitive import Elementwise, Reduction
 from ..numpy.arguments import array_of
@@ -203,8 +203,9 @@ def _batched(
 
     Returns for each output its value and whether it has that axis. What does not depend on the batch is made as it was.
     """
-    values, over = dict(values), set(over)
-    for node in reachable(outputs, follow=lambda n: n.program is trace and n not in values):
+    inside = reachable(outputs, follow=lambda n: n.program is trace and n not in values)
+    values, over = {**_left_behind(inside, outputs, trace), **values}, set(over)
+    for node in inside:
         xs = tuple([values.get(x, x) for x in node.inputs])
         batched = tuple([x in over for x in node.inputs])
         if any(batched):
@@ -216,6 +217,22 @@ def _batched(
         else:
             values[node] = _from(node, apply(node.op, xs, node.params), values)
     return [(values.get(node, node), node in over) for node in outputs]
+
+
+def _left_behind(nodes: Sequence[Node], outputs: Sequence[Node], trace: Trace | None) -> dict[Node, Node]:
+    """Constants for what was computed of arguments of derivatives that began and ended inside of the function.
+
+    What is not of the trace and is tracked for no other reason is differentiated by nobody any more.
+    """
+    since = trace.index if trace else 0
+    reached = (*outputs, *(x for node in nodes for x in node.inputs))
+    made = [x for x in reached if x.tracked and x.value is not None and x.index > since]
+    whole = reachable(made, follow=lambda n: n.tracked and n.value is not None and n.index > since)
+    tracked: set[Node] = set()
+    for node in whole:
+        if node.op is Variable or any(x.tracked and (x.index < since or x in tracked) for x in node.inputs):
+            tracked.add(node)
+    return {node: constant(node.value) for node in whole if node not in tracked}
 
 
 def _from(node: Node, made: Any, values: Mapping[Any, Value]) -> Any:
