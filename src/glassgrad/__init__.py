@@ -4,9 +4,10 @@ from . import errors, numpy, random, special, tree
 from .array import Array, variable
 from .autodiff.batch import vmap
 from .autodiff.check import check_grads
-from .autodiff.custom import custom_vjp
+from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
-from .autodiff.jvp import jvp
+from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian, jacrev, vhp
+from .autodiff.jvp import jvp, linearize
 from .autodiff.loops import fori_loop, scan
 from .autodiff.variables import Gradients, backward
 from .graph.origin import scope
@@ -21,12 +22,20 @@ __all__ = [
     "Program",
     "backward",
     "check_grads",
+    "custom_jvp",
     "custom_vjp",
     "errors",
     "fori_loop",
     "grad",
+    "hessian",
+    "hessian_diagonal",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jit",
     "jvp",
+    "linearize",
     "name",
     "named_grads",
     "numpy",
@@ -41,6 +50,7 @@ __all__ = [
     "tree",
     "value_and_grad",
     "variable",
+    "vhp",
     "vjp",
     "vmap",
 ]

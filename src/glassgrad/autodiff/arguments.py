@@ -11,7 +11,7 @@ from .. import tree
 from ..array import as_array
 from ..dtypes import is_inexact
 from ..errors import DtypeError, TracedValueError
-from ..graph.node import NO_PARAMS, Input, Node, make
+from ..graph.node import NO_PARAMS, Input, Node, constant, make
 from ..ops import control
 from .vjp import live
 
@@ -104,6 +104,13 @@ class Owned:
             g = g.copy()
         self.seen.add(id(g))
         return g
+
+
+def release(aux: Any, recorded: bool, in_kind: Callable[[Any], Any], own: Owned) -> Any:
+    """Auxiliary results for use outside: without their graph, unless something outside differentiates them."""
+    if recorded:
+        return aux
+    return tree.map(lambda leaf: in_kind(constant(own(leaf.value))) if isinstance(leaf, Node) else leaf, aux)
 
 
 def _nothing_to_differentiate(argument: Any, leaves: list[Any], what: str) -> str:

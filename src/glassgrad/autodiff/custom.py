@@ -4,22 +4,94 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import numpy as np
+
 from .. import tree
+from ..array import as_array
+from ..dtypes import dtype_of, is_inexact
 from ..errors import RuleError
 from ..graph.apply import apply
-from ..graph.node import Input, Node, reachable, shape_of
+from ..graph.node import NO_PARAMS, Input, Node, make, reachable, shape_of
+from ..ops import logic
 from ..ops.control import Alias, Override, OverrideMany, stop_gradient
-from .vjp import live
+from .vjp import live, pull
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class custom_vjp(Generic[P, R]):
+class _Custom(Generic[P, R]):
+    """A function whose derivative is a rule, not what its operations say."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.function = function
+        self.signature = inspect.signature(function)
+        functools.update_wrapper(self, function)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._call(*self._positional(args, kwargs))
+
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as the rule takes them: by position, defaults filled in."""
+        if not kwargs and len(args) == len(self.signature.parameters):
+            return args, kwargs
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        if _nodes(bound.kwargs):
+            raise RuleError(
+                f"{self._name}: {sorted(bound.kwargs)} can be given by keyword only, and a custom rule takes what is "
+                f"differentiated by position; make them ordinary parameters"
+            )
+        return bound.args, bound.kwargs
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        if not any(node.tracked or node.value is None for node in _nodes(args)):
+            return self.function(*args, **kwargs)
+        return self._ruled(args, kwargs)
+
+    def _ruled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """The value of arguments that are differentiated by, carrying the rule."""
+        raise NotImplementedError
+
+    def _refuse_closed_over(self, value: Any, inside: list[Node]) -> None:
+        """A value may depend on what is differentiated only through the arguments: the rule says nothing of more."""
+        ends = set(inside)
+        for node in reachable(_nodes(value), follow=lambda n: n.tracked and n not in ends):
+            finished = node.op is Input and node.value is not None and node.index not in live
+            if not finished and not any(x.tracked for x in node.inputs):
+                raise RuleError(
+                    f"{self._name}: the function uses a differentiated value that is not an argument ({node.op.name} "
+                    f"at {node.origin}), for which the rule has no cotangent; pass it as an argument"
+                )
+
+    def _override(self, value: Any, inputs: list[Any], rule: Callable[..., list[Any]]) -> Any:
+        """The value's leaves as outputs of a node whose derivative is ``rule``."""
+        values, structure = tree.flatten(value)
+        count = len(values)
+
+        def whole(g: Any, *given: Any) -> tuple[Any, ...]:
+            cotangent = tree.unflatten(structure, list(g) if count > 1 else [g])
+            return (*(None for _ in values), *rule(cotangent, given[count:]))
+
+        given = (*(stop_gradient(v) for v in values), *inputs)
+        if count == 1:
+            return tree.unflatten(structure, [apply(Override, given, {"rule": whole})])
+        return tree.unflatten(structure, list(apply(OverrideMany, given, {"rule": whole, "count": count})))
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "function")
+
+
+class custom_vjp(_Custom[P, R]):
     """Decorator: give a function its reverse-mode derivative by hand.
 
     ``f.defvjp(forward, backward)`` says how: ``forward(*args)`` returns ``(value, residuals)``; ``backward(residuals,
@@ -44,38 +116,15 @@ class custom_vjp(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
-        self.function = function
+        super().__init__(function)
         self.rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
-        self.signature = inspect.signature(function)
         self._running = False
-        functools.update_wrapper(self, function)
 
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         """Set the rule: see the class."""
         self.rules = (forward, backward)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._call(*self._positional(args, kwargs))
-
-    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments as the rule takes them: by position, defaults filled in."""
-        if not kwargs and len(args) == len(self.signature.parameters):
-            return args, kwargs
-        bound = self.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        if _nodes(bound.kwargs):
-            raise RuleError(
-                f"{self._name}: {sorted(bound.kwargs)} can be given by keyword only, and a custom rule takes what is "
-                f"differentiated by position; make them ordinary parameters"
-            )
-        return bound.args, bound.kwargs
-
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        if not any(node.tracked or node.value is None for node in _nodes(args)):
-            return self.function(*args, **kwargs)
+    def _ruled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if self.rules is None:
             raise RuleError(f"{self._name}: custom_vjp without a rule; call {self._name}.defvjp(forward, backward)")
         result: R = self._forward_now(args, kwargs) if not self._running else self._forward_later(args, kwargs)
@@ -116,41 +165,12 @@ class custom_vjp(Generic[P, R]):
 
         return self._override(value, _nodes(args), rule)
 
-    def _refuse_closed_over(self, value: Any, inside: list[Node]) -> None:
-        """A value may depend on what is differentiated only through the arguments: the rule says nothing of more."""
-        ends = set(inside)
-        for node in reachable(_nodes(value), follow=lambda n: n.tracked and n not in ends):
-            finished = node.op is Input and node.value is not None and node.index not in live
-            if not finished and not any(x.tracked for x in node.inputs):
-                raise RuleError(
-                    f"{self._name}: the function uses a differentiated value that is not an argument ({node.op.name} "
-                    f"at {node.origin}), for which the rule has no cotangent; pass it as an argument"
-                )
-
-    def _override(self, value: Any, inputs: list[Any], rule: Callable[..., list[Any]]) -> Any:
-        """The value's leaves as outputs of a node whose derivative is ``rule``."""
-        values, structure = tree.flatten(value)
-        count = len(values)
-
-        def whole(g: Any, *given: Any) -> tuple[Any, ...]:
-            cotangent = tree.unflatten(structure, list(g) if count > 1 else [g])
-            return (*(None for _ in values), *rule(cotangent, given[count:]))
-
-        given = (*(stop_gradient(v) for v in values), *inputs)
-        if count == 1:
-            return tree.unflatten(structure, [apply(Override, given, {"rule": whole})])
-        return tree.unflatten(structure, list(apply(OverrideMany, given, {"rule": whole, "count": count})))
-
     def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         assert self.rules is not None
         pair = self.rules[0](*args, **kwargs)
         if not (isinstance(pair, tuple) and len(pair) == 2):
             raise RuleError(f"{self._name}: forward must return (value, residuals): got {type(pair).__name__}")
         return pair
-
-    @property
-    def _name(self) -> str:
-        return getattr(self.function, "__name__", "function")
 
     def _cotangents(self, residuals: Any, g: Any, args: tuple[Any, ...]) -> list[Any]:
         """What ``backward`` returns, one entry per node among the leaves of the arguments."""
@@ -179,6 +199,103 @@ class custom_vjp(Generic[P, R]):
             f"{self._name}: backward returned a cotangent of another shape than its argument: got "
             f"{shape_of(cotangent)}, expected {leaf.shape}"
         )
+
+
+class custom_jvp(_Custom[P, R]):
+    """Decorator: give a function its forward-mode derivative by hand. Reverse mode follows from it.
+
+    ``f.defjvp(rule)`` says how: ``rule(primals, tangents)`` takes two tuples with one entry per argument, and returns
+    the value and its tangent, which must be linear in the tangents. An argument that is no floating array, nor a tree
+    of some, has the tangent None. ``f.defjvps(part, ...)`` gives one rule per argument instead, ``part(tangent,
+    value, *primals)``, None for one without derivative. All are written with glassgrad.numpy, so they differentiate
+    again. The cotangents are the transpose of the rule, so they need not be given.
+
+    Raises
+    ------
+    RuleError
+        if no rule was given, or the tangent it returns is not like the value.
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> import glassgrad.numpy as np
+    >>> @gg.custom_jvp
+    ... def sinc(x):
+    ...     return np.sin(x) / x
+    >>> sinc.defjvps(lambda t, y, x: t * (np.cos(x) - y) / x)
+    >>> value, tangent = gg.jvp(sinc, (1.0,), (1.0,))
+    >>> float(gg.grad(sinc)(1.0)) == float(tangent)
+    True
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        super().__init__(function)
+        self.rule: Callable[..., Any] | None = None
+
+    def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """Set the rule: see the class. It returns it, so that it can be a decorator."""
+        self.rule = rule
+        return rule
+
+    def defjvps(self, *parts: Callable[..., Any] | None) -> None:
+        """Set one rule per argument: see the class."""
+
+        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+            value = self(*primals)  # type: ignore[call-arg]
+            given = zip(parts, tangents, strict=True)
+            terms = [part(t, value, *primals) for part, t in given if part is not None and t is not None]
+            return value, functools.reduce(lambda a, b: tree.map(operator.add, a, b), terms)
+
+        self.rule = rule
+
+    def _ruled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        if self.rule is None:
+            raise RuleError(f"{self._name}: custom_jvp without a rule; call {self._name}.defjvp(rule)")
+        value = self.function(*tree.map(stop_gradient, args), **kwargs)
+        self._refuse_closed_over(value, [])
+        leaves, structure = tree.flatten(args)
+
+        def rule(g: Any, inputs: tuple[Any, ...]) -> list[Any]:
+            supply = iter(inputs)
+            primals = tree.unflatten(structure, [next(supply) if isinstance(x, Node) else x for x in leaves])
+            return self._transposed(primals, leaves, structure, g)
+
+        result: R = self._override(value, _nodes(args), rule)
+        return result
+
+    def _transposed(self, primals: Any, leaves: list[Any], structure: tree.Structure, g: Any) -> list[Any]:
+        """Cotangents of the nodes among the leaves: the rule is linear in the tangents, so pulling g through it."""
+        assert self.rule is not None
+        zeros = [np.zeros(shape_of(x), dtype_of(x))[()] if _varies(x) else None for x in leaves]
+        seeds = [
+            make(Input, (), NO_PARAMS, zero, tracked=True) if isinstance(x, Node) and zero is not None else zero
+            for x, zero in zip(leaves, zeros, strict=True)
+        ]
+        pair = self.rule(primals, _none_for_empty(tree.unflatten(structure, seeds)))
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise RuleError(f"{self._name}: the rule must return (value, tangent): got {type(pair).__name__}")
+        cotangents, packing = tree.flatten(g)
+        tangents, made = tree.flatten(pair[1])
+        if made != packing or any(shape_of(t) != shape_of(c) for t, c in zip(tangents, cotangents, strict=True)):
+            raise RuleError(f"{self._name}: the rule returned a tangent of another structure or shape than the value")
+        outputs = [as_array(t) for t in tangents]
+        recording = any(isinstance(c, Node) and (c.tracked or c.value is None) for c in cotangents)
+        cast = [logic.astype(c, t.dtype) for c, t in zip(cotangents, outputs, strict=True)]
+        found = iter(pull(outputs, cast, [s for s in seeds if isinstance(s, Node)], recording)[0])
+        return [
+            next(found) if isinstance(s, Node) else None
+            for s, x in zip(seeds, leaves, strict=True)
+            if isinstance(x, Node)
+        ]
+
+
+def _varies(x: Any) -> bool:
+    return not isinstance(x, (str, bytes)) and not callable(x) and is_inexact(dtype_of(x))
+
+
+def _none_for_empty(tangents: tuple[Any, ...]) -> tuple[Any, ...]:
+    """None for an argument none of whose leaves has a tangent."""
+    return tuple(None if all(leaf is None for leaf in tree.leaves(t)) else t for t in tangents)
 
 
 def _nodes(args: Any) -> list[Node]:

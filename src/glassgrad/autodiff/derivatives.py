@@ -23,7 +23,7 @@ from ..errors import (
 from ..graph.node import Input, Node, constant, reachable, shape_of, value_of
 from ..graph.origin import here
 from ..ops import control, logic
-from .arguments import Opened, Owned, open_argument, plain_kind, run
+from .arguments import Opened, Owned, open_argument, plain_kind, release, run
 from .vjp import Walks, plan, pull
 
 Argnums = int | Sequence[int]
@@ -36,7 +36,7 @@ def refuse_repeated(names: list[str]) -> None:
             raise ValueError(f"gg.name: two values are named {name!r}: give each its own name to ask for its gradient")
 
 
-def _positions(argnums: Argnums, count: int, what: str) -> tuple[int, ...]:
+def positions(argnums: Argnums, count: int, what: str) -> tuple[int, ...]:
     chosen = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
     for i in chosen:
         if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not -count <= i < count:
@@ -89,10 +89,10 @@ def value_and_grad(
     """
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        positions = _positions(argnums, len(args), "grad")
-        opened = {i: open_argument(args[i], "grad") for i in positions}
+        chosen = positions(argnums, len(args), "grad")
+        opened = {i: open_argument(args[i], "grad") for i in chosen}
         inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
-        targets = [t for i in positions for t in opened[i].targets if t is not None]
+        targets = [t for i in chosen for t in opened[i].targets if t is not None]
         walks = Walks.count
         result = run(function, targets, *inner, **kwargs)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
@@ -105,16 +105,16 @@ def value_and_grad(
             _warn_independent(value)
         supply = iter(cotangents)
         own = Owned()
-        gradients = [_close(opened[i], supply, holomorphic, own) for i in positions]
+        gradients = [_close(opened[i], supply, holomorphic, own) for i in chosen]
         gradient = gradients[0] if isinstance(argnums, (int, np.integer)) else tuple(gradients)
         given = tree.leaves([args, kwargs])
         in_kind = as_array if any(isinstance(leaf, Node) for leaf in given) else plain_kind
         out = in_kind(value if recorded else constant(value.value))
         if not has_aux:
             return out, gradient
-        return (out, _release(aux, recorded, in_kind, Owned(map(value_of, given)))), gradient
+        return (out, release(aux, recorded, in_kind, Owned(map(value_of, given)))), gradient
 
-    return _present(wrapped, function, "Value and gradient")
+    return present(wrapped, function, "Value and gradient")
 
 
 def grad(
@@ -139,7 +139,7 @@ def grad(
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return _present(wrapped, function, "Gradient")
+    return present(wrapped, function, "Gradient")
 
 
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -186,7 +186,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     depends_outside = plan(nodes, targets).recording
     own = Owned([n.value for n in nodes])  # the graph keeps these for the pullback
     out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(own(n.value))) for n in nodes])
-    return (out, pullback, _release(aux, depends_outside, in_kind, own)) if has_aux else (out, pullback)
+    return (out, pullback, release(aux, depends_outside, in_kind, own)) if has_aux else (out, pullback)
 
 
 def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -291,13 +291,6 @@ def _close(opened: Opened, supply: Any, holomorphic: bool, own: Owned) -> Any:
     return tree.unflatten(opened.structure, gradients)
 
 
-def _release(aux: Any, recorded: bool, in_kind: Callable[[Any], Any], own: Owned) -> Any:
-    """Auxiliary results for use outside: without their graph, unless something outside differentiates them."""
-    if recorded:
-        return aux
-    return tree.map(lambda leaf: in_kind(constant(own(leaf.value))) if isinstance(leaf, Node) else leaf, aux)
-
-
 def _warn_independent(value: Any) -> None:
     warnings.warn(
         f"grad: the function's value (from {_place(value)}) does not depend on the arguments it is "
@@ -307,7 +300,7 @@ def _warn_independent(value: Any) -> None:
     )
 
 
-def _present(wrapped: Callable[..., Any], function: Callable[..., Any], what: str) -> Callable[..., Any]:
+def present(wrapped: Callable[..., Any], function: Callable[..., Any], what: str) -> Callable[..., Any]:
     """Name, docstring and signature of the function a derivative is made from."""
     if not callable(function):
         raise TypeError(f"grad: got {type(function).__name__}, expected a function to differentiate at {here(3)}")

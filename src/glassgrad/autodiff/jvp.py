@@ -15,7 +15,7 @@ from ..graph.apply import Output, apply
 from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of, value_of
 from ..graph.origin import Context
 from ..ops import logic, view
-from .arguments import Owned, open_argument, plain_kind, run
+from .arguments import Opened, Owned, open_argument, plain_kind, release, run
 from .vjp import local_products, outputs_of, plan, pull
 
 
@@ -123,13 +123,8 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     if not isinstance(primals, (tuple, list)) or len(primals) != len(tangents):
         raise TreeError("jvp: primals and tangents must be tuples of one length, as in jvp(f, (x,), (v,))")
     opened = [open_argument(p, "jvp") for p in primals]
-    targets, given = [], []
-    for primal, direction, o in zip(primals, tangents, opened, strict=True):
-        rows = tree.leaves(tree.map(lambda leaf, v: _Held(v), primal, direction))
-        for target, held in zip(o.targets, rows, strict=True):
-            if target is not None:
-                targets.append(target)
-                given.append(_check(target, held.value))
+    targets = [t for o in opened for t in o.targets if t is not None]
+    given = _directions(opened, tangents, "jvp")
     value = run(function, targets, *(o.tree for o in opened))
     leaves, structure = tree.flatten(value)
     nodes = [as_array(v) for v in leaves]
@@ -148,17 +143,61 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     return tree.unflatten(structure, out), tree.unflatten(structure, derivatives)
 
 
-class _Held:
-    """A leaf that is no container, whatever it holds."""
+def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of ``function`` and the map from tangents of the primals to the tangent of the value.
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    The map is v ↦ J v, the linear part of the function at the primals. The function runs once; the map can be called
+    many times, differentiated, batched and compiled.
+
+    Returns
+    -------
+    (value, pushforward) or (value, pushforward, aux)
+        ``pushforward(*tangents)`` takes one tangent per primal and returns a tree like the value.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> y, pushforward = gg.linearize(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> pushforward(np.array([1.0, 10.0]))
+    array([ 2., 40.])
+    """
+    opened = [open_argument(p, "linearize", copy=True) for p in primals]
+    targets = [t for o in opened for t in o.targets if t is not None]
+    result = run(function, targets, *(o.tree for o in opened))
+    value, aux = result if has_aux else (result, None)
+    leaves, structure = tree.flatten(value)
+    nodes = [as_array(v) for v in leaves]
+    in_kind = as_array if any(isinstance(leaf, Node) for leaf in tree.leaves(primals)) else plain_kind
+
+    def pushforward(*tangents: Any) -> Any:
+        if len(tangents) != len(opened):
+            raise TreeError(f"linearize: one tangent per primal: got {len(tangents)}, expected {len(opened)}")
+        given = _directions(opened, tangents, "linearize")
+        recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)
+        found = push(nodes, targets, given if recording else [value_of(g) for g in given], recording)
+        own = Owned(map(value_of, given))
+        made = [np.zeros(n.shape, n.dtype)[()] if t is None else own(t) for n, t in zip(nodes, found, strict=True)]
+        return tree.unflatten(structure, [in_kind(t) for t in made])
+
+    depends_outside = plan(nodes, targets).recording
+    own = Owned([n.value for n in nodes])  # the graph keeps these for the pushforward
+    out = tree.unflatten(structure, [in_kind(n if depends_outside else constant(own(n.value))) for n in nodes])
+    return (out, pushforward, release(aux, depends_outside, in_kind, own)) if has_aux else (out, pushforward)
 
 
-def _check(target: Any, v: Any) -> Any:
+def _directions(opened: Sequence[Opened], tangents: Sequence[Any], what: str) -> list[Value]:
+    """One tangent per target, checked."""
+    given = []
+    for o, tangent in zip(opened, tangents, strict=True):
+        rows = tree.leaves_like(o.structure, tangent)
+        given += [_check(t, v, what) for t, v in zip(o.targets, rows, strict=True) if t is not None]
+    return given
+
+
+def _check(target: Any, v: Any, what: str) -> Any:
     v = v if isinstance(v, Node) else np.asarray(v)[()]
     if shape_of(v) != target.shape:
-        raise ShapeError(f"jvp: a tangent has its primal's shape: got {shape_of(v)}, expected {target.shape}")
+        raise ShapeError(f"{what}: a tangent has its primal's shape: got {shape_of(v)}, expected {target.shape}")
     if v.dtype.kind == "c" and target.dtype.kind != "c":
-        raise DtypeError(f"jvp: got a complex tangent for a primal of {target.dtype}; make the primal complex too")
+        raise DtypeError(f"{what}: got a complex tangent for a primal of {target.dtype}; make the primal complex too")
     return logic.astype(v, target.dtype)

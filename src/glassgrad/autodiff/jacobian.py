@@ -1,0 +1,385 @@
+"""Derivatives of more than one number: Jacobians, Hessians, and what is made of them without forming them.
+
+All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import tree
+from ..array import as_array
+from ..errors import DtypeError, TreeError
+from ..graph.node import Node, Value, shape_of, value_of
+from ..graph.origin import here
+from ..ops import elementwise, logic, reduction, view
+from .arguments import Opened, Owned, open_argument, plain_kind, release, run
+from .batch import vmap
+from .derivatives import Argnums, grad, positions, present, vjp
+from .jvp import jvp, push
+from .vjp import plan, pull
+
+# The sparse forms, which need the compiler, are imported when they are asked for.
+
+
+def jacobian(
+    function: Callable[..., Any],
+    argnums: Argnums = 0,
+    mode: str | None = None,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    sparse: bool = False,
+    order: str | None = None,
+) -> Callable[..., Any]:
+    """All derivatives of all results: J[i, j] = ∂yᵢ/∂xⱼ.
+
+    Parameters
+    ----------
+    function : of arrays or trees of them, returning an array or a tree of them
+    argnums : which positional arguments to differentiate by; a tuple gives a tuple of Jacobians
+    mode : "forward", one pass per element of the arguments; "reverse", one pass per element of the results; by default
+        the one with fewer passes. All passes are one batched computation. A sparse Jacobian has "both" too.
+    has_aux : whether the function returns a pair (value, anything); the result is then (Jacobian, anything)
+    holomorphic : give the complex derivative of a holomorphic function; arguments and results must be complex
+    sparse, order : find which elements can differ from zero and compute no others: see ``SparseJacobian``
+
+    Returns
+    -------
+    callable
+        of the function's arguments. For arrays of shapes ``[*in]`` and ``[*out]`` it gives ``[*out, *in]``; for trees
+        a tree like the result, each leaf of which is a tree like the argument. Each block comes in the kind of the
+        argument's leaf; integer and string leaves have the block None.
+
+    Raises
+    ------
+    DtypeError
+        if arguments and results are complex and ``holomorphic`` is not set, or it is set and one of them is real.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> polar = lambda p: gg.numpy.stack([p[0] * gg.numpy.cos(p[1]), p[0] * gg.numpy.sin(p[1])])
+    >>> gg.jacobian(polar)(np.array([2.0, 0.0]))
+    array([[1., 0.],
+           [0., 2.]])
+    >>> {k: v.shape for k, v in gg.jacobian(lambda p: p["W"] @ p["x"])({"W": np.ones((3, 2)), "x": np.ones(2)}).items()}
+    {'W': (3, 3, 2), 'x': (3, 2)}
+    """
+    if sparse:
+        from .sparse import SparseJacobian
+
+        _refuse(has_aux or holomorphic, "jacobian: a sparse Jacobian takes no has_aux and no holomorphic")
+        made: Callable[..., Any] = SparseJacobian(function, argnums, mode, order)
+        return made
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f"jacobian: mode is {mode!r}, expected 'forward', 'reverse' or None")
+    what = {None: "jacobian", "forward": "jacfwd", "reverse": "jacrev"}[mode]
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        at = _held(function, argnums, args, kwargs, has_aux, what)
+        forward = mode == "forward" if mode else _forward_is_better(at, holomorphic)
+        _check_kinds(at, forward, holomorphic, what)
+        blocks = _by_columns(at) if forward else _by_rows(at, holomorphic)
+        result = _assembled(at, blocks, argnums)
+        return (result, at.aux) if has_aux else result
+
+    return present(wrapped, function, "Jacobian")
+
+
+def jacfwd(
+    function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
+    """``jacobian`` by forward mode: one pass per element of the arguments. For more results than arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> gg.jacfwd(lambda t: gg.numpy.stack([t, t ** 2, t ** 3]))(2.0)
+    array([ 1.,  4., 12.])
+    """
+    return jacobian(function, argnums, "forward", has_aux=has_aux, holomorphic=holomorphic)
+
+
+def jacrev(
+    function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
+    """``jacobian`` by reverse mode: one pass per element of the results. For fewer results than arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> gg.jacrev(lambda x: gg.numpy.stack([x.sum(), (x * x).sum()]))(np.array([1.0, 2.0, 3.0]))
+    array([[1., 1., 1.],
+           [2., 4., 6.]])
+    """
+    return jacobian(function, argnums, "reverse", has_aux=has_aux, holomorphic=holomorphic)
+
+
+def hessian(
+    function: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    sparse: bool = False,
+    colouring: str = "star",
+    order: str | None = None,
+) -> Callable[..., Any]:
+    """All second derivatives: H[i, j] = ∂²f/∂xᵢ∂xⱼ, by forward mode over reverse mode.
+
+    Parameters
+    ----------
+    function, argnums, has_aux, holomorphic : as for ``jacobian``
+    sparse, colouring, order : find which elements can differ from zero and compute no others: see ``SparseHessian``
+
+    Returns
+    -------
+    callable
+        ``[*in, *in]`` for a number as result, ``[*out, *in, *in]`` for an array; for trees a tree of trees: row block
+        by row block of what the first derivative is, the blocks of the second.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> gg.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
+    array([[6., 2.],
+           [2., 0.]])
+    """
+    if sparse:
+        from .sparse import SparseHessian
+
+        _refuse(has_aux or holomorphic, "hessian: a sparse Hessian takes no has_aux and no holomorphic")
+        made: Callable[..., Any] = SparseHessian(function, argnums, colouring, order)
+        return made
+    slope = jacrev(function, argnums, has_aux=has_aux, holomorphic=holomorphic)
+    second = jacfwd(slope, argnums, has_aux=has_aux, holomorphic=holomorphic)
+    return present(lambda *args, **kwargs: second(*args, **kwargs), function, "Hessian")
+
+
+def hvp(function: Callable[..., Any], x: Any, v: Any, *args: Any) -> Any:
+    """H v: the Hessian of ``function(x, *args)`` by x times a vector, at a few times the cost of the function.
+
+    Forward mode over reverse mode, after Pearlmutter, "Fast exact multiplication by the Hessian" (1994).
+
+    Parameters
+    ----------
+    function : returns one number
+    x, v : arrays, or trees, of the same structure and shapes
+    args : further arguments, as SciPy's ``hessp`` hands on
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> gg.hvp(lambda x: x[0] ** 2 * x[1], np.array([1.0, 3.0]), np.array([1.0, 0.0]))
+    array([6., 2.])
+    """
+    slope = grad(function)
+    return jvp(lambda x: slope(x, *args), (x,), (v,))[1]
+
+
+def vhp(function: Callable[..., Any], x: Any, v: Any, *args: Any) -> Any:
+    """vᵀ H: as ``hvp``, which gives the same numbers, but by reverse mode over reverse mode.
+
+    For functions with a derivative by ``custom_vjp`` only, whose derivative is not to be differentiated forwards.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> gg.vhp(lambda x: x[0] ** 2 * x[1], np.array([1.0, 3.0]), np.array([1.0, 0.0]))
+    array([6., 2.])
+    """
+    slope = grad(function)
+    return vjp(lambda x: slope(x, *args), x)[1](v)[0]
+
+
+def hessian_diagonal(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """The second derivative by each element of the argument: ∂²f/∂xᵢ², as a tree like the argument.
+
+    One pass per element of the argument, all in one batch; the rest of the Hessian is not kept. Where the Hessian is
+    sparse, ``hessian(f, sparse=True)(x).diagonal()`` takes fewer passes.
+
+    Examples
+    --------
+    >>> import numpy as np, glassgrad as gg
+    >>> gg.hessian_diagonal(lambda x: (x ** 3).sum() + x[0] * x[1])(np.array([1.0, 2.0]))
+    array([ 6., 12.])
+    """
+    slope = grad(function, argnums)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        at = _held(slope, argnums, args, kwargs, False, "hessian_diagonal")
+
+        def second(*seeds: Value) -> list[Value]:
+            pushed = push(at.nodes, at.targets, seeds, _symbolic(seeds))
+            terms = [reduction.sum(t * v) for t, v in zip(seeds, pushed, strict=True) if v is not None]
+            return [sum(terms[1:], terms[0]) if terms else np.zeros((), at.targets[0].dtype)]
+
+        (along,) = _rows(second, at.targets)
+        ends = np.cumsum([0, *map(_size, at.targets)]).tolist()
+        parts = [view.reshape(along[a:b], t.shape) for a, b, t in zip(ends[:-1], ends[1:], at.targets, strict=True)]
+        return _like_arguments(at, parts, argnums, Owned())
+
+    return present(wrapped, function, "Hessian diagonal")
+
+
+class _Held(NamedTuple):
+    """A function's graph at a point.
+
+    Attributes
+    ----------
+    opened : the arguments differentiated by
+    targets : the nodes of their leaves
+    nodes, structure : the results, and the tree they belong to
+    recorded : whether something outside is being differentiated or traced, so that derivatives are nodes of its graph
+    aux : auxiliary results
+    """
+
+    opened: list[Opened]
+    targets: list[Any]
+    nodes: list[Any]
+    structure: tree.Structure
+    recorded: bool
+    aux: Any
+
+
+def _held(function: Any, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool, what: str) -> _Held:
+    chosen = positions(argnums, len(args), what)
+    opened = {i: open_argument(args[i], what) for i in chosen}
+    inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
+    targets = [t for i in chosen for t in opened[i].targets if t is not None]
+    result = run(function, targets, *inner, **kwargs)
+    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"{what}: has_aux=True needs a function returning (value, aux): got {type(result).__name__}")
+    value, aux = result if has_aux else (result, None)
+    leaves, structure = tree.flatten(value)
+    if any(isinstance(leaf, (str, bytes)) or callable(leaf) for leaf in leaves) or not leaves:
+        raise TreeError(f"{what}: the function returned {type(value).__name__}, expected arrays at {here(3)}")
+    nodes = [as_array(leaf) for leaf in leaves]
+    recorded = plan(nodes, targets).recording
+    if has_aux:
+        given = tree.leaves([args, kwargs])
+        in_kind = as_array if any(isinstance(leaf, Node) for leaf in given) else plain_kind
+        aux = release(aux, recorded, in_kind, Owned())
+    return _Held([opened[i] for i in chosen], targets, nodes, structure, recorded, aux)
+
+
+def _size(x: Any) -> int:
+    return math.prod(shape_of(x))
+
+
+def _symbolic(values: Sequence[Any]) -> bool:
+    return any(isinstance(v, Node) and (v.tracked or v.value is None) for v in values)
+
+
+def _rows(function: Callable[..., Sequence[Value | None]], like: Sequence[Any]) -> list[Value]:
+    """The function of each element of a basis of the arrays that ``like`` is like, one after another, along axis 0."""
+    total = sum(map(_size, like))
+    basis, before = [], 0
+    for x in like:
+        unit = np.zeros((total, _size(x)), x.dtype)
+        np.fill_diagonal(unit[before:], 1)
+        basis.append(unit.reshape(total, *x.shape))
+        before += _size(x)
+    if total == 1:  # a basis of one needs no batch
+        return [view.expand_dims(y, 0) for y in function(*(unit[0] for unit in basis))]
+    found: list[Value] = vmap(lambda *seeds: list(function(*seeds)))(*basis)
+    return found
+
+
+def _filled(values: Sequence[Value | None], like: Sequence[Any]) -> list[Value]:
+    return [np.zeros(x.shape, x.dtype) if v is None else v for v, x in zip(values, like, strict=True)]
+
+
+def _by_columns(at: _Held) -> list[list[Value]]:
+    """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments."""
+    if not sum(map(_size, at.targets)):
+        return _empty(at)
+    pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts, _symbolic(ts)), at.nodes), at.targets)
+    ends = np.cumsum([0, *map(_size, at.targets)]).tolist()
+    blocks = []
+    for node, columns in zip(at.nodes, pushed, strict=True):
+        columns = view.moveaxis(columns, 0, -1)
+        blocks.append(
+            [
+                view.reshape(columns[..., a:b], (*node.shape, *t.shape))
+                for a, b, t in zip(ends[:-1], ends[1:], at.targets, strict=True)
+            ]
+        )
+    return blocks
+
+
+def _by_rows(at: _Held, holomorphic: bool) -> list[list[Value]]:
+    """Blocks [*out, *in], by result and then by argument, from one cotangent per element of the results."""
+    if not sum(map(_size, at.nodes)):
+        return _empty(at)
+    pulled = _rows(lambda *gs: _filled(pull(at.nodes, gs, at.targets, _symbolic(gs))[0], at.targets), at.nodes)
+    if holomorphic:
+        pulled = [elementwise.conj(rows) for rows in pulled]
+    ends = np.cumsum([0, *map(_size, at.nodes)]).tolist()
+    return [
+        [view.reshape(rows[a:b], (*node.shape, *t.shape)) for rows, t in zip(pulled, at.targets, strict=True)]
+        for a, b, node in zip(ends[:-1], ends[1:], at.nodes, strict=True)
+    ]
+
+
+def _empty(at: _Held) -> list[list[Value]]:
+    return [[np.zeros((*node.shape, *t.shape), t.dtype) for t in at.targets] for node in at.nodes]
+
+
+def _assembled(at: _Held, blocks: list[list[Value]], argnums: Argnums) -> Any:
+    own = Owned()
+    return tree.unflatten(at.structure, [_like_arguments(at, row, argnums, own) for row in blocks])
+
+
+def _like_arguments(at: _Held, parts: Sequence[Value], argnums: Argnums, own: Owned) -> Any:
+    """One value per target as the argument, or the tuple of arguments, that they belong to; in kind."""
+    supply = iter(parts)
+    made = []
+    for o in at.opened:
+        leaves = [
+            None if t is None else in_kind(own(plain_kind(next(supply) if at.recorded else value_of(next(supply)))))
+            for t, in_kind in zip(o.targets, o.in_kind, strict=True)
+        ]
+        made.append(tree.unflatten(o.structure, leaves))
+    return made[0] if isinstance(argnums, (int, np.integer)) else tuple(made)
+
+
+def _forward_is_better(at: _Held, holomorphic: bool) -> bool:
+    if not holomorphic and any(t.dtype.kind == "c" for t in at.targets):
+        return False
+    if not holomorphic and any(n.dtype.kind == "c" for n in at.nodes):
+        return True
+    return sum(map(_size, at.targets)) <= sum(map(_size, at.nodes))
+
+
+def _check_kinds(at: _Held, forward: bool, holomorphic: bool, what: str) -> None:
+    """Complex derivatives as JAX has them: holomorphic ones are asked for; else one side has to be real."""
+    for node in at.nodes:
+        if node.dtype.kind not in "fc":
+            at.nodes[at.nodes.index(node)] = logic.astype(node, np.float64)  # an integer result: its derivative is zero
+    if holomorphic:
+        for which, found in (("argument", at.targets), ("result", at.nodes)):
+            real = next((x for x in found if x.dtype.kind != "c"), None)
+            if real is not None:
+                raise DtypeError(
+                    f"{what}: holomorphic=True needs complex arguments and results: got {which} of {real.dtype}; "
+                    f"leave it out, or use x.astype(complex)"
+                )
+        return
+    found, which = (at.targets, "argument") if forward else (at.nodes, "result")
+    if any(x.dtype.kind == "c" for x in found):
+        way_out = "take .real and .imag of it" if forward else "use mode='forward', or take .real and .imag of it"
+        raise DtypeError(
+            f"{what}: {'forward' if forward else 'reverse'} mode needs a real {which}: got complex numbers; pass "
+            f"holomorphic=True for the complex derivative of a holomorphic function, or {way_out}"
+        )
+
+
+def _refuse(wrong: bool, why: str) -> None:
+    if wrong:
+        raise ValueError(f"{why}; ask for a dense one, sparse=False")
