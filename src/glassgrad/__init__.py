@@ -6,6 +6,7 @@ from .autodiff.batch import vmap
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
+from .autodiff import jacobian as _derived
 from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian, jacrev, vhp
 from .autodiff.jvp import jvp, linearize
 from .autodiff.loops import fori_loop, scan
@@ -69,3 +70,6 @@ def __getattr__(name: str) -> object:
     if name in _NAMES:
         return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_derived.above["jit"] = lambda function: __getattr__("jit")(function)

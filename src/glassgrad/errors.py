@@ -93,6 +93,10 @@ class IndependentOutputWarning(UserWarning):
     """The function's value does not depend on what it is differentiated by, so the gradient is zero."""
 
 
+class DensePatternWarning(UserWarning):
+    """A sparse derivative was asked for whose elements can nearly all differ from zero. Fix: ``sparse=False``."""
+
+
 class CompiledDifferenceError(GlassgradError, AssertionError):
     """``jit(..., check=True)`` found that compiled code does not compute what the function does: a mistake of ours."""
 

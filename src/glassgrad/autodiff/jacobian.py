@@ -23,7 +23,8 @@ from .derivatives import Argnums, grad, positions, present, vjp
 from .jvp import jvp, push
 from .vjp import plan, pull
 
-# The sparse forms, which need the compiler, are imported when they are asked for.
+# The sparse forms, imported when they are asked for, are compiled; the compiler stands above, and enters here.
+above: dict[str, Callable[..., Any]] = {}
 
 
 def jacobian(
@@ -81,7 +82,7 @@ def jacobian(
     what = {None: "jacobian", "forward": "jacfwd", "reverse": "jacrev"}[mode]
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        at = _held(function, argnums, args, kwargs, has_aux, what)
+        at = hold(function, argnums, args, kwargs, has_aux, what)
         forward = mode == "forward" if mode else _forward_is_better(at, holomorphic)
         _check_kinds(at, forward, holomorphic, what)
         blocks = _by_columns(at) if forward else _by_rows(at, holomorphic)
@@ -212,22 +213,22 @@ def hessian_diagonal(function: Callable[..., Any], argnums: Argnums = 0) -> Call
     slope = grad(function, argnums)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        at = _held(slope, argnums, args, kwargs, False, "hessian_diagonal")
+        at = hold(slope, argnums, args, kwargs, False, "hessian_diagonal")
 
         def second(*seeds: Value) -> list[Value]:
-            pushed = push(at.nodes, at.targets, seeds, _symbolic(seeds))
+            pushed = push(at.nodes, at.targets, seeds, symbolic(seeds))
             terms = [reduction.sum(t * v) for t, v in zip(seeds, pushed, strict=True) if v is not None]
             return [sum(terms[1:], terms[0]) if terms else np.zeros((), at.targets[0].dtype)]
 
         (along,) = _rows(second, at.targets)
-        ends = np.cumsum([0, *map(_size, at.targets)]).tolist()
+        ends = np.cumsum([0, *map(size_of, at.targets)]).tolist()
         parts = [view.reshape(along[a:b], t.shape) for a, b, t in zip(ends[:-1], ends[1:], at.targets, strict=True)]
         return _like_arguments(at, parts, argnums, Owned())
 
     return present(wrapped, function, "Hessian diagonal")
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """A function's graph at a point.
 
     Attributes
@@ -236,6 +237,7 @@ class _Held(NamedTuple):
     targets : the nodes of their leaves
     nodes, structure : the results, and the tree they belong to
     recorded : whether something outside is being differentiated or traced, so that derivatives are nodes of its graph
+    outside : whether the arguments hold Arrays
     aux : auxiliary results
     """
 
@@ -244,10 +246,11 @@ class _Held(NamedTuple):
     nodes: list[Any]
     structure: tree.Structure
     recorded: bool
+    outside: bool
     aux: Any
 
 
-def _held(function: Any, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool, what: str) -> _Held:
+def hold(function: Any, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool, what: str) -> Held:
     chosen = positions(argnums, len(args), what)
     opened = {i: open_argument(args[i], what) for i in chosen}
     inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
@@ -261,30 +264,29 @@ def _held(function: Any, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool
         raise TreeError(f"{what}: the function returned {type(value).__name__}, expected arrays at {here(3)}")
     nodes = [as_array(leaf) for leaf in leaves]
     recorded = plan(nodes, targets).recording
+    outside = any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs]))
     if has_aux:
-        given = tree.leaves([args, kwargs])
-        in_kind = as_array if any(isinstance(leaf, Node) for leaf in given) else plain_kind
-        aux = release(aux, recorded, in_kind, Owned())
-    return _Held([opened[i] for i in chosen], targets, nodes, structure, recorded, aux)
+        aux = release(aux, recorded, as_array if outside else plain_kind, Owned())
+    return Held([opened[i] for i in chosen], targets, nodes, structure, recorded, outside, aux)
 
 
-def _size(x: Any) -> int:
+def size_of(x: Any) -> int:
     return math.prod(shape_of(x))
 
 
-def _symbolic(values: Sequence[Any]) -> bool:
+def symbolic(values: Sequence[Any]) -> bool:
     return any(isinstance(v, Node) and (v.tracked or v.value is None) for v in values)
 
 
 def _rows(function: Callable[..., Sequence[Value | None]], like: Sequence[Any]) -> list[Value]:
     """The function of each element of a basis of the arrays that ``like`` is like, one after another, along axis 0."""
-    total = sum(map(_size, like))
+    total = sum(map(size_of, like))
     basis, before = [], 0
     for x in like:
-        unit = np.zeros((total, _size(x)), x.dtype)
+        unit = np.zeros((total, size_of(x)), x.dtype)
         np.fill_diagonal(unit[before:], 1)
         basis.append(unit.reshape(total, *x.shape))
-        before += _size(x)
+        before += size_of(x)
     if total == 1:  # a basis of one needs no batch
         return [view.expand_dims(y, 0) for y in function(*(unit[0] for unit in basis))]
     found: list[Value] = vmap(lambda *seeds: list(function(*seeds)))(*basis)
@@ -295,12 +297,12 @@ def _filled(values: Sequence[Value | None], like: Sequence[Any]) -> list[Value]:
     return [np.zeros(x.shape, x.dtype) if v is None else v for v, x in zip(values, like, strict=True)]
 
 
-def _by_columns(at: _Held) -> list[list[Value]]:
+def _by_columns(at: Held) -> list[list[Value]]:
     """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments."""
-    if not sum(map(_size, at.targets)):
+    if not sum(map(size_of, at.targets)):
         return _empty(at)
-    pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts, _symbolic(ts)), at.nodes), at.targets)
-    ends = np.cumsum([0, *map(_size, at.targets)]).tolist()
+    pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts, symbolic(ts)), at.nodes), at.targets)
+    ends = np.cumsum([0, *map(size_of, at.targets)]).tolist()
     blocks = []
     for node, columns in zip(at.nodes, pushed, strict=True):
         columns = view.moveaxis(columns, 0, -1)
@@ -313,30 +315,30 @@ def _by_columns(at: _Held) -> list[list[Value]]:
     return blocks
 
 
-def _by_rows(at: _Held, holomorphic: bool) -> list[list[Value]]:
+def _by_rows(at: Held, holomorphic: bool) -> list[list[Value]]:
     """Blocks [*out, *in], by result and then by argument, from one cotangent per element of the results."""
-    if not sum(map(_size, at.nodes)):
+    if not sum(map(size_of, at.nodes)):
         return _empty(at)
-    pulled = _rows(lambda *gs: _filled(pull(at.nodes, gs, at.targets, _symbolic(gs))[0], at.targets), at.nodes)
+    pulled = _rows(lambda *gs: _filled(pull(at.nodes, gs, at.targets, symbolic(gs))[0], at.targets), at.nodes)
     if holomorphic:
         pulled = [elementwise.conj(rows) for rows in pulled]
-    ends = np.cumsum([0, *map(_size, at.nodes)]).tolist()
+    ends = np.cumsum([0, *map(size_of, at.nodes)]).tolist()
     return [
         [view.reshape(rows[a:b], (*node.shape, *t.shape)) for rows, t in zip(pulled, at.targets, strict=True)]
         for a, b, node in zip(ends[:-1], ends[1:], at.nodes, strict=True)
     ]
 
 
-def _empty(at: _Held) -> list[list[Value]]:
+def _empty(at: Held) -> list[list[Value]]:
     return [[np.zeros((*node.shape, *t.shape), t.dtype) for t in at.targets] for node in at.nodes]
 
 
-def _assembled(at: _Held, blocks: list[list[Value]], argnums: Argnums) -> Any:
+def _assembled(at: Held, blocks: list[list[Value]], argnums: Argnums) -> Any:
     own = Owned()
     return tree.unflatten(at.structure, [_like_arguments(at, row, argnums, own) for row in blocks])
 
 
-def _like_arguments(at: _Held, parts: Sequence[Value], argnums: Argnums, own: Owned) -> Any:
+def _like_arguments(at: Held, parts: Sequence[Value], argnums: Argnums, own: Owned) -> Any:
     """One value per target as the argument, or the tuple of arguments, that they belong to; in kind."""
     supply = iter(parts)
     made = []
@@ -349,15 +351,15 @@ def _like_arguments(at: _Held, parts: Sequence[Value], argnums: Argnums, own: Ow
     return made[0] if isinstance(argnums, (int, np.integer)) else tuple(made)
 
 
-def _forward_is_better(at: _Held, holomorphic: bool) -> bool:
+def _forward_is_better(at: Held, holomorphic: bool) -> bool:
     if not holomorphic and any(t.dtype.kind == "c" for t in at.targets):
         return False
     if not holomorphic and any(n.dtype.kind == "c" for n in at.nodes):
         return True
-    return sum(map(_size, at.targets)) <= sum(map(_size, at.nodes))
+    return sum(map(size_of, at.targets)) <= sum(map(size_of, at.nodes))
 
 
-def _check_kinds(at: _Held, forward: bool, holomorphic: bool, what: str) -> None:
+def _check_kinds(at: Held, forward: bool, holomorphic: bool, what: str) -> None:
     """Complex derivatives as JAX has them: holomorphic ones are asked for; else one side has to be real."""
     for node in at.nodes:
         if node.dtype.kind not in "fc":
