@@ -1,12 +1,14 @@
 """Glassgrad: backpropagation for Python, compiled and see-through."""
 
+from importlib import import_module as _import_module
+
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
+from .autodiff import jacobian as _jacobian
 from .autodiff.batch import vmap
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
-from .autodiff import jacobian as _derived
 from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian, jacrev, vhp
 from .autodiff.jvp import jvp, linearize
 from .autodiff.loops import fori_loop, scan
@@ -63,13 +65,11 @@ _NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.
 
 
 def __getattr__(name: str) -> object:
-    import importlib
-
     if name in _FOLDERS:
-        return importlib.import_module(f"{__name__}.{name}")
+        return _import_module(f"{__name__}.{name}")
     if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+        return getattr(_import_module(f"{__name__}.{_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_derived.above["jit"] = lambda function: __getattr__("jit")(function)
+_jacobian.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)

@@ -11,19 +11,22 @@ the bits of an int.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from .pattern import Pattern, scipy_sparse
+from .places import Pattern, scipy_sparse
 
 ORDERS = ("natural", "largest_first", "smallest_last", "incidence_degree")
 
 _CROWDED = 1 << 26  # neighbours beyond which orders that need all of them are not tried
 
 
-class Colouring(NamedTuple):
+@dataclass(frozen=True)
+class Colouring:
     """Colours of the vertices, how many there are, and the order in which they were given.
 
     A vertex that needs none has the colour -1.
@@ -96,7 +99,7 @@ def both(pattern: Pattern, order: str | None = None) -> tuple[Colouring, Colouri
             taken = rows(p[np.flatnonzero(full)], order)
             colours = np.full(len(full), -1)
             colours[full] = taken.colours
-            pair = crossing, taken._replace(colours=colours)
+            pair = crossing, replace(taken, colours=colours)
             if best is None or sum(c.count for c in pair) < sum(c.count for c in best):
                 best = pair[::-1] if turned else pair
     assert best is not None
@@ -280,8 +283,7 @@ _ORDERED: dict[str, Callable[[list[list[int]], Sequence[int]], list[int]]] = {
 def _lists(p: Any) -> list[list[int]]:
     """The indices of each compressed row or column."""
     indices = p.indices.tolist()
-    ends = p.indptr.tolist()
-    return [indices[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [indices[a:b] for a, b in itertools.pairwise(p.indptr.tolist())]
 
 
 def _without_diagonal(p: Pattern) -> Pattern:

@@ -23,7 +23,8 @@ from .batch import vmap
 from .derivatives import Argnums, grad, positions, present
 from .jacobian import Held, above, hold, size_of, symbolic
 from .jvp import push
-from .pattern import Pattern, dependence, scipy_sparse
+from .pattern import dependence
+from .places import Pattern, scipy_sparse
 from .vjp import pull
 
 
@@ -68,7 +69,7 @@ class Plan:
 
     @cached_property
     def places(self) -> Any:
-        """Where each nonzero lies among the numbers of all passes: those of columns [colour, m], of rows [colour, n]."""
+        """Where each nonzero lies in what the passes give: first [colours, m] of columns, then [colours, n] of rows."""
         i, j = self.coordinates
         m, n = self.pattern.shape
         if self.mode == "star":
@@ -86,9 +87,8 @@ class Plan:
 
     def seeds(self, dtype: Any) -> tuple[Any, Any]:
         """The directions: tangents [colours, n] and cotangents [colours, m]."""
-        return tuple(  # type: ignore[return-value]
-            (np.arange(c.max(initial=-1) + 1)[:, None] == c).astype(dtype) for c in (self.columns, self.rows)
-        )
+        tangents, cotangents = (np.arange(c.max(initial=-1) + 1)[:, None] == c for c in (self.columns, self.rows))
+        return tangents.astype(dtype), cotangents.astype(dtype)
 
     @cached_property
     def substitution(self) -> list[tuple[Any, Any, Any]]:
@@ -129,7 +129,7 @@ class Plan:
 
 
 class _Sparse:
-    """What a sparse Jacobian and Hessian share: plans kept by the arguments' shapes, one native call, SciPy's arrays."""
+    """What a sparse Jacobian and Hessian share: plans kept by the arguments' shapes, and one native call."""
 
     what = ""
 
@@ -181,8 +181,8 @@ class _Sparse:
             leaves, structure = tree.flatten(args[k])
             if structure == tree.LEAF and len(shape_of(leaves[0])) != 1:
                 raise ShapeError(
-                    f"{self.what}: sparse derivatives are by a vector, or a tree whose elements are lined up: got shape "
-                    f"{shape_of(leaves[0])}; use x.reshape(-1) and reshape it in the function"
+                    f"{self.what}: sparse derivatives are by a vector, or a tree whose elements are lined up: got "
+                    f"shape {shape_of(leaves[0])}; use x.reshape(-1) and reshape it in the function"
                 )
             if any(dtype_of(leaf).kind == "c" for leaf in leaves if not isinstance(leaf, str)):
                 raise DtypeError(f"{self.what}: sparse derivatives are real: got a complex argument; use sparse=False")
@@ -369,7 +369,9 @@ def _pulled(at: Held, cotangents: Any) -> list[Value]:
 
 def _read(at: Held, found: Sequence[Value], places: Any) -> Any:
     """The numbers at these places; in kind."""
-    whole: Any = view.concatenate(found) if found else np.zeros(0, at.targets[0].dtype)
+    whole: Any = found[0] if found else np.zeros(0, at.targets[0].dtype)
+    if len(found) > 1:
+        whole = view.concatenate(found)
     values = whole if places is None else whole[places]
     if isinstance(values, Node) and not at.recorded:
         values = values.value
