@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kernel",),
     ("native",),
     ("compile",),
-    ("nn", "optim", "train", "data", "inspect"),
+    ("nn", "optim", "train", "data", "inspect", "autograd_compat"),
     ("sklearn", "onnx", "distributed"),
     ("__init__",),
     ("cli",),

@@ -60,7 +60,7 @@ __all__ = [
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
+_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "train")
 _NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
 
 

@@ -1,0 +1,3 @@
+"""The parts of SciPy that can be differentiated."""
+
+from . import special
