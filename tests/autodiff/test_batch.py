@@ -397,6 +397,21 @@ def test_a_rule_that_closes_over_numbers_and_gives_none() -> None:
     agree(gg.grad(lambda x: gg.vmap(half)(x, X).sum())(X), numpy.full((4, 3), 3.0))
 
 
+def test_a_rule_of_the_users_inside_of_a_loop() -> None:
+    @gg.custom_vjp
+    def scaled(x: Any, w: Any) -> Any:
+        return x @ w
+
+    scaled.defvjp(lambda x, w: (scaled(x, w), (x, w)), lambda kept, g: (5.0 * (g @ kept[1].T), np.outer(kept[0], g)))
+    f = lambda x, w: gg.scan(lambda c, r: (np.tanh(scaled(c, w) + r), c.sum()), x, W)[0].sum()
+    slopes = gg.grad(f, argnums=(0, 1))
+    want = one_by_one(slopes, (0, None), X, W)
+    agree(gg.vmap(slopes, (0, None))(X, W), want)
+    whole = gg.grad(lambda x, w: gg.vmap(f, (0, None))(x, w).sum(), argnums=(0, 1))
+    agree(whole(X, W), (want[0], want[1].sum(0)))
+    agree(gg.jit(whole)(X, W), (want[0], want[1].sum(0)))
+
+
 def test_values_of_arguments_that_are_shared_are_there() -> None:
     f = lambda x, n: x * 2 if n > 1 else x
     agree(gg.vmap(f, (0, None))(X, 3), X * 2)
