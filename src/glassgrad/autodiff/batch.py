@@ -17,7 +17,7 @@ from .. import tree
 from ..array import as_array
 from ..errors import RuleError, ShapeError, TreeError
 from ..graph.apply import Output, apply
-from ..graph.node import Node, Spec, Trace, Value, Variable, constant, reachable, shape_of, spec_of
+from ..graph.node import Node, Spec, Trace, Value, Variable, constant, next_index, reachable, shape_of, spec_of
 from ..graph.origin import here
 from ..graph.primitive import Elementwise, Reduction
 from ..numpy.arguments import array_of
@@ -86,12 +86,12 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
             _shared(leaf) if axis is None else view.moveaxis(array_of(leaf), axis, 0)
             for leaf, axis in zip(leaves, axes, strict=True)
         ]
-        results, over, packing = _mapped(
-            lambda *given: _called(function, tree.unflatten(structure, list(given))),
-            moved,
-            [axis is not None for axis in axes],
-            size,
-        )
+
+        def example(*given: Any) -> Any:
+            positional, named = tree.unflatten(structure, list(given))
+            return function(*positional, **named)
+
+        results, over, packing = _mapped(example, moved, [axis is not None for axis in axes], size)
         value = tree.unflatten(packing, results)
         rows = zip(tree.paths(value), results, over, _axes("out_axes", out_axes, value), strict=True)
         made = [_placed(*row, size) for row in rows]
@@ -101,11 +101,6 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
         return tree.unflatten(packing, [own(plain_kind(x)) for x in made])
 
     return over_batch
-
-
-def _called(function: Callable[..., Any], arguments: Any) -> Any:
-    args, kwargs = arguments
-    return function(*args, **kwargs)
 
 
 def _shared(leaf: Any) -> Any:
@@ -208,14 +203,16 @@ def _batched(
     for node in inside:
         xs = tuple([values.get(x, x) for x in node.inputs])
         batched = tuple([x in over for x in node.inputs])
+        since = next_index()
         if any(batched):
             over.add(node)
         if node.op is Output:
             values[node] = xs[0][node.params["index"]]
         elif any(batched):
-            values[node] = _from(node, _of_batch(node, size, batched, xs), values)
+            values[node] = _of_batch(node, size, batched, xs)
         else:
-            values[node] = _from(node, apply(node.op, xs, node.params), values)
+            values[node] = apply(node.op, xs, node.params)
+        _came_from(node, values, since)
     return [(values.get(node, node), node in over) for node in outputs]
 
 
@@ -235,13 +232,13 @@ def _left_behind(nodes: Sequence[Node], outputs: Sequence[Node], trace: Trace | 
     return {node: constant(node.value) for node in whole if node not in tracked}
 
 
-def _from(node: Node, made: Any, values: Mapping[Any, Value]) -> Any:
-    """What was made of a node, with the user's line that the node came from."""
+def _came_from(node: Node, values: Mapping[Any, Value], since: int) -> None:
+    """Give what was just made of a node the user's line that the node came from."""
+    made = values[node]
     for part in made if isinstance(made, tuple) else (made,):
-        if isinstance(part, Node) and part.origin is not None and node.origin is not None:
+        if isinstance(part, Node) and part.index > since and part.origin is not None and node.origin is not None:
             forward: Any = node.origin.forward
             part.origin = node.origin._replace(forward=values.get(forward, forward))
-    return made
 
 
 def _of_batch(node: Node, size: int, over: tuple[bool, ...], xs: tuple[Value, ...]) -> Any:
