@@ -153,3 +153,76 @@ def test_under_where_a_discarded_element_stays_discarded() -> None:
         f = lambda x: gg.numpy.where(x > 0, log(x), x**2).sum()
         second = gg.grad(lambda x: gg.grad(f)(x).sum())(x)
     np.testing.assert_allclose(second, [2.0, 2.0, -0.25, -0.0625])
+
+
+def softened(factor: float = 1.0) -> Any:
+    """|x|, whose derivative is given by hand, as that of sqrt(x² + 0.01)."""
+
+    @gg.custom_jvp
+    def f(x: Any, y: Any) -> Any:
+        return ew.sqrt(x * x + 0.01) * y
+
+    @f.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        (x, y), (tx, ty) = primals, tangents
+        return f(x, y), factor * tx * y * x / ew.sqrt(x * x + 0.01) + ty * ew.sqrt(x * x + 0.01)
+
+    return f
+
+
+def test_a_forward_rule_serves_both_modes_to_any_order() -> None:
+    x, y = np.array([-1.0, 0.5, 2.0]), np.array([0.3, 1.0, -2.0])
+    assert gg.check_grads(softened(), (x, y), order=3).compared == 36
+    with pytest.raises(errors.GradientCheckError, match="fwd"):
+        gg.check_grads(softened(1.001), (x, y), order=1, modes=["fwd"])
+    with pytest.raises(errors.GradientCheckError, match="rev"):
+        gg.check_grads(softened(1.001), (x, y), order=1, modes=["rev"])
+
+
+def test_a_forward_rule_traced_batched_and_compiled() -> None:
+    f, x, y = softened(), np.array([-1.0, 0.5, 2.0]), np.array([0.3, 1.0, -2.0])
+    exact = y * x / np.sqrt(x * x + 0.01)
+    slope = gg.grad(lambda x, y: f(x, y))
+    np.testing.assert_allclose(gg.vmap(slope)(x, y), exact)
+    np.testing.assert_allclose(gg.jit(gg.vmap(slope))(x, y), exact)
+    np.testing.assert_allclose(gg.jit(gg.jacfwd(f))(x, y), np.diag(exact))
+    np.testing.assert_allclose(gg.hessian(lambda x: f(x, y).sum())(x).diagonal(), y * 0.01 / (x * x + 0.01) ** 1.5)
+
+
+def test_one_forward_rule_per_argument_and_trees() -> None:
+    @gg.custom_jvp
+    def f(p: Any, q: Any, n: int) -> Any:
+        return {"a": p["w"] * q, "b": q * n}
+
+    f.defjvps(
+        lambda t, y, p, q, n: {"a": t["w"] * q, "b": q * 0.0},
+        lambda t, y, p, q, n: {"a": p["w"] * t, "b": 2.0 * t * n},
+        None,
+    )
+    found = gg.jacobian(f, argnums=(0, 1))({"w": 3.0}, 2.0, 5)
+    assert (found["a"][0]["w"], found["a"][1], found["b"][0]["w"], found["b"][1]) == (2.0, 3.0, 0.0, 10.0)
+    value, tangent = gg.jvp(lambda q: f({"w": 3.0}, q, 5), (2.0,), (1.0,))
+    assert (float(value["b"]), float(tangent["b"])) == (10.0, 10.0)
+
+
+def test_a_forward_rule_that_is_missing_or_does_not_fit() -> None:
+    @gg.custom_jvp
+    def f(x: Any) -> Any:
+        return x * 2.0
+
+    with pytest.raises(errors.RuleError, match="f: custom_jvp without a rule"):
+        gg.grad(f)(1.0)
+    f.defjvp(lambda primals, tangents: tangents[0])
+    with pytest.raises(errors.RuleError, match="must return \\(value, tangent\\)"):
+        gg.grad(f)(1.0)
+    f.defjvp(lambda primals, tangents: (primals[0], (tangents[0], tangents[0])))
+    with pytest.raises(errors.RuleError, match="another structure or shape"):
+        gg.grad(f)(1.0)
+    outer = 3.0
+
+    @gg.custom_jvp
+    def g(x: Any) -> Any:
+        return x * outer
+
+    g.defjvp(lambda primals, tangents: (g(*primals), tangents[0] * 3.0))
+    assert float(gg.grad(g)(1.0)) == 3.0

@@ -279,9 +279,8 @@ class custom_jvp(_Custom[P, R]):
         if made != packing or any(shape_of(t) != shape_of(c) for t, c in zip(tangents, cotangents, strict=True)):
             raise RuleError(f"{self._name}: the rule returned a tangent of another structure or shape than the value")
         outputs = [as_array(t) for t in tangents]
-        recording = any(isinstance(c, Node) and (c.tracked or c.value is None) for c in cotangents)
         cast = [logic.astype(c, t.dtype) for c, t in zip(cotangents, outputs, strict=True)]
-        found = iter(pull(outputs, cast, [s for s in seeds if isinstance(s, Node)], recording)[0])
+        found = iter(pull(outputs, cast, [s for s in seeds if isinstance(s, Node)])[0])
         return [
             next(found) if isinstance(s, Node) else None
             for s, x in zip(seeds, leaves, strict=True)

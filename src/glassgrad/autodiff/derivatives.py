@@ -24,7 +24,7 @@ from ..graph.node import Input, Node, constant, reachable, shape_of, value_of
 from ..graph.origin import here
 from ..ops import control, logic
 from .arguments import Opened, Owned, open_argument, plain_kind, release, run
-from .vjp import Walks, plan, pull
+from .vjp import Walks, moves, plan, pull
 
 Argnums = int | Sequence[int]
 
@@ -176,9 +176,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         if len(given) != len(nodes):
             raise TreeError(f"vjp: cotangent must have the value's structure: got {len(given)} leaves of {len(nodes)}")
         seeds = [_seed(node, g) for node, g in zip(nodes, given, strict=True)]
-        recording = any(isinstance(s, Node) and (s.tracked or s.value is None) for s in seeds)
-        plain = seeds if recording else [value_of(s) for s in seeds]
-        found, _ = pull(nodes, plain, targets, recording)
+        found, _ = pull(nodes, [s if moves(s) else value_of(s) for s in seeds], targets)
         supply = iter(found)
         own = Owned(given)
         return tuple(_close(o, supply, False, own) for o in opened)

@@ -216,7 +216,7 @@ def hessian_diagonal(function: Callable[..., Any], argnums: Argnums = 0) -> Call
         at = hold(slope, argnums, args, kwargs, False, "hessian_diagonal")
 
         def second(*seeds: Value) -> list[Value]:
-            pushed = push(at.nodes, at.targets, seeds, symbolic(seeds))
+            pushed = push(at.nodes, at.targets, seeds)
             terms = [reduction.sum(t * v) for t, v in zip(seeds, pushed, strict=True) if v is not None]
             return [sum(terms[1:], terms[0]) if terms else np.zeros((), at.targets[0].dtype)]
 
@@ -274,10 +274,6 @@ def size_of(x: Any) -> int:
     return math.prod(shape_of(x))
 
 
-def symbolic(values: Sequence[Any]) -> bool:
-    return any(isinstance(v, Node) and (v.tracked or v.value is None) for v in values)
-
-
 def _rows(function: Callable[..., Sequence[Value | None]], like: Sequence[Any]) -> list[Value]:
     """The function of each element of a basis of the arrays that ``like`` is like, one after another, along axis 0."""
     total = sum(map(size_of, like))
@@ -301,7 +297,7 @@ def _by_columns(at: Held) -> list[list[Value]]:
     """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments."""
     if not sum(map(size_of, at.targets)):
         return _empty(at)
-    pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts, symbolic(ts)), at.nodes), at.targets)
+    pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts), at.nodes), at.targets)
     ends = np.cumsum([0, *map(size_of, at.targets)]).tolist()
     blocks = []
     for node, columns in zip(at.nodes, pushed, strict=True):
@@ -319,7 +315,7 @@ def _by_rows(at: Held, holomorphic: bool) -> list[list[Value]]:
     """Blocks [*out, *in], by result and then by argument, from one cotangent per element of the results."""
     if not sum(map(size_of, at.nodes)):
         return _empty(at)
-    pulled = _rows(lambda *gs: _filled(pull(at.nodes, gs, at.targets, symbolic(gs))[0], at.targets), at.nodes)
+    pulled = _rows(lambda *gs: _filled(pull(at.nodes, gs, at.targets)[0], at.targets), at.nodes)
     if holomorphic:
         pulled = [elementwise.conj(rows) for rows in pulled]
     ends = np.cumsum([0, *map(size_of, at.nodes)]).tolist()

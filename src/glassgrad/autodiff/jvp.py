@@ -16,14 +16,12 @@ from ..graph.node import NO_PARAMS, Input, Node, Value, constant, make, shape_of
 from ..graph.origin import Context
 from ..ops import logic, view
 from .arguments import Opened, Owned, open_argument, plain_kind, release, run
-from .vjp import local_products, outputs_of, plan, pull
+from .vjp import local_products, moves, outputs_of, plan, pull
 
 
-def push(
-    outputs: Sequence[Node], targets: Sequence[Node], tangents: Sequence[Value], recording: bool = False
-) -> list[Value | None]:
+def push(outputs: Sequence[Node], targets: Sequence[Node], tangents: Sequence[Value]) -> list[Value | None]:
     """Tangents of ``outputs`` from tangents of ``targets``; None for an output that depends on none of them."""
-    found, needed, recording = plan(outputs, targets, recording)
+    found, needed, recording = plan(outputs, targets)
     held: dict[int, Any] = {t.index: v for t, v in zip(targets, tangents, strict=True)}
     asked: dict[int, set[int]] = {}  # which outputs of a node with several are used
     for node in found.values():
@@ -128,17 +126,15 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     value = run(function, targets, *(o.tree for o in opened))
     leaves, structure = tree.flatten(value)
     nodes = [as_array(v) for v in leaves]
-    recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)
     leaves_given = tree.leaves([primals, tangents])
     outside = any(isinstance(leaf, Node) for leaf in leaves_given)
     in_kind = as_array if outside else plain_kind
-    plain = given if recording else [value_of(g) for g in given]
-    found = push(nodes, targets, plain, recording)
+    found = push(nodes, targets, [g if moves(g) else value_of(g) for g in given])
     own = Owned(map(value_of, (*leaves_given, *given)))
     derivatives = [
         in_kind(np.zeros(n.shape, n.dtype)[()] if t is None else own(t)) for n, t in zip(nodes, found, strict=True)
     ]
-    depends_outside = recording or plan(nodes, targets).recording
+    depends_outside = plan(nodes, targets).recording
     out = [in_kind(n if depends_outside else constant(own(n.value))) for n in nodes]
     return tree.unflatten(structure, out), tree.unflatten(structure, derivatives)
 
@@ -173,8 +169,7 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
         if len(tangents) != len(opened):
             raise TreeError(f"linearize: one tangent per primal: got {len(tangents)}, expected {len(opened)}")
         given = _directions(opened, tangents, "linearize")
-        recording = any(isinstance(g, Node) and (g.tracked or g.value is None) for g in given)
-        found = push(nodes, targets, given if recording else [value_of(g) for g in given], recording)
+        found = push(nodes, targets, [g if moves(g) else value_of(g) for g in given])
         own = Owned(map(value_of, given))
         made = [np.zeros(n.shape, n.dtype)[()] if t is None else own(t) for n, t in zip(nodes, found, strict=True)]
         return tree.unflatten(structure, [in_kind(t) for t in made])

@@ -373,7 +373,7 @@ def _pushforward(body: Body, counts: Counts, given: tuple[int, ...]) -> _Pushfor
         inputs = [placeholder(x, trace, x.tracked or k in varied) for k, x in enumerate(body.inputs)]
         outputs = copied(body.outputs, dict(zip(body.inputs, inputs, strict=True)), trace)
         tangents = {k: placeholder(spec_of(inputs[k]), trace, True) for k in varied}
-        pushed = push(outputs, [inputs[k] for k in varied], [tangents[k] for k in varied], True)
+        pushed = push(outputs, [inputs[k] for k in varied], [tangents[k] for k in varied])
         ys = [i for i in range(n, len(outputs)) if pushed[i] is not None and is_inexact(outputs[i].dtype)]
         zeros = {k: logic.zeros_like(inputs[k]) for k in carries if pushed[k] is None}
         after = [array_of(zeros.get(k, pushed[k])) for k in carries]

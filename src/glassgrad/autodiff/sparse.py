@@ -21,7 +21,7 @@ from ..ops import view
 from . import colouring
 from .batch import vmap
 from .derivatives import Argnums, grad, positions, present
-from .jacobian import Held, above, hold, size_of, symbolic
+from .jacobian import Held, above, hold, size_of
 from .jvp import push
 from .pattern import dependence
 from .places import Pattern, scipy_sparse
@@ -353,7 +353,7 @@ def _pushed(at: Held, tangents: Any) -> list[Value]:
     """The tangents of all results from all directions, as one vector."""
 
     def along(*ts: Value) -> Value:
-        return view.concatenate(_flat(push(at.nodes, at.targets, ts, symbolic(ts)), at.nodes))
+        return view.concatenate(_flat(push(at.nodes, at.targets, ts), at.nodes))
 
     return [view.reshape(vmap(along)(*_split(tangents, at.targets)), (-1,))]
 
@@ -362,7 +362,7 @@ def _pulled(at: Held, cotangents: Any) -> list[Value]:
     """The cotangents of all arguments from all directions, as one vector."""
 
     def along(*gs: Value) -> Value:
-        return view.concatenate(_flat(pull(at.nodes, gs, at.targets, symbolic(gs))[0], at.targets))
+        return view.concatenate(_flat(pull(at.nodes, gs, at.targets)[0], at.targets))
 
     return [view.reshape(vmap(along)(*_split(cotangents, at.nodes)), (-1,))]
 

@@ -49,6 +49,11 @@ class Plan(NamedTuple):
     recording: bool
 
 
+def moves(x: Any) -> bool:
+    """Whether something outside differentiates by this cotangent or tangent, or traces it."""
+    return isinstance(x, Node) and (x.tracked or x.value is None)
+
+
 def plan(outputs: Sequence[Node], targets: Sequence[Node], recording: bool = False) -> Plan:
     """Find the nodes to visit. A node older than every target cannot depend on one, so the search stops there."""
     first = min([t.index for t in targets], default=0)
@@ -88,7 +93,9 @@ def pull(
 ) -> tuple[list[Value | None], bool]:
     """Cotangents of ``targets`` from cotangents of ``outputs``.
 
-    Returns one cotangent per target, None where no output depends on it, and whether they are nodes of a graph.
+    Returns one cotangent per target, None where no output depends on it, and whether they are nodes of a graph that
+    leads to what is outside. Cotangents that are nodes are differentiated and traced anyhow: ``recording`` asks for a
+    graph that leads to the targets too.
     """
     Walks.count += 1
     found, needed, recording = plan(outputs, targets, recording)
