@@ -255,6 +255,7 @@ def test_complex_against_jax() -> None:
         numpy.testing.assert_allclose(found, other(lambda z: f(jax.numpy, z), holomorphic=True)(z), rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, by itself
 def test_against_torch() -> None:
     torch = pytest.importorskip("torch")
     t = torch.tensor(X)

@@ -13,8 +13,7 @@ in autograd (D. Maclaurin, D. Duvenaud and R. P. Adams, "Autograd: effortless gr
 
 import builtins as _builtins
 
-from .extend import primitive
-from .operators import (
+from .differential_operators import (
     checkpoint,
     deriv,
     elementwise_grad,
@@ -36,6 +35,7 @@ from .operators import (
     value_and_grad,
     vector_jacobian_product,
 )
+from .extend import primitive
 
 _BUILTIN = ("dict", "isinstance", "list", "tuple", "type")  # which need no other form here
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..autodiff.custom import custom_jvp, custom_vjp
 from ..errors import RuleError
 from ..graph.node import Node
-from .operators import conjugated
+from .differential_operators import conjugated
 
 Maker = Callable[..., Any]
 
@@ -82,7 +82,7 @@ class primitive:
         def part(k: int) -> Any:
             maker = self.jvps.get(k)
             if maker == "same":
-                return lambda t, y, *given: self(*given[:k], t, *given[k + 1 :], **kwargs)
+                return lambda t, y, *given: self.fun(*given[:k], t, *given[k + 1 :], **kwargs)
             return None if maker is None else lambda t, y, *given: maker(t, y, *given, **kwargs)  # type: ignore[operator]
 
         ruled.defjvps(*(part(k) for k in range(len(args))))

@@ -12,7 +12,7 @@ import numpy as np
 from .. import tree
 from ..autodiff import check
 from ..graph.node import value_of
-from .operators import Argnum, Function, unary
+from .differential_operators import Argnum, Function, unary
 
 
 def check_grads(
@@ -46,3 +46,8 @@ def combo_check(fun: Function, *options: Any, **further: Any) -> Callable[..., N
 def check_equivalent(x: Any, y: Any) -> None:
     """Raise unless two containers have equal structures and shapes, and numbers that are close."""
     tree.map(lambda a, b: np.testing.assert_allclose(value_of(a), value_of(b), 1e-6, 1e-6), x, y)
+
+
+def scalar_close(a: Any, b: Any) -> bool:
+    """Whether two numbers differ by less than a millionth, absolutely or relative to their sum."""
+    return bool(abs(a - b) < 1e-6 or abs(a - b) / abs(a + b) < 1e-6)
