@@ -2,12 +2,14 @@
 
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
+from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
 from .autodiff.jvp import jvp
 from .autodiff.loops import fori_loop, scan
 from .autodiff.variables import Gradients, backward
+from .autodiff.whiles import while_loop
 from .graph.origin import scope
 from .graph.program import Program, trace
 from .ops.control import name, stop_gradient
@@ -20,6 +22,8 @@ __all__ = [
     "Program",
     "backward",
     "check_grads",
+    "checkpoint",
+    "cond",
     "custom_vjp",
     "errors",
     "fori_loop",
@@ -35,12 +39,14 @@ __all__ = [
     "set_threads",
     "special",
     "stop_gradient",
+    "switch",
     "threads",
     "trace",
     "tree",
     "value_and_grad",
     "variable",
     "vjp",
+    "while_loop",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from . import index as ix
 from .cost import steps_cost
 from .ir import (
     Affine,
+    Branch,
     Buffer,
     Call,
     Formal,
@@ -28,8 +30,10 @@ from .ir import (
     Repeat,
     Step,
     Store,
+    While,
+    inside,
 )
-from .lower import Lowered, Outside
+from .lower import Again, AsLong, Lowered, Outside
 from .nest import opened
 from .read import Memory
 from .regions import grouped
@@ -104,16 +108,28 @@ class _Placing:
                 self.functions.append(piece)
                 found.append(Call(len(self.functions) - 1, (*piece.inputs, *piece.outputs), inputs=len(piece.inputs)))
             else:
-                again = piece.again
-                inside = self.steps(self.in_place(piece.pieces, again.carried))
-                inside += self.attentive(inside, again.count)
-                found.append(Repeat(again.loop, again.count, tuple(inside)))
+                found += self.round(piece)
         close()
         return found
 
-    def attentive(self, inside: Sequence[Step], count: int) -> list[Call]:
+    def round(self, piece: Round) -> Sequence[Step]:
+        """A step that holds steps; a branch that is the only one is no step of its own."""
+        held = piece.holding
+        parts = [
+            self.steps(self.in_place(pieces, taken))
+            for pieces, (_, taken) in zip(piece.parts, held.parts, strict=True)
+        ]
+        if isinstance(held, Again):
+            (inside,) = parts
+            return [Repeat(held.loop, held.count, (*inside, *self.attentive(inside, held.count)))]
+        if isinstance(held, AsLong):
+            test, inside = parts
+            return [While(held.loop, tuple(test), held.more, (*inside, *self.attentive([*test, *inside], math.inf)))]
+        return [Branch(held.index, tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
+
+    def attentive(self, inside: Sequence[Step], count: float) -> list[Call]:
         """What lets Python see, now and then in a long loop, whether the user wants to end it."""
-        each = steps_cost(inside, list(self.kernels)).nanoseconds
+        each = max(steps_cost(inside, list(self.kernels)).nanoseconds, 1.0)
         if each * count < LONG:
             return []
         if SIGNALS not in self.functions:
@@ -302,15 +318,17 @@ class _Lives:
     def walk(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self.time += 1
-            if not isinstance(step, Repeat):
-                for buffer in _touched(step):
+            begin, before = self.time, set(self.born)
+            for buffer in _touched(step) if not inside(step) else _looked_at(step):
+                self.use(buffer)
+            for steps in inside(step):
+                self.walk(steps)
+                for buffer in _looked_at(step):
                     self.use(buffer)
+            if not isinstance(step, (Repeat, While)):
                 continue
-            begin = self.time
-            before = set(self.born)
-            self.walk(step.steps)
             self.time += 1
-            for buffer in self.crossing(step.steps, before):
+            for buffer in self.crossing(step, before):
                 self.born[buffer] = min(self.born[buffer], begin)
                 self.dies[buffer] = self.time
 
@@ -328,9 +346,9 @@ class _Lives:
             found.append(buffer)
         return found
 
-    def crossing(self, steps: Sequence[Step], before: set[int]) -> set[int]:
+    def crossing(self, step: Step, before: set[int]) -> set[int]:
         """The buffers that are alive on the border of a loop's round: used before it, or sliced in it."""
-        touched = {b for step in steps for b in _touched(step)}
+        touched = set(_touched(step))
         parents = {p for b in touched for p in self.parents(b)}
         return (touched & before) | parents | {b for b in touched if self.memory[b].loop}
 
@@ -339,7 +357,7 @@ def _reads(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.inputs)
     if isinstance(piece, Round):
-        return set(piece.again.inputs).union(*map(_reads, piece.pieces))
+        return set(piece.holding.inputs).union(*(_reads(p) for part in piece.parts for p in part))
     statements = opened(piece.body)
     found = {s.value.buffer for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
     return found | {load.buffer for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)}
@@ -349,7 +367,7 @@ def _writes(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.outputs)
     if isinstance(piece, Round):
-        return set(piece.again.outputs).union(*map(_writes, piece.pieces))
+        return set(piece.holding.outputs).union(*(_writes(p) for part in piece.parts for p in part))
     return {s.buffer for s in opened(piece.body) if isinstance(s, Store)}
 
 
@@ -358,7 +376,12 @@ def _touched(step: Step) -> list[int]:
         return list(step.buffers)
     if isinstance(step, Region):
         return [b for launch in step.launches for b in launch.buffers]
-    return [b for inner in step.steps for b in _touched(inner)]
+    return [*_looked_at(step), *(b for steps in inside(step) for inner in steps for b in _touched(inner))]
+
+
+def _looked_at(step: Step) -> list[int]:
+    """The buffer by which a step decides where to go."""
+    return [step.buffer] if isinstance(step, (While, Branch)) else []
 
 
 def _in_parent(buffer: Buffer, numbers: dict[int, int]) -> Buffer:
@@ -372,4 +395,8 @@ def _renumbered(step: Step, numbers: dict[int, int]) -> Step:
     if isinstance(step, Region):
         launches = [launch._replace(buffers=tuple([numbers[b] for b in launch.buffers])) for launch in step.launches]
         return step._replace(launches=tuple(launches))
-    return step._replace(steps=tuple([_renumbered(s, numbers) for s in step.steps]))
+    within = [tuple([_renumbered(s, numbers) for s in steps]) for steps in inside(step)]
+    if isinstance(step, Repeat):
+        return step._replace(steps=within[0])
+    at = numbers[step.buffer]
+    return Branch(at, tuple(within)) if isinstance(step, Branch) else While(step.loop, within[0], at, within[1])

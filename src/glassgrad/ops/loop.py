@@ -1,4 +1,4 @@
-"""Scan: a step repeated along an axis, held in the graph as one node with the step's own graph inside."""
+"""Scan and While: a step repeated, held in the graph as one node with the step's own graph inside."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import numpy as np
 
 from ..dtypes import is_inexact
 from ..errors import ShapeError
+from ..graph.apply import Output, apply
 from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of
 from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
+from .control import Alias
 
 # The derivatives of a scan are scans over derivatives of its body, which the walks make. They stand above the ops, and
 # enter here what they do when imported.
@@ -83,6 +85,14 @@ class Body:
         """What a step works longest at: products and library functions, as far as something is differentiated by."""
         return [x for x in self.nodes if x.tracked and issubclass(x.op, (Contraction, Opaque)) and x.op.outputs == 1]
 
+    def evaluate(self, values: Sequence[Any]) -> list[Any]:
+        """The values of the outputs for values of the inputs, by NumPy."""
+        held = self.constants.copy()
+        held[: len(values)] = values
+        for evaluate, arguments, params, place in self.steps:
+            held[place] = evaluate(*[held[k] for k in arguments], **params)
+        return [held[self.places[node]] for node in self.outputs]
+
     def saving(self, carry: int, nodes: Iterable[Node]) -> Body:
         """This body, returning also these nodes of a step, where it did not."""
         returned = set(self.outputs[carry:])
@@ -128,12 +138,10 @@ class Scan(Structured):
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> tuple[Spec, ...]:
         body, counts, length = params["body"], params["counts"], params["length"]
-        for k, (spec, node) in enumerate(zip(specs, body.inputs, strict=True)):
-            expected = spec_of(node)
-            if counts.carry <= k < counts.carry + counts.xs:
-                expected = Spec((length, *expected.shape), expected.dtype)
-            if (spec if isinstance(spec, Spec) else spec_of(spec)) != expected:
-                raise ShapeError(f"scan: input {k} does not fit the body: got {spec}, expected {expected}")
+        expected = list(map(spec_of, body.inputs))
+        for k in range(counts.carry, counts.carry + counts.xs):
+            expected[k] = Spec((length, *expected[k].shape), expected[k].dtype)
+        fitting(cls.name, specs, expected)
         rows = [Spec((length, *node.shape), node.dtype) for node in body.outputs[counts.carry :]]
         return (*(spec_of(node) for node in body.outputs[: counts.carry]), *rows)
 
@@ -146,6 +154,47 @@ class Scan(Structured):
     def jvp(ts: Any, y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
         tangents: tuple[Any, ...] = above["push"](ts, y, xs, **params)
         return tangents
+
+
+class While(Structured):
+    """carry = step(carry, captured) as long as test(carry, captured) holds: the last carry.
+
+    Inputs are the leaves of the first carry and the captured values; ``carry`` tells how many the first are. The last
+    leaf of the carry is the number of rounds so far, of int64. The VJP runs parts of the loop again from at most
+    ``checkpoints`` carries that it keeps: autodiff/whiles.py.
+    """
+
+    private = True  # its bodies are graphs: tests/ops/test_loop.py samples it
+    outputs = 2
+
+    @staticmethod
+    def eval(*values: Any, test: Body, step: Body, carry: int, checkpoints: int) -> tuple[Any, ...]:
+        held = list(values)
+        while test.evaluate(held)[0]:
+            held[:carry] = step.evaluate(held)
+        return tuple([np.array(v, node.dtype)[()] for v, node in zip(held[:carry], step.inputs, strict=False)])
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> tuple[Spec, ...]:
+        fitting(cls.name, specs, list(map(spec_of, params["step"].inputs)))
+        return tuple(map(spec_of, params["step"].outputs))
+
+    @staticmethod
+    def vjp(g: Any, y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
+        cotangents: tuple[Any, ...] = above["pull while"](g, y, xs, **params)
+        return cotangents
+
+    @staticmethod
+    def jvp(ts: Any, y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
+        tangents: tuple[Any, ...] = above["push while"](ts, xs, **params)
+        return tangents
+
+
+def fitting(name: str, specs: Sequence[Any], expected: Sequence[Spec]) -> None:
+    """Refuse inputs that a body was not traced for."""
+    for k, (spec, fits) in enumerate(zip(specs, expected, strict=True)):
+        if (spec if isinstance(spec, Spec) else spec_of(spec)) != fits:
+            raise ShapeError(f"{name}: input {k} does not fit the body: got {spec}, expected {fits}")
 
 
 @contextlib.contextmanager
@@ -187,21 +236,56 @@ def copied(outputs: Sequence[Node], places: Mapping[Node, Node], trace: Trace) -
     return [copies[node] for node in outputs]
 
 
+def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
+    """The outputs of a body for other inputs, values or nodes, as operations of whatever these belong to."""
+    held: dict[Node, Any] = dict(zip(body.inputs, values, strict=True))
+    for node in body.nodes:
+        if node in held:
+            continue
+        if not node.inputs:
+            held[node] = node
+        elif node.op is Output:
+            held[node] = held[node.inputs[0]][node.params["index"]]
+        else:
+            made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
+            if isinstance(made, Node) and made.program is not None:
+                _as_weak(made, node)
+    return [held[node] for node in body.outputs]
+
+
+def target(x: Any, like: Node) -> Any:
+    """The value of a body's input as a node to differentiate by."""
+    if not isinstance(x, Node):
+        return make(Input, (), NO_PARAMS, x, tracked=is_inexact(like.dtype))
+    node = apply(Alias, (x,))
+    return _as_weak(node, like) if node.program is not None else node
+
+
 def closed(
-    trace: Trace, inputs: Sequence[Node], outputs: Sequence[Node], carry: int, tracked: Iterable[Node]
+    trace: Trace,
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    carry: int,
+    tracked: Iterable[Node],
+    whole: bool = False,
 ) -> tuple[Body, list[Node]]:
     """The body of a step that was traced, and what it uses of the programs around it, to be given as further inputs.
 
     Numbers stay in the body, where they can be folded. ``tracked`` are those of the inputs whose first value is. An
-    input may be any node of the trace: what it was made from is then no part of the body.
+    input may be any node of the trace: what it was made from is then no part of the body. In a ``whole`` body is also
+    what was made meanwhile of values of the programs around only: a branch that is not taken must not be computed.
     """
     known = set(inputs)
-    inside = reachable(outputs, follow=lambda node: node.program is trace and node not in known)
-    outside = [x for x in (*(x for node in inside for x in node.inputs), *outputs) if x.program is not trace]
+
+    def own(node: Node) -> bool:
+        return node.program is trace or (whole and node.value is None and node.index > trace.index)
+
+    inside = reachable(outputs, follow=lambda node: own(node) and node not in known)
+    outside = [x for x in (*(x for node in inside for x in node.inputs), *outputs) if not own(x)]
     active = depending(inside, inputs, outputs, carry, {*tracked, *(x for x in outside if x.tracked)})
-    own = Trace(inner=True)
-    own.closed = True
-    places = {node: placeholder(node, own, node in active) for node in inputs}
+    apart = Trace(inner=True)
+    apart.closed = True
+    places = {node: placeholder(node, apart, node in active) for node in inputs}
     captured: dict[int, Node] = {}
     for node in outside:
         if node.op is Constant and not node.shape:
@@ -209,9 +293,9 @@ def closed(
         key = id(node.value if node.op is Constant else node)  # one input for an array, however often it is used
         if key not in captured:
             captured[key] = node
-            places[node] = placeholder(node, own, node.tracked and is_inexact(node.dtype))
+            places[node] = placeholder(node, apart, node.tracked and is_inexact(node.dtype))
         places[node] = places[captured[key]]
-    return Body(list(dict.fromkeys(places.values())), copied(outputs, places, own)), list(captured.values())
+    return Body(list(dict.fromkeys(places.values())), copied(outputs, places, apart)), list(captured.values())
 
 
 def depending(
