@@ -159,13 +159,20 @@ class _Placing:
                 writers.setdefault(buffer, []).append(number)
             for buffer in written | _reads(piece):
                 users.setdefault(buffer, []).append(number)
+        dropped: set[int] = set()
         for target, source in pairs:
+            copies = _copies(pieces, writers.get(target, []), target, source)
+            if copies and max(users[source]) <= copies[-1]:
+                self.same[target] = source  # what is written to a part of it afterwards stays in its place
+                dropped.update(copies)
+                continue
             (last,) = writers.get(target, [-1])[-1:]
             alone = len(writers.get(target, ())) == 1 and max(users.get(source, [-1])) <= last
             if alone and _overwrites(pieces[last], target, source):
                 self.same[target] = source
             else:
                 late.append((target, source))
+        found = [piece for number, piece in enumerate(found) if number not in dropped]
         for target, source in late:
             memory = self.memory[target]
             self.memory[target] = memory._replace(kind="value")
@@ -226,6 +233,22 @@ class _Placing:
 
     def bytes(self, buffer: int) -> int:
         return self.memory[buffer].size * np.dtype(self.memory[buffer].dtype).itemsize
+
+
+def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:
+    """The pieces by which a buffer begins as a copy of another, where others write to it later."""
+    found = []
+    for number in writers:
+        piece = pieces[number]
+        if not isinstance(piece, Piece) or _writes(piece) != {target} or _reads(piece) != {source}:
+            break
+        statements = opened(piece.body)
+        loaded = {s.name: s.value.index for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
+        stores = [s for s in statements if isinstance(s, Store)]
+        if not all(isinstance(s.value, Name) and not s.reducer and loaded.get(s.value.id) == s.index for s in stores):
+            break
+        found.append(number)
+    return found if len(found) < len(writers) else []
 
 
 def _overwrites(piece: Work, target: int, source: int) -> bool:

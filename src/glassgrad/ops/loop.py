@@ -13,7 +13,7 @@ import numpy as np
 from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.apply import Output, apply
-from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of
+from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of, value_of
 from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
 from .control import Alias
@@ -255,8 +255,8 @@ def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
 
 def target(x: Any, like: Node) -> Any:
     """The value of a body's input as a node to differentiate by."""
-    if not isinstance(x, Node):
-        return make(Input, (), NO_PARAMS, x, tracked=is_inexact(like.dtype))
+    if not isinstance(x, Node) or (x.value is not None and not x.tracked):
+        return make(Input, (), NO_PARAMS, value_of(x), tracked=is_inexact(like.dtype))
     node = apply(Alias, (x,))
     return _as_weak(node, like) if node.program is not None else node
 
