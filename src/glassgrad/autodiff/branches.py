@@ -1,4 +1,4 @@
-"""Branches that are one node of a graph: cond, switch and checkpoint, and their derivatives, which are switches again."""
+"""Branches that are one node of a graph: cond, switch and checkpoint. Their derivatives are switches again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import tree
 from ..dtypes import is_inexact
 from ..errors import DtypeError, ShapeError, TreeError
 from ..graph.apply import apply
-from ..graph.node import Node, shape_of, value_of
+from ..graph.node import Node, value_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import logic
@@ -92,7 +92,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if index.value is not None:
         return _called(branches[min(max(int(index.value), 0), len(branches) - 1)], operands)
     labels = [f"branch {i}" for i in range(len(branches))]
-    return _as_node("switch", logic.clip(logic.astype(index, np.int64), 0, len(branches) - 1), branches, labels, operands)
+    chosen = logic.clip(logic.astype(index, np.int64), 0, len(branches) - 1)
+    return _as_node("switch", chosen, branches, labels, operands)
 
 
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,9 +195,11 @@ def _alike(name: str, labels: Sequence[str], path: str, column: Sequence[Any]) -
         fits = x.dtype == dtype if number is None else np.result_type(dtype, number) == dtype
         if x.shape == arrays[0].shape and fits:
             continue
-        what, error, fix, other = ("dtype", DtypeError, "cast one with .astype", first or 0)
+        error: type[Exception]
         if x.shape != arrays[0].shape:
-            what, error, fix, other = ("shape", ShapeError, "broadcast or reshape one of them", 0)
+            what, error, fix, other = "shape", ShapeError, "broadcast or reshape one of them", 0
+        else:
+            what, error, fix, other = "dtype", DtypeError, "cast one with .astype", first or 0
         both = " and ".join(f"{arrays[k].dtype}{list(arrays[k].shape)} from {labels[k]}" for k in (other, i))
         raise error(
             f"{name}: the branches disagree in the {what} of {path or 'the result'}: got {both}, expected one {what} "
@@ -255,7 +258,9 @@ def _plainly(index: Any, rules: list[Callable[..., list[Any]]], *operands: list[
     return [plain(x) for x in switch(index, rules, *operands)]
 
 
-def pulled(body: Body, inputs: Sequence[Any], wanted: Sequence[int], alive: Sequence[int], seeds: Sequence[Any]) -> Any:
+def pulled(
+    body: Body, inputs: Sequence[Any], wanted: Sequence[int], alive: Sequence[int], seeds: Sequence[Any]
+) -> list[Any]:
     """Cotangents of the wanted inputs of a body, computed once more, from those of its outputs ``alive``."""
     targets = list(map(target, inputs, body.inputs))
     outputs = list(map(array_of, replayed(body, targets)))

@@ -217,7 +217,7 @@ class Region(NamedTuple):
 class Call(NamedTuple):
     """A library function, or Python's own, on these buffers: number ``function`` of the program's table.
 
-    In a Repeat or While, only in every so-many-th of its rounds. The first ``inputs`` buffers are read, the others written.
+    In a Repeat or While, only in every so-many-th round. The first ``inputs`` buffers are read, the others written.
     """
 
     function: int
@@ -244,7 +244,7 @@ class While(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """The steps of the arm whose number the one element of the buffer, an int64, is; of the last where there is none."""
+    """The steps of the arm whose number is the one element of the buffer, an int64; of the last one by default."""
 
     buffer: int
     arms: tuple[tuple[Step, ...], ...]
