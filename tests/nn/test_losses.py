@@ -1,4 +1,4 @@
-"""Losses against plain NumPy formulas and PyTorch: values, gradients, weights, extremes, and shapes that are refused."""
+"""Losses against plain NumPy formulas and PyTorch: values, gradients, weights, extremes, and refused shapes."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_cross_entropy_counts_as_pytorch_does() -> None:
                     )
 
                 np.testing.assert_allclose(ours(images), loss.detach().numpy(), rtol=1e-12)
-                slope = gg.grad(lambda z: gg.numpy.sum(ours(z)))(images)  # noqa: B023
+                slope = gg.grad(lambda z: gg.numpy.sum(ours(z)))(images)
                 np.testing.assert_allclose(slope, z.grad.numpy(), rtol=1e-11, atol=1e-15)
     soft = rng.dirichlet(np.ones(C), (3, 2, 5)).transpose(0, 3, 1, 2)
     loss = theirs(torch.tensor(images), torch.tensor(soft), weight=torch.tensor(CLASS_WEIGHTS), label_smoothing=0.1)

@@ -57,6 +57,7 @@ from .initialisers import (
 from .layers import MLP, Linear
 from .module import MODULES, STATE, STATIC, Module, learn, learnt, with_state
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from .pytorch import from_torch
 from .recurrent import GRU, LSTM, RNN
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "learn",
     "learnt",
     "with_state",
+    "from_torch",
     "Linear",
     "MLP",
     "Sequential",
