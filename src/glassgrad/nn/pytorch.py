@@ -12,7 +12,6 @@ import numpy as np
 from ..dtypes import dtype_of
 from ..errors import DataError, ShapeError
 from ..graph.node import shape_of
-from .attention import MultiHeadAttention, TransformerBlock
 from .containers import Sequential
 from .convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .embedding import Embedding
@@ -20,6 +19,7 @@ from .layers import MLP, Linear
 from .module import Module
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .recurrent import GRU, LSTM, RNN
+from .transformer import MultiHeadAttention, TransformerBlock
 
 COUNTERS = "num_batches_tracked"  # of a batch norm; ours has none
 
