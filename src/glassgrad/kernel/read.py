@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..dtypes import result_type
 from ..graph.apply import Output, is_weak
 from ..graph.node import Node, constant
 from ..graph.primitive import Elementwise
@@ -125,7 +126,7 @@ class Reader:
             atom = block.let(name, Load(buffer, where))
             return (
                 scalars.cast(block.let, Real(atom, name), "float32")
-                if dtype.itemsize == 2 and dtype.kind == "f"
+                if name in scalars.HALVES
                 else Real(atom, name)
             )
         both = [block.let(name, Load(buffer, self.flat(block, (where,), (2,), part))) for part in (0, 1)]
@@ -140,7 +141,7 @@ class Reader:
     def check_numbers(self, block: Block, node: Node, inputs: Sequence[Number], weak: Sequence[bool]) -> None:
         """What NumPy refuses of integers that are known only when the program runs."""
         strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
-        wanted = np.result_type(*strong) if strong else np.dtype(np.int64)
+        wanted = result_type(*strong) if strong else np.dtype(np.int64)
         for x, found, number in zip(node.inputs, inputs, weak, strict=True):
             if not number or is_constant(x) or x.dtype.kind != "i" or wanted.kind not in "iu" or wanted == np.int64:
                 continue
@@ -257,7 +258,7 @@ def is_constant(node: Node) -> bool:
 def literal(value: Any) -> Number:
     number = np.asarray(value)
     name, parts = storage_dtype(number.dtype)
-    name = "float32" if name == "float16" else name
+    name = "float32" if name in scalars.HALVES else name
     item = number.reshape(()).item()
     if parts == 2:
         return Complex(Real(Literal(item.real, name), name), Real(Literal(item.imag, name), name))

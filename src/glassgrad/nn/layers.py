@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..data.batches import Seed, generator
-from ..dtypes import dtype_of, is_inexact
+from ..dtypes import dtype_of, is_inexact, named
 from ..errors import DtypeError, ShapeError
 from ..graph.node import Value, shape_of
 from ..graph.origin import scope
@@ -63,7 +63,7 @@ class Linear:
         name: str = "linear",
     ) -> None:
         inputs, outputs = _size(inputs, "Linear"), _size(outputs, "Linear")
-        kind = np.dtype(dtype)
+        kind = np.dtype(named(dtype))
         if not is_inexact(kind):
             raise DtypeError(f"Linear: parameters must vary continuously: got dtype {kind}, expected a floating one")
         object.__setattr__(self, "W", initialiser(generator(rng), inputs, outputs).astype(kind))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import kind_of
 from ..errors import TracedValueError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, is_symbolic, shape_of
@@ -49,7 +50,7 @@ def _whole(value: Any) -> int:
 def _index_arrays(x: Value, part: Any) -> Sequence[Any]:
     if not isinstance(part, (Node, np.ndarray)):
         part = np.asarray(part)
-        if part.size == 0 and part.dtype.kind == "f":
+        if part.size == 0 and kind_of(part.dtype) == "f":
             part = part.astype(np.intp)  # NumPy takes an empty list as an index
     if part.dtype.kind != "b":
         return (part,)
@@ -96,6 +97,7 @@ class Gather(Indexing):
     """y = x[index]"""
 
     linear = True
+    moves = True
     eval = staticmethod(lambda x, *arrays, index: np.asarray(x)[decode(index, arrays)])
 
     @classmethod
@@ -152,6 +154,7 @@ def _update(x: Any, v: Any, *arrays: Any, index: Index) -> Any:
 class Update(Indexing):
     """y = x with v written at index; where a place is named twice the last one written stands."""
 
+    moves = True
     eval = staticmethod(_update)
     linear = False
 
