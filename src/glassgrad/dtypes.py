@@ -14,6 +14,7 @@ FLOATING = "fc"  # NumPy kind letters
 NUMERIC = "biufc"
 
 PYTHON_SCALARS = (bool, int, float, complex)
+_NARROW = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.complex64))
 
 
 def dtype_of(value: Any) -> np.dtype[Any]:
@@ -73,21 +74,18 @@ def finfo(dtype: Any) -> Any:
 def result_type(*values: Any) -> np.dtype[Any]:
     """The dtype of what is computed from arrays, scalars and dtypes.
 
-    bfloat16 stands for float32 there, and remains itself where nothing else among them is floating. (By itself NumPy
-    finds no dtype for it and a wide integer, and float64 for it and a Python number.)
+    bfloat16 promotes as float32 does, and remains itself where it can. (By itself NumPy finds no dtype for it and a
+    wide integer, and float64 for it and a Python number.)
     """
     dtypes = [np.dtype(x) if isinstance(x, type) else getattr(x, "dtype", x) for x in values]
-    narrow = [x for x in dtypes if isinstance(x, np.dtype) and is_bfloat16(x)]
-    if not narrow:
-        return np.result_type(*values)
-    found = np.result_type(*(np.float32 if x is narrow[0] else v for x, v in zip(dtypes, values, strict=True)))
-    return narrow[0] if found == np.float32 and stays_bfloat16(dtypes) else found
+    narrow = [isinstance(x, np.dtype) and is_bfloat16(x) for x in dtypes]
+    found = np.result_type(*(np.float32 if n else x for x, n in zip(values, narrow, strict=True)))
+    return bfloat16() if any(narrow) and found == np.float32 and stays_bfloat16(dtypes) else found
 
 
 def stays_bfloat16(dtypes: Iterable[Any]) -> bool:
-    """Whether bfloat16 is the one floating dtype here; Python numbers, which have none, adapt to it."""
-    floating = [x for x in dtypes if isinstance(x, np.dtype) and is_inexact(x)]
-    return bool(floating) and all(map(is_bfloat16, floating))
+    """Whether float32 as the result is bfloat16's doing: nothing else here is a float of 32 bits or fewer."""
+    return not any(isinstance(x, np.dtype) and x in _NARROW for x in dtypes)
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -13,7 +13,7 @@ from .. import tree
 from ..array import as_array
 from ..dtypes import finfo, is_inexact, kind_of
 from ..errors import DtypeError, GradientCheckError
-from ..graph.node import Node, value_of
+from ..graph.node import value_of
 from ..ops import elementwise as ew
 from ..ops import reduction
 from .derivatives import vjp

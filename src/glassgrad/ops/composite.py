@@ -103,20 +103,21 @@ def silu(x: Value) -> Value:
 def gelu(x: Value, approximate: bool = True) -> Value:
     """x Φ(x), by Hendrycks & Gimpel's tanh formula, or exactly with ``approximate=False`` (needs SciPy)."""
     if approximate:
-        return 0.5 * x * (1 + ew.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        cubic = x + ew.multiply(0.044715, x) * x * x
+        return ew.multiply(0.5, x) * (1 + ew.tanh(ew.multiply(math.sqrt(2 / math.pi), cubic)))
     from .special import erf
 
-    return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+    return ew.multiply(0.5, x) * (1 + erf(ew.divide(x, math.sqrt(2))))
 
 
 def leaky_relu(x: Value, slope: float = 0.01) -> Value:
     """x for x > 0, slope · x below and at 0."""
-    return logic.where(x > 0, x, slope * x)
+    return logic.where(x > 0, x, ew.multiply(slope, x))
 
 
 def elu(x: Value, alpha: float = 1.0) -> Value:
     """x for x > 0, α(eˣ - 1) below."""
-    return logic.where(x > 0, x, alpha * ew.expm1(logic.where(x > 0, 0, x)))
+    return logic.where(x > 0, x, ew.multiply(alpha, ew.expm1(logic.where(x > 0, 0, x))))
 
 
 def _same_shape(loss: str, prediction: Value, target: Value) -> None:
