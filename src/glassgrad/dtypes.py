@@ -14,7 +14,6 @@ FLOATING = "fc"  # NumPy kind letters
 NUMERIC = "biufc"
 
 PYTHON_SCALARS = (bool, int, float, complex)
-_NARROW = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.complex64))
 
 
 def dtype_of(value: Any) -> np.dtype[Any]:
@@ -63,11 +62,12 @@ def is_inexact(dtype: np.dtype[Any]) -> bool:
 
 
 def finfo(dtype: Any) -> Any:
-    """Limits of a floating-point dtype."""
-    if is_bfloat16(np.dtype(dtype)):
+    """Limits of a floating-point dtype, or of that of an array or a number."""
+    own = _dtype(dtype)
+    if isinstance(own, np.dtype) and is_bfloat16(own):
         from ml_dtypes import finfo as limits  # NumPy's refuses it
 
-        return limits(dtype)  # type: ignore[no-untyped-call]
+        return limits(own)  # type: ignore[no-untyped-call]
     return np.finfo(dtype)
 
 
@@ -77,7 +77,7 @@ def result_type(*values: Any) -> np.dtype[Any]:
     bfloat16 promotes as float32 does, and remains itself where it can. (By itself NumPy finds no dtype for it and a
     wide integer, and float64 for it and a Python number.)
     """
-    dtypes = [np.dtype(x) if isinstance(x, type) else getattr(x, "dtype", x) for x in values]
+    dtypes = [_dtype(x) for x in values]
     narrow = [isinstance(x, np.dtype) and is_bfloat16(x) for x in dtypes]
     found = np.result_type(*(np.float32 if n else x for x, n in zip(values, narrow, strict=True)))
     return bfloat16() if any(narrow) and found == np.float32 and stays_bfloat16(dtypes) else found
@@ -85,7 +85,12 @@ def result_type(*values: Any) -> np.dtype[Any]:
 
 def stays_bfloat16(dtypes: Iterable[Any]) -> bool:
     """Whether float32 as the result is bfloat16's doing: nothing else here is a float of 32 bits or fewer."""
-    return not any(isinstance(x, np.dtype) and x in _NARROW for x in dtypes)
+    return not any(isinstance(x, np.dtype) and x.kind in FLOATING and real_dtype(x).itemsize <= 4 for x in dtypes)
+
+
+def _dtype(x: Any) -> Any:
+    """The dtype of an array or a NumPy type; what has none, such as a Python number, as it is."""
+    return np.dtype(x) if isinstance(x, type) else getattr(x, "dtype", x)
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -98,6 +98,13 @@ def test_sums_of_products_are_products_of_float32() -> None:
     np.testing.assert_allclose(wide(gg.jit(nn.conv)(image, kernel)), want, rtol=2.0**-7, atol=2.0**-7)
 
 
+def test_sorting() -> None:
+    order = gg.jit(gnp.argsort)
+    for x in (EVERY, EVERY[RNG.permutation(len(EVERY))], X):
+        np.testing.assert_array_equal(order(x), np.argsort(wide(x), kind="stable"))
+    assert order.cost().callbacks == ()
+
+
 def test_constants() -> None:
     w, one = RNG.normal(size=6).astype(bfloat16), bfloat16(1.5)
     got = gg.jit(lambda x: x * w + one)(X)

@@ -154,7 +154,7 @@ def test_integers_are_those_of_numpy(op: Any) -> None:
 def as_function(op: Any, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The op as a function of its floating arrays, and those."""
     places = [
-        k for k, x in enumerate(inputs) if dtypes.dtype_of(x).kind in "fc" and not isinstance(x, (float, complex))
+        k for k, x in enumerate(inputs) if dtypes.is_inexact(dtypes.dtype_of(x)) and not isinstance(x, (float, complex))
     ]
 
     def function(*varied: Any) -> Any:
@@ -200,6 +200,30 @@ def test_derivatives_are_the_eager_ones(op: Any, mode: str) -> None:
         weights, directions = seeds(function, varied, op, inputs, params)
         walk = reverse(function, weights) if mode == "reverse" else forward(function, directions)
         agree(gg.jit(walk)(*varied), walk(*varied), 64.0, 64.0, what=(number, params))
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE, **NAMES)
+def test_derivatives_of_bfloat16_are_float32s(op: Any) -> None:
+    """In the dtype of the argument, and as near as values of 8 bits let them be."""
+    for number, (inputs, params) in enumerate(cases(op)):
+        narrow = halves.narrowed(inputs)
+        single = halves.widened(narrow)
+        function, varied = as_function(op, narrow, params)
+        if not any(x.dtype == bfloat16 for x in varied) or not usable(op, inputs):
+            continue
+        same, wide = as_function(op, single, params)
+        weights, _ = seeds(same, wide, op, single, params)
+        got = gg.jit(lambda *xs: gg.vjp(function, *xs)[1](cotangents(weights, function(*xs))))(*varied)  # noqa: B023
+        assert [g.dtype for g in got] == [x.dtype for x in varied]
+        want = [np.asarray(w).astype(g.dtype) for w, g in zip(reverse(same, weights)(*wide), got, strict=True)]
+        agree(got, want, 8.0, 8.0, what=(number, params))
+
+
+def cotangents(weights: Any, like: Any) -> Any:
+    """Weights in the dtypes of what they are cotangents of."""
+    if isinstance(like, tuple):
+        return tuple(cotangents(w, y) for w, y in zip(weights, like, strict=True))
+    return np.asarray(weights).astype(like.dtype)
 
 
 @pytest.mark.parametrize("op", [op for op in POINTWISE if op.differentiable], **NAMES)

@@ -39,7 +39,8 @@ def test_the_name() -> None:
     for dtype in ("bfloat16", bfloat16, onp.dtype(bfloat16)):
         for made in (
             np.zeros(3, dtype), np.ones(3, dtype), np.full(3, 2.5, dtype), np.eye(3, dtype=dtype),
-            np.arange(3, dtype=dtype), np.linspace(0, 1, 3, dtype=dtype), np.tri(2, dtype=dtype), np.zeros_like(X, dtype),
+            np.arange(3, dtype=dtype), np.linspace(0, 1, 3, dtype=dtype), np.tri(2, dtype=dtype),
+            np.zeros_like(X, dtype),
             np.array([1, 2], dtype), np.asarray([0.1], dtype), gg.variable(2, dtype),
             np.arange(3).astype(dtype), np.astype(np.arange(3), dtype),
             np.sum(np.ones(3), dtype=dtype), gg.random.normal(size=3, rng=0, dtype=dtype),

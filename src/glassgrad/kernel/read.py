@@ -123,12 +123,8 @@ class Reader:
         """The element at a flat position of a buffer, as what kernels compute with."""
         name, parts = storage_dtype(dtype)
         if parts == 1:
-            atom = block.let(name, Load(buffer, where))
-            return (
-                scalars.cast(block.let, Real(atom, name), "float32")
-                if name in scalars.HALVES
-                else Real(atom, name)
-            )
+            found = Real(block.let(name, Load(buffer, where)), name)
+            return scalars.cast(block.let, found, "float32") if name in scalars.HALVES else found
         both = [block.let(name, Load(buffer, self.flat(block, (where,), (2,), part))) for part in (0, 1)]
         return Complex(Real(both[0], name), Real(both[1], name))
 
