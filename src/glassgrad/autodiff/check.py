@@ -311,7 +311,7 @@ def _numerical(f: Callable[..., Any], points: list[Any], place: int, v: Any) -> 
         wide_step = (at(h) - at(-h)) / (2 * h)
         half_step = (at(h / 2) - at(-h / 2)) / h
         difference = float(np.real((4 * half_step - wide_step) / 3))
-        noise = 20 * float(finfo(float).eps * height / h)
+        noise = 20 * float(np.finfo(float).eps * height / h)
         if stepped is not None and abs(stepped - difference) <= 1e-6 * abs(difference) + noise + 1e-12:
             yield stepped, 0.0, "complex step"
         yield difference, noise, "finite difference"

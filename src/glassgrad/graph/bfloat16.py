@@ -60,4 +60,4 @@ def _widened(x: Any, narrow: Any) -> Any:
 
 
 def _rounded(y: Any, narrow: Any) -> Any:
-    return y.astype(narrow) if y.dtype == _SINGLE else y
+    return y.astype(narrow) if getattr(y, "dtype", None) == _SINGLE else y

@@ -133,7 +133,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     no_out("take", out)
     x, places = array_of(a), array_of(indices)
     if places.dtype.kind not in "iu":
-        if places.size or kind_of(places.dtype) != "f":
+        if places.size or places.dtype.kind != "f":
             raise TypeError(f"take: indices must be integers: got {places.dtype}; use x[mask] for a boolean mask")
         places = logic.astype(places, np.intp)
     if axis is None:

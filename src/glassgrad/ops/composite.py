@@ -102,6 +102,7 @@ def silu(x: Value) -> Value:
 
 def gelu(x: Value, approximate: bool = True) -> Value:
     """x Φ(x), by Hendrycks & Gimpel's tanh formula, or exactly with ``approximate=False`` (needs SciPy)."""
+    # Functions, because operators make float32 of a plain array of bfloat16 and a number
     if approximate:
         cubic = x + ew.multiply(0.044715, x) * x * x
         return ew.multiply(0.5, x) * (1 + ew.tanh(ew.multiply(math.sqrt(2 / math.pi), cubic)))

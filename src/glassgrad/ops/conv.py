@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..dtypes import result_type
 from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
@@ -98,7 +97,7 @@ def _conv(x: Any, w: Any, **params: Any) -> Any:
     groups = params["groups"]
     axes = _geometry(x.shape, w.shape, params)
     counts = tuple(a.windows for a in axes)
-    dtype = result_type(x, w)
+    dtype = np.result_type(x, w)
     out = np.zeros((x.shape[0], w.shape[0], *counts), dtype)
     if not out.size or not w.size:
         return out
@@ -201,7 +200,7 @@ class Conv(Contraction):
     def infer(cls, *specs: Any, **params: Any) -> Spec:
         x, w = specs
         counts = tuple(a.windows for a in _geometry(x.shape, w.shape, params))
-        return Spec((x.shape[0], w.shape[0], *counts), result_type(x.dtype, w.dtype))
+        return Spec((x.shape[0], w.shape[0], *counts), np.result_type(x.dtype, w.dtype))
 
     samples = Samples(
         cases=lambda rng: [

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import kind_of
 from ..errors import TracedValueError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, is_symbolic, shape_of
@@ -50,7 +49,7 @@ def _whole(value: Any) -> int:
 def _index_arrays(x: Value, part: Any) -> Sequence[Any]:
     if not isinstance(part, (Node, np.ndarray)):
         part = np.asarray(part)
-        if part.size == 0 and kind_of(part.dtype) == "f":
+        if part.size == 0 and part.dtype.kind == "f":
             part = part.astype(np.intp)  # NumPy takes an empty list as an index
     if part.dtype.kind != "b":
         return (part,)

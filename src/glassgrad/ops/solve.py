@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import floating_dtype, result_type
+from ..dtypes import floating_dtype
 from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, shape_of
@@ -56,7 +56,7 @@ def check_square(op: str, a: Value) -> None:
 
 def common_dtype(*specs: Any) -> np.dtype[Any]:
     """The dtype NumPy's linear algebra computes in."""
-    return result_type(np.float32, *(floating_dtype(s.dtype) for s in specs))
+    return np.result_type(np.float32, *(floating_dtype(s.dtype) for s in specs))
 
 
 def vanishes(g: Value) -> bool:
