@@ -89,8 +89,8 @@ def stays_bfloat16(dtypes: Iterable[Any]) -> bool:
 
 
 def _dtype(x: Any) -> Any:
-    """The dtype of an array or a NumPy type; what has none, such as a Python number, as it is."""
-    return np.dtype(x) if isinstance(x, type) else getattr(x, "dtype", x)
+    """The dtype of an array, or that a type or name stands for; what has none, such as a Python number, as it is."""
+    return np.dtype(named(x)) if isinstance(x, (type, str)) else getattr(x, "dtype", x)
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

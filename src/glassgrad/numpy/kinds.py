@@ -24,7 +24,7 @@ def _plain(value: Any) -> Any:
 
 def finfo(dtype: Any) -> Any:
     """Limits of a floating-point dtype, or of an array's."""
-    return dtypes.finfo(dtypes.named(_plain(dtype)))
+    return dtypes.finfo(_plain(dtype))
 
 
 def iinfo(int_type: Any) -> Any:
