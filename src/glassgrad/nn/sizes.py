@@ -26,7 +26,7 @@ def whole(size: int, layer: str) -> int:
 
 def floating(dtype: DTypeLike, layer: str) -> np.dtype[Any]:
     """A dtype parameters can have; ``DtypeError`` for integers."""
-    kind = np.dtype(named(dtype))
+    kind: np.dtype[Any] = np.dtype(named(dtype))
     if not is_inexact(kind):
         raise DtypeError(f"{layer}: parameters must vary continuously: got dtype {kind}, expected a floating one")
     return kind
