@@ -132,11 +132,12 @@ def evaluate(
 def _epoch(training: Training, interrupt: Interrupt, measure: Measure | None, held: Any) -> Epoch:
     """One epoch, measured and noted."""
     began = time.perf_counter()
-    number = training.number
+    number, lr = training.number, training.lr
     loss, norm = training.epoch(interrupt, None, lambda: None)
     held_loss, metrics = (None, {}) if measure is None else measure(training.model, held)
-    epoch = Epoch(number, loss, norm, held_loss, metrics, training.lr, time.perf_counter() - began)
+    epoch = Epoch(number, loss, norm, held_loss, metrics, lr, time.perf_counter() - began)
     training.history.append(epoch)
+    training.observe(loss if held_loss is None else held_loss)
     return epoch
 
 
@@ -165,7 +166,7 @@ def _shown(progress: Any, epochs: int) -> Any:
 
 
 def _require_optimizer(optimizer: Any) -> None:
-    if not isinstance(optimizer, type) and hasattr(optimizer, "init") and hasattr(optimizer, "step"):
+    if isinstance(optimizer, Optimizer):
         return
     name = optimizer.__name__ if isinstance(optimizer, type) else str(optimizer)
     known = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(name.lower(), "Adam")
