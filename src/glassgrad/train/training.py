@@ -152,10 +152,10 @@ class Training:
             The loss or a parameter is no longer finite.
         """
         self.order.bit_generator.state = self.drawn
-        for number, part in enumerate(self.feed.parts(self.number, self.order, self.begun, most)):
+        for part in self.feed.parts(self.number, self.order, self.begun, most):
             if interrupt.asked:
                 raise Interrupted
-            if number:
+            if most and self.begun and self.begun % most == 0:
                 after_part()
             self._take(part, interrupt)
         if not self.begun:
