@@ -39,7 +39,7 @@ def run(path: Path | None = None, epochs: int = 6, **options: Any) -> Any:
 def same(one: Any, other: Any) -> None:
     """The same bits of models, and the same numbers in histories but for the time they took."""
     for a, b in zip(tree.leaves(one[0]), tree.leaves(other[0]), strict=True):
-        assert a.dtype == b.dtype
+        assert getattr(a, "dtype", None) == getattr(b, "dtype", None)
         np.testing.assert_array_equal(a, b)
     first, second = (dataclasses.asdict(result[1]) | {"seconds": None} for result in (one, other))
     assert first == second
@@ -176,8 +176,8 @@ def test_what_is_not_the_same_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="of other data"):
         run(path, resume=True, batch_size=9)
     with pytest.raises(ModelFileError, match=r"another model or optimiser: got nothing for optimizer\.\S*averages"):
-        fit(network(), nn.cross_entropy, (X[:40], Y[:40]), optimizer=optim.SGD(0.1), epochs=1, checkpoint=tmp_path / "d")
-        run(tmp_path / "d", resume=True, batch_size=32)
+        run(tmp_path / "d", epochs=1, optimizer=optim.SGD(0.1))
+        run(tmp_path / "d", resume=True)
     with pytest.raises(ModelFileError, match="another random generator: got PCG64, expected Philox"):
         run(path, resume=True, rng=np.random.default_rng(0))
     safetensors.write(tmp_path / "w", {"w": np.ones(2)})

@@ -56,7 +56,9 @@ def native_epoch(step: Step) -> Pass:
         moving = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Node)]  # the rest is text, functions and such
 
         def whole(held: list[Any]) -> Any:
-            return tree.unflatten(structure, [dict(zip(moving, held, strict=True)).get(i, x) for i, x in enumerate(leaves)])
+            return tree.unflatten(
+                structure, [dict(zip(moving, held, strict=True)).get(i, x) for i, x in enumerate(leaves)]
+            )
 
         def one(held: list[Any], chosen: Any) -> tuple[Any, Any]:
             after, outputs = step(whole(held), tree.map(lambda column: indexing.take(column, chosen, 0), data))

@@ -97,7 +97,9 @@ class Training:
     @property
     def model(self) -> Any:
         """The model to predict with as it is now."""
-        return self.optimizer.result(self.carry.model, self.carry.state)
+        plain = self.carry.model
+        found = self.optimizer.result(plain, self.carry.state)
+        return plain if found is plain else with_state(found, plain)  # averages are of what is learnt
 
     @property
     def number(self) -> int:
