@@ -5,6 +5,7 @@ from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
 from .save import load, save
+from .state import load_state
 from .tabular import Settings, TableModel, train_table
 from .training import Training
 
@@ -19,6 +20,7 @@ __all__ = [
     "Checkpoint",
     "save",
     "load",
+    "load_state",
     "Settings",
     "TableModel",
     "train_table",
