@@ -4,6 +4,7 @@ from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
+from .logs import JSONLines, TensorBoard
 from .save import load, save
 from .state import load_state
 from .tabular import Settings, TableModel, train_table
@@ -18,6 +19,8 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "Checkpoint",
+    "JSONLines",
+    "TensorBoard",
     "save",
     "load",
     "load_state",
