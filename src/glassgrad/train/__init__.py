@@ -5,6 +5,7 @@ from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
 from .logs import JSONLines, TensorBoard
+from .replicas import Replicas
 from .save import load, save
 from .state import load_state
 from .tabular import Settings, TableModel, train_table
@@ -16,6 +17,7 @@ __all__ = [
     "History",
     "Epoch",
     "Training",
+    "Replicas",
     "Callback",
     "EarlyStopping",
     "Checkpoint",
