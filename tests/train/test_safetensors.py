@@ -90,12 +90,12 @@ def entry(dtype: Any = "F32", shape: Any = (1,), start: Any = 0, stop: Any = 4, 
 
 
 LIES: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "not a safetensors file"),
-    "short": (b"\2\0\0", "not a safetensors file"),
-    "header beyond the end": (joined({}, b"", 1000), "not a safetensors file"),
-    "header of 2⁶⁴ bytes": (joined({}, b"", 2**64 - 1), "not a safetensors file"),
-    "list": (joined([], b""), "no header"),
-    "spaces first": (joined(b" {}", b""), "no header"),
+    "empty": (b"", "or other safetensors file"),
+    "short": (b"\2\0\0", "or other safetensors file"),
+    "header beyond the end": (joined({}, b"", 1000), "or other safetensors file"),
+    "header of 2⁶⁴ bytes": (joined({}, b"", 2**64 - 1), "or other safetensors file"),
+    "list": (joined([], b""), "has no header"),
+    "spaces first": (joined(b" {}", b""), "has no header"),
     "no JSON": (joined(b"{]", b""), "no JSON"),
     "other text": (joined("{}".encode("utf-16-le"), b""), "no JSON"),
     "deep": (joined(b'{"a":' + b"[" * 100_000, b""), "no JSON"),
