@@ -152,7 +152,9 @@ def header_of(stream: BinaryIO) -> Header:
     prefix = stream.read(8)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or not 2 <= length <= min(MOST_HEADER, size - 8):
-        raise ModelFileError("load: not a Glassgrad model or other safetensors file: its lengths do not fit; choose another")
+        raise ModelFileError(
+            "load: not a Glassgrad model or other safetensors file: its lengths do not fit; choose another"
+        )
     text = stream.read(length)
     if text[:1] != b"{":
         raise ModelFileError("load: not a Glassgrad model or other safetensors file: it has no header; choose another")
