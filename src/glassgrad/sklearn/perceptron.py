@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .descent import SOLVERS, Carry, Knobs, Settings, begin, run_epoch
@@ -46,7 +45,7 @@ class Descent(NamedTuple):
     count: Any
 
 
-def _stochastic(estimator: Any) -> bool:
+def stochastic(estimator: Any) -> bool:
     if estimator.solver not in SOLVERS:
         raise AttributeError(
             f"partial_fit: needs a stochastic solver: got solver={estimator.solver!r}, expected one of {list(SOLVERS)}"
@@ -90,7 +89,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
 
     # What a subclass says
 
-    _output: str  # the activation of the last layer, once y is known
+
 
     @abc.abstractmethod
     def _read(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, Matrix]:
@@ -177,7 +176,21 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         return Parameters(tuple(self.coefs_), tuple(self.intercepts_))
 
     def _fit_lbfgs(self, X: Any, y: Matrix, weight: Matrix | None) -> None:
-        raise NotImplementedError
+        if not isinstance(X, np.ndarray):
+            X = X.toarray()
+        data = {"x": X, "y": y} if weight is None else {"x": X, "y": y, "w": weight}
+        options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
+        network = (self.activation, self.out_activation_)
+        found, result = minimise(self._parameters, data, self.alpha, *network, options, None)
+        self.coefs_, self.intercepts_ = [[p.astype(X.dtype) for p in part] for part in found]
+        self.loss_, self.n_iter_ = float(result.fun), min(result.nit, self.max_iter)
+        if result.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): {result.message};"
+                f" raise max_iter (now {self.max_iter}) or max_fun, or scale the data",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     def _fit_stochastic(
         self, X: Any, y: Matrix, weight: Matrix | None, held: Held | None, random: Any, incremental: bool
