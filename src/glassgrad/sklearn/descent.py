@@ -27,6 +27,7 @@ class Settings(NamedTuple):
     output: str
     solver: str
     nesterov: bool
+    watched: bool  # whether anybody asks for the length of the gradient
 
 
 class Knobs(NamedTuple):
@@ -99,43 +100,42 @@ def epoch_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
         alpha = logic.astype(knobs.alpha, dtype_of(parameters.coefs[0]))
         (_, reported), slopes = derive(parameters, batch, alpha, settings.activation, settings.output)
         count = count + 1.0
-        leaves = [*parameters.coefs, *parameters.intercepts]
-        found = [
-            update(g, held, count, knobs, settings.nesterov)
-            for g, held in zip([*slopes.coefs, *slopes.intercepts], averages, strict=True)
-        ]
+        leaves, gradients = ([*p.coefs, *p.intercepts] for p in (parameters, slopes))
+        found = [update(g, held, count, knobs, settings.nesterov) for g, held in zip(gradients, averages, strict=True)]
         moved = [p + change for p, (change, _) in zip(leaves, found, strict=True)]
         layers = len(parameters.coefs)
         after = Parameters(tuple(moved[:layers]), tuple(moved[layers:]))
-        return Carry(after, [held for _, held in found], count, knobs), reported
+        norm = ew.sqrt(sum([(g * g).sum() for g in gradients])) if settings.watched else 0.0 * reported
+        return Carry(after, [held for _, held in found], count, knobs), (reported, norm)
 
     return native_epoch(step)
 
 
 def run_epoch(
     settings: Settings, carry: Carry, data: dict[str, Any], order: NDArray[np.int64], batch: int
-) -> tuple[Carry, float]:
-    """One pass over the rows of ``data`` in ``order``; the mean over rows of the loss reported of each batch.
+) -> tuple[Carry, float, float]:
+    """One pass over the rows of ``data`` in ``order``: means over rows of the batches' losses and gradients' lengths.
 
     A sparse ``x`` is made dense for as many batches at a time as DENSE elements hold.
     """
     n = len(order)
     if not isinstance(data["x"], np.ndarray):
         stride = batch * max(1, DENSE // (batch * data["x"].shape[1]))
-        total = 0.0
+        loss = norm = 0.0
         for start in range(0, n, stride):
             chosen = order[start : start + stride]
             part = {name: column[chosen] for name, column in data.items()}
             part["x"] = part["x"].toarray()
-            carry, loss = run_epoch(settings, carry, part, np.arange(len(chosen)), batch)
-            total += loss * len(chosen)
-        return carry, total / n
+            carry, value, length = run_epoch(settings, carry, part, np.arange(len(chosen)), batch)
+            loss, norm = loss + value * len(chosen), norm + length * len(chosen)
+        return carry, loss / n, norm / n
     whole = n - n % batch
-    total = 0.0
+    loss = norm = 0.0
     for rows in order[:whole].reshape(-1, batch), order[whole:].reshape(1, -1):
         if rows.size:
             arrays = (rows, *data.values(), *carry.parameters.coefs)
             run = epoch_of(settings, tuple([(a.shape, a.dtype) for a in arrays]))
-            carry, losses = run(carry, data, None if rows.size == n == rows.shape[1] else rows)
-            total += float(losses.sum(dtype=np.float64)) * rows.shape[1]
-    return carry, total / n
+            carry, (losses, norms) = run(carry, data, None if rows.size == n == rows.shape[1] else rows)
+            loss += float(losses.sum(dtype=np.float64)) * rows.shape[1]
+            norm += float(norms.sum(dtype=np.float64)) * rows.shape[1]
+    return carry, loss / n, norm / n

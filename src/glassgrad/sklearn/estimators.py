@@ -45,7 +45,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     early_stopping, validation_fraction : watch the score of rows held out, and keep the weights of its best epoch
     beta_1, beta_2, epsilon : of 'adam'
     max_fun : most evaluations of the loss by 'lbfgs'
-    callbacks : functions called after each epoch with the estimator; one that returns True ends the fit
+    callbacks : functions of (epoch, fit), called after each epoch, and ``glassgrad.train.Callback``
 
     Attributes
     ----------
@@ -66,6 +66,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     >>> model.predict_proba(X[:1]).shape
     (1, 3)
     """
+
+    metric = "accuracy"
 
     def __init__(
         self,
@@ -97,8 +99,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     ) -> None:
         self._remember(locals())
 
-    @available_if(stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_if(stochastic)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """One epoch more, over this data; the first call names all ``classes`` there will be."""
         first = not hasattr(self, "classes_")
@@ -135,9 +137,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
 
     def _read(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, Matrix]:
         dtype = FLOATS if first else self.coefs_[0].dtype
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", multi_output=True, dtype=dtype, order="C", reset=first
-        )
+        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtype, order="C", reset=first)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
@@ -152,7 +152,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     def _read_targets(self, y: Any) -> Matrix:
         strange = np.setdiff1d(unique_labels(y), self.classes_)
         if len(strange):
-            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {strange}.")
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {strange}."
+            )
         targets: Matrix = self._labels.transform(y)
         return targets
 
@@ -194,6 +196,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
     _parameter_constraints = {**Perceptron._parameter_constraints, "loss": [StrOptions({"squared_error", "poisson"})]}
 
+    metric = "r2"
+
     def __init__(
         self,
         loss: str = "squared_error",
@@ -225,8 +229,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     ) -> None:
         self._remember(locals())
 
-    @available_if(stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_if(stochastic)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch more, over this data."""
         return self._fit(X, y, sample_weight, None, None, incremental=True)
@@ -248,7 +252,9 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     def _read_targets(self, y: Any) -> Matrix:
         targets = np.asarray(y)
         if self.loss == "poisson" and (targets < 0).any():
-            raise ValueError(f"fit: loss='poisson' is for numbers of at least 0: got {targets.min()}; use 'squared_error'")
+            raise ValueError(
+                f"fit: loss='poisson' is for numbers of at least 0: got {targets.min()}; use 'squared_error'"
+            )
         return targets.reshape(len(targets), -1)
 
     def _last_activation(self) -> str:

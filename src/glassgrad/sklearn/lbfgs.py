@@ -50,34 +50,34 @@ def _compiled(activation: str, output: str, sizes: tuple[int, ...], shapes: tupl
 
 def minimise(
     parameters: Parameters,
-    data: dict[str, NDArray[Any]],
+    data: dict[str, Any],
     alpha: float,
     activation: str,
     output: str,
     options: dict[str, Any],
-    after: Callable[[Parameters, float], None] | None,
+    after: Callable[[Parameters, float, float], None],
 ) -> tuple[Parameters, Any]:
-    """The parameters SciPy ends at, and its result.
+    """The parameters SciPy ends at, and its result; ``after`` is called with parameters, loss and length of the gradient after every iteration.
 
-    ``after`` is called with parameters and loss after every iteration, and may raise StopIteration. All is computed in float64.
+    It may raise StopIteration. All is computed in float64, as SciPy does.
     """
     from scipy.optimize import minimize
 
-    data = {name: np.asarray(column, np.float64) for name, column in data.items()}
+    dense = {name: column if isinstance(column, np.ndarray) else column.toarray() for name, column in data.items()}
+    data = {name: column.astype(np.float64, copy=False) for name, column in dense.items()}
     sizes = (parameters.coefs[0].shape[0], *[b.size for b in parameters.intercepts])
     run = _compiled(activation, output, sizes, tuple([a.shape for a in data.values()]))
-    strength = np.float64(alpha)
+    strength, slope = np.float64(alpha), np.zeros(0)
+
+    def derive(vector: Vector) -> tuple[float, Vector]:
+        nonlocal slope
+        loss, slope = run(vector, data, strength)
+        return float(loss), slope
 
     def callback(intermediate_result: Any) -> None:  # SciPy knows this form by the name of its argument
-        assert after is not None
-        after(unpacked(intermediate_result.x, sizes), float(intermediate_result.fun))
+        length = float(np.linalg.norm(slope))
+        after(unpacked(intermediate_result.x, sizes), float(intermediate_result.fun), length)
 
-    result = minimize(
-        lambda vector: run(vector, data, strength),
-        packed(parameters),
-        method="L-BFGS-B",
-        jac=True,
-        options=options,
-        callback=callback if after else None,
-    )
+    start = packed(parameters)
+    result = minimize(derive, start, method="L-BFGS-B", jac=True, options=options, callback=callback)
     return unpacked(result.x, sizes), result

@@ -22,6 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .descent import SOLVERS, Carry, Knobs, Settings, begin, run_epoch
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
+from .watch import Watch
 
 Matrix = NDArray[Any]
 FLOATS = (np.float64, np.float32)
@@ -85,11 +86,9 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
 
     def _remember(self, given: Mapping[str, Any]) -> None:
         """Keep what ``__init__`` was called with, as it is."""
-        vars(self).update({name: value for name, value in given.items() if name not in ("self", "__class__")})
+        self.__dict__.update({name: value for name, value in given.items() if name not in ("self", "__class__")})
 
     # What a subclass says
-
-
 
     @abc.abstractmethod
     def _read(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, Matrix]:
@@ -133,20 +132,28 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X, targets = self._read(X, y, first, incremental)
         if not first and targets.shape[1] != self.n_outputs_:
-            raise ValueError(f"fit: bad number of outputs: got {targets.shape[1]}, expected {self.n_outputs_} as before")
+            raise ValueError(
+                f"fit: bad number of outputs: got {targets.shape[1]}, expected {self.n_outputs_}, as before"
+            )
         if weight is not None:
             weight = _check_sample_weight(weight, X, dtype=X.dtype)
         held = None
         if X_val is not None:
-            X_val = validate_data(self, X_val, accept_sparse=["csr"], dtype=X.dtype, reset=False)
+            X_val = validate_data(self, X_val, accept_sparse="csr", dtype=X.dtype, reset=False)
             held = Held(X_val, self._read_targets(y_val).astype(X.dtype), None)
         random = check_random_state(self.random_state)
         if first:
             self._initialise([X.shape[1], *sizes, targets.shape[1]], X.dtype, random)
-        if self.solver == "lbfgs":
-            self._fit_lbfgs(X, targets, weight)
+        stochastic = self.solver in SOLVERS
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if self.early_stopping and stochastic and held is None:
+            X, targets, weight, held = self._split(X, targets, weight, random)
+        data = {"x": X, "y": targets} if weight is None else {"x": X, "y": targets, "w": weight}
+        if stochastic:
+            self._fit_stochastic(data, held, random, incremental)
         else:
-            self._fit_stochastic(X, targets, weight, held, random, incremental)
+            self._fit_lbfgs(data, held)
         if not all(np.isfinite(p).all() for p in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
@@ -164,77 +171,85 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
             bound = math.sqrt((2.0 if self.activation == "logistic" else 6.0) / (inputs + outputs))
             self.coefs_.append(random.uniform(-bound, bound, (inputs, outputs)).astype(dtype, copy=False))
             self.intercepts_.append(random.uniform(-bound, bound, outputs).astype(dtype, copy=False))
+        self.validation_scores_: Any = None
         if self.solver in SOLVERS:
             self.loss_curve_: list[float] = []
             self._unimproved = 0
-            self.best_loss_ = None if self.early_stopping else np.inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -np.inf if self.early_stopping else None
+            self.best_loss_: Any = None if self.early_stopping else np.inf
+            self.best_validation_score_: Any = -np.inf if self.early_stopping else None
 
     @property
     def _parameters(self) -> Parameters:
         return Parameters(tuple(self.coefs_), tuple(self.intercepts_))
 
-    def _fit_lbfgs(self, X: Any, y: Matrix, weight: Matrix | None) -> None:
-        if not isinstance(X, np.ndarray):
-            X = X.toarray()
-        data = {"x": X, "y": y} if weight is None else {"x": X, "y": y, "w": weight}
+    @_parameters.setter
+    def _parameters(self, parameters: Parameters) -> None:
+        self.coefs_, self.intercepts_ = map(list, parameters)
+
+    def _fit_lbfgs(self, data: dict[str, Any], held: Held | None) -> None:
+        """Iterations of L-BFGS; its line searches decide how far each goes."""
+        dtype = data["x"].dtype
+        watch = Watch(self, self.callbacks)
+
+        def settle(parameters: Parameters, loss: float) -> None:
+            self._parameters = Parameters(*[tuple([p.astype(dtype) for p in part]) for part in parameters])
+            self.loss_ = loss
+
+        def after(parameters: Parameters, loss: float, norm: float) -> None:
+            settle(parameters, loss)
+            self.n_iter_ += 1
+            self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+            self._validate(held)
+            watch.epoch(norm)
+            if watch.stopped:
+                raise StopIteration
+
+        self.n_iter_ = 0
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
         network = (self.activation, self.out_activation_)
-        found, result = minimise(self._parameters, data, self.alpha, *network, options, None)
-        self.coefs_, self.intercepts_ = [[p.astype(X.dtype) for p in part] for part in found]
-        self.loss_, self.n_iter_ = float(result.fun), min(result.nit, self.max_iter)
-        if result.status != 0:
+        found, result = minimise(self._parameters, data, self.alpha, *network, options, after)
+        settle(found, float(result.fun))
+        if result.status != 0 and not watch.stopped:
             warnings.warn(
-                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): {result.message};"
-                f" raise max_iter (now {self.max_iter}) or max_fun, or scale the data",
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): "
+                f"{result.message}; raise max_iter (now {self.max_iter}) or max_fun, or scale the data",
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        watch.end()
 
-    def _fit_stochastic(
-        self, X: Any, y: Matrix, weight: Matrix | None, held: Held | None, random: Any, incremental: bool
-    ) -> None:
+    def _fit_stochastic(self, data: dict[str, Any], held: Held | None, random: Any, incremental: bool) -> None:
+        """Epochs of mini-batches, each one native call."""
         at = getattr(self, "_descent", None)
         if not incremental or at is None or at.solver != self.solver:
             at = Descent(self.solver, self.learning_rate_init, begin(self.solver, self._parameters), np.float64(0))
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        if self.early_stopping and held is None:
-            X, y, weight, held = self._split(X, y, weight, random)
-        n = X.shape[0]
+        n = data["x"].shape[0]
         batch = self._batch_size(n)
-        data = {"x": X, "y": y} if weight is None else {"x": X, "y": y, "w": weight}
-        settings = Settings(self.activation, self.out_activation_, self.solver, self.nesterovs_momentum)
-        numbers = (self.alpha, at.rate, self.momentum, self.beta_1, self.beta_2, self.epsilon)
-        carry = Carry(self._parameters, at.averages, at.count, Knobs(*[np.float64(number) for number in numbers]))
+        watch = Watch(self, self.callbacks, at.rate)
+        settings = Settings(
+            self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
+        )
+        carry = Carry(self._parameters, at.averages, at.count, self._knobs(at.rate))
         order = np.arange(n)
-        best = None
         self.n_iter_ = 0
         try:
-            while self.n_iter_ < self.max_iter:
+            while not watch.stopped and self.n_iter_ < self.max_iter:
                 if self.shuffle:
                     moved = np.arange(n)
                     random.shuffle(moved)
                     order = order[moved]
-                carry, self.loss_ = run_epoch(settings, carry, data, order, batch)
-                self.coefs_, self.intercepts_ = map(list, carry.parameters)
+                carry, self.loss_, norm = run_epoch(settings, carry, data, order, batch)
+                self._parameters = carry.parameters
                 self.n_iter_ += 1
                 self.t_ += n
                 self.loss_curve_.append(self.loss_)
                 self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                if self._measure(held):
-                    best = [[p.copy() for p in part] for part in carry.parameters]
-                rate = float(carry.knobs.rate)
-                if self.solver == "sgd" and self.learning_rate == "invscaling":
-                    rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
-                stop = False
-                if self._unimproved > self.n_iter_no_change:
-                    rate, stop = self._unimproving(rate)
-                carry = carry._replace(knobs=carry.knobs._replace(rate=np.float64(rate)))
-                if stop or incremental:
+                self._improve(held, watch)
+                watch.epoch(norm)
+                carry = carry._replace(knobs=self._knobs(watch.lr))
+                if incremental:
                     break
-                if self.n_iter_ == self.max_iter:
+                if self.n_iter_ == self.max_iter and not watch.stopped:
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization"
                         " hasn't converged yet.",
@@ -243,9 +258,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                     )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        self._descent = Descent(self.solver, float(carry.knobs.rate), carry.averages, carry.count)
-        if self.early_stopping and best is not None:
-            self.coefs_, self.intercepts_ = best
+        self._descent = Descent(self.solver, watch.lr, carry.averages, carry.count)
+        watch.end()
+
+    def _knobs(self, rate: float) -> Knobs:
+        numbers = (self.alpha, rate, self.momentum, self.beta_1, self.beta_2, self.epsilon)
+        return Knobs(*[np.float64(number) for number in numbers])
 
     def _say(self, line: str) -> None:
         if self.verbose:
@@ -273,37 +291,43 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
             )
         return min(int(self.batch_size), n)
 
-    def _measure(self, held: Held | None) -> bool:
-        """Count epochs without improvement; whether this one had the best validation score so far."""
-        better = False
-        if held is not None:
-            if self.validation_scores_ is None:
-                self.validation_scores_, self.best_validation_score_ = [], -np.inf
-            score = self._score(self._outputs(held.x), held)
-            self.validation_scores_.append(score)
-            self._say(f"Validation score: {score:f}")
-            idle = score < self.best_validation_score_ + self.tol
-            better = score > self.best_validation_score_
-            self.best_validation_score_ = max(score, self.best_validation_score_) if better else self.best_validation_score_
-        if not self.early_stopping:
+    def _validate(self, held: Held | None) -> float | None:
+        """The score on the rows held out, if there are any."""
+        if held is None:
+            return None
+        score = self._score(self._outputs(held.x), held)
+        if self.validation_scores_ is None:
+            self.validation_scores_ = []
+        self.validation_scores_.append(score)
+        self._say(f"Validation score: {score:f}")
+        return score
+
+    def _improve(self, held: Held | None, watch: Watch) -> None:
+        """Count epochs without improvement; after too many, lower the learning rate or stop."""
+        value, best = self._validate(held), self.best_validation_score_
+        if value is not None and (best is None or value > best):
+            self.best_validation_score_ = value
+            if self.early_stopping:
+                watch.keep()
+        if self.early_stopping:
+            idle = value < best + self.tol
+        else:
             idle = self.loss_ > self.best_loss_ - self.tol
             self.best_loss_ = min(self.loss_, self.best_loss_)
         self._unimproved = self._unimproved + 1 if idle else 0
-        return better
-
-    def _unimproving(self, rate: float) -> tuple[float, bool]:
-        """The learning rate to go on with, and whether to stop instead."""
+        if self.solver == "sgd" and self.learning_rate == "invscaling":
+            watch.lr = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+        if self._unimproved <= self.n_iter_no_change:
+            return
         what = "Validation score" if self.early_stopping else "Training loss"
         said = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
-        if self.solver != "sgd" or self.learning_rate != "adaptive":
+        if self.solver == "sgd" and self.learning_rate == "adaptive" and watch.lr > 1e-6:
+            watch.lr /= 5
+            self._unimproved = 0
+            self._say(f"{said} Setting learning rate to {watch.lr:f}")
+        else:
             self._say(f"{said} Stopping.")
-            return rate, True
-        if rate <= 1e-6:
-            self._say(f"{said} Learning rate too small. Stopping.")
-            return rate, True
-        self._say(f"{said} Setting learning rate to {rate / 5:f}")
-        self._unimproved = 0
-        return rate / 5, False
+            watch.stop()
 
     # Predicting
 
