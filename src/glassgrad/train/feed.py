@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     """Arrays in memory: (x, y) or (x, y, weights), each an array or a tree of arrays of as many rows."""
 
     data: tuple[Any, ...]
-    count: int
+    total: int
     batch_size: int
 
     @classmethod
@@ -45,7 +45,7 @@ class Rows(NamedTuple):
 
     def parts(self, epoch: int, order: np.random.Generator, done: int, most: int | None) -> Iterator[Part]:
         """The epoch's steps after the first ``done``, at most ``most`` in a part."""
-        n, size = self.count, self.batch_size
+        n, size = self.total, self.batch_size
         if size == n:  # a sum over all rows has no order
             if not done:
                 yield Part(self.data, None, [n])
@@ -60,22 +60,19 @@ class Rows(NamedTuple):
 
     def split(self, fraction: float, order: np.random.Generator) -> tuple[Rows, tuple[Any, ...]]:
         """All but a drawn part of the rows, and that part."""
-        held = min(max(round(self.count * fraction), 1), self.count - 1)
-        if not 0 < fraction < 1 or self.count < 2:
+        held = min(max(round(self.total * fraction), 1), self.total - 1)
+        if not 0 < fraction < 1 or self.total < 2:
             raise DataError(
-                f"fit: bad validation: got {fraction!r} of {self.count} rows, expected a share of the rows between 0 "
+                f"fit: bad validation: got {fraction!r} of {self.total} rows, expected a share of the rows between 0 "
                 f"and 1 that leaves some to learn from, or (x, y)"
             )
-        rows = shuffled(self.count, order)
-        kept, out = (
-            tree.map(lambda column, chosen=np.sort(chosen): column[chosen], self.data)
-            for chosen in (rows[held:], rows[:held])
-        )
+        rows = shuffled(self.total, order)
+        kept, out = (_chosen(self.data, np.sort(part)) for part in (rows[held:], rows[:held]))
         return Rows.of(kept, self.batch_size), out
 
 
 class Stream(NamedTuple):
-    """Batches (x, y) that something hands out, such as a loader; or a function of the epoch's number that makes them."""
+    """Batches (x, y) that something hands out, such as a loader; or a function of the epoch's number that makes it."""
 
     source: Batches
 
@@ -98,6 +95,11 @@ def feed_of(data: Any, batch_size: int | None) -> Rows | Stream:
     raise DataError(
         f"fit: data must be a pair (x, y): got {type(data).__name__}; pass data=(x, y), or an iterable of such batches"
     )
+
+
+def _chosen(data: tuple[Any, ...], rows: NDArray[np.int64]) -> tuple[Any, ...]:
+    chosen: tuple[Any, ...] = tree.map(lambda column: column[rows], data)
+    return chosen
 
 
 def arrays_of(data: Any, what: str) -> tuple[Any, ...]:

@@ -36,9 +36,9 @@ class Interrupt:
             raise Interrupted
 
     @contextlib.contextmanager
-    def breakable(self) -> Iterator[None]:
+    def breakable(self, wanted: bool = True) -> Iterator[None]:
         """A stretch of code that Ctrl-C may leave at any instruction, by ``Interrupted``."""
-        self.open = True
+        self.open = wanted
         try:
             yield
         finally:
@@ -47,7 +47,7 @@ class Interrupt:
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Interrupt]:
-    """Take Ctrl-C for what it would do to Python: where somebody else handles it, or in other threads, nothing changes."""
+    """Take note of Ctrl-C, in the main thread. Where somebody handles it already, nothing changes."""
     interrupt = Interrupt()
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

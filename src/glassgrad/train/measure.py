@@ -71,5 +71,4 @@ def named(metrics: Metrics) -> dict[str, Metric]:
         return dict(metrics)
     if callable(metrics):
         metrics = [metrics]
-    return {getattr(metric, "__name__", f"metric{i + 1}").replace("<lambda>", "metric"): metric for i, metric in
-            enumerate(metrics)}
+    return {getattr(metric, "__name__", "metric").replace("<lambda>", "metric"): metric for metric in metrics}
