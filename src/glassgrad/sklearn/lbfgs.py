@@ -57,9 +57,10 @@ def minimise(
     options: dict[str, Any],
     after: Callable[[Parameters, float, float], None],
 ) -> tuple[Parameters, Any]:
-    """The parameters SciPy ends at, and its result; ``after`` is called with parameters, loss and length of the gradient after every iteration.
+    """The parameters SciPy ends at, and its result. All is computed in float64, as SciPy does.
 
-    It may raise StopIteration. All is computed in float64, as SciPy does.
+    ``after`` is called after every iteration with the parameters, the loss and the length of its gradient, and may
+    raise StopIteration.
     """
     from scipy.optimize import minimize
 
