@@ -20,7 +20,6 @@ from glassgrad import sklearn as ours
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Products this small take theirs longer with more threads."""
@@ -116,7 +115,9 @@ def test_the_ways_reach_what_they_are_meant_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression"])
-@pytest.mark.parametrize("settings", [{}, {"early_stopping": True, "n_iter_no_change": 3}, {"solver": "lbfgs", "max_iter": 8}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"early_stopping": True, "n_iter_no_change": 3}, {"solver": "lbfgs", "max_iter": 8}]
+)
 def test_sample_weights(kind: str, settings: dict[str, Any]) -> None:
     weights = np.random.default_rng(0).uniform(0.1, 3.0, ROWS)
     mine, their, y = both(kind, **settings)

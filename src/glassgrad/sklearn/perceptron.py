@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ..errors import DataError
 from .descent import SOLVERS, Carry, Knobs, Settings, begin, run_epoch
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
@@ -138,6 +139,8 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         if weight is not None:
             weight = _check_sample_weight(weight, X, dtype=X.dtype)
         held = None
+        if (X_val is None) != (y_val is None):
+            raise DataError("fit: X_val and y_val go together: got one of them; pass both")
         if X_val is not None:
             X_val = validate_data(self, X_val, accept_sparse="csr", dtype=X.dtype, reset=False)
             held = Held(X_val, self._read_targets(y_val).astype(X.dtype), None)
