@@ -128,6 +128,17 @@ def test_twice_the_weight_is_the_row_twice(solver: str) -> None:
     assert np.abs(plain.predict_proba(X) - weighted.predict_proba(X)).max() > 1e-4
 
 
+def test_a_batch_without_weight_teaches_nothing() -> None:
+    weights = np.r_[np.ones(50), np.zeros(50), np.ones(50)]  # where scikit-learn divides by 0
+    mixed = np.arange(150).reshape(3, 50).T.ravel()  # batches of all classes
+    rows, kinds, kept = X[mixed], y[mixed], weights > 0
+    settings = {**QUICK, "max_iter": 1, "batch_size": 50, "shuffle": False, "solver": "sgd", "momentum": 0.0}
+    skipped = MLPClassifier(**settings).fit(rows, kinds, sample_weight=weights)
+    left_out = MLPClassifier(**settings).fit(rows[kept], kinds[kept])
+    for one, other in zip(skipped.coefs_, left_out.coefs_, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def test_metadata_is_routed() -> None:
     weights = np.where(y == 0, 0.01, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):

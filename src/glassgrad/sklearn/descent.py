@@ -41,16 +41,9 @@ class Knobs(NamedTuple):
     epsilon: Any
 
 
-class Carry(NamedTuple):
-    """What goes from step to step. ``averages`` are one tuple for each parameter, ``count`` the steps taken."""
-
-    parameters: Parameters
-    averages: Any
-    count: Any
-    knobs: Knobs
-
-
-Update = Callable[[Value, tuple[Value, ...], Value, Knobs], tuple[Value, tuple[Value, ...]]]
+# What goes from step to step, as plain tuples, which native code puts together itself: the parameters, a tuple of
+# averages for each of them, the steps taken, and the knobs.
+Carry = tuple[Any, Any, Any, Any]
 
 
 def _sgd(g: Value, averages: tuple[Value, ...], count: Value, k: Knobs, nesterov: bool) -> Any:
@@ -86,7 +79,7 @@ def _like(g: Value) -> Callable[[Value], Value]:
 def begin(solver: str, parameters: Parameters) -> Any:
     """The averages before the first step."""
     count = SOLVERS[solver][0]
-    return [tuple(np.zeros_like(p) for _ in range(count)) for part in parameters for p in part]
+    return tuple([tuple([np.zeros_like(p) for _ in range(count)]) for part in parameters for p in part])
 
 
 @functools.lru_cache(maxsize=256)
@@ -95,47 +88,46 @@ def epoch_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
     update = SOLVERS[settings.solver][1]
     derive = value_and_grad(objective, has_aux=True)
 
-    def step(carry: Carry, batch: dict[str, Value]) -> tuple[Carry, Value]:
-        parameters, averages, count, knobs = carry
-        alpha = logic.astype(knobs.alpha, dtype_of(parameters.coefs[0]))
+    def step(carry: Carry, batch: dict[str, Value]) -> tuple[Carry, tuple[Value, ...]]:
+        parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*carry[3])
+        alpha = logic.astype(k.alpha, dtype_of(parameters.coefs[0]))
         (_, reported), slopes = derive(parameters, batch, alpha, settings.activation, settings.output)
-        count = count + 1.0
         leaves, gradients = ([*p.coefs, *p.intercepts] for p in (parameters, slopes))
-        found = [update(g, held, count, knobs, settings.nesterov) for g, held in zip(gradients, averages, strict=True)]
+        found = [update(g, held, count, k, settings.nesterov) for g, held in zip(gradients, averages, strict=True)]
         moved = [p + change for p, (change, _) in zip(leaves, found, strict=True)]
         layers = len(parameters.coefs)
-        after = Parameters(tuple(moved[:layers]), tuple(moved[layers:]))
-        norm = ew.sqrt(sum([(g * g).sum() for g in gradients])) if settings.watched else 0.0 * reported
-        return Carry(after, [held for _, held in found], count, knobs), (reported, norm)
+        carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count, carry[3]
+        if settings.watched:
+            return carry, (reported, ew.sqrt(sum([(g * g).sum() for g in gradients])))
+        return carry, (reported,)
 
     return native_epoch(step)
 
 
 def run_epoch(
     settings: Settings, carry: Carry, data: dict[str, Any], order: NDArray[np.int64], batch: int
-) -> tuple[Carry, float, float]:
-    """One pass over the rows of ``data`` in ``order``: means over rows of the batches' losses and gradients' lengths.
+) -> tuple[Carry, list[float]]:
+    """One pass over the rows of ``data`` in ``order``, and means over rows of the batches' losses and gradients' lengths.
 
-    A sparse ``x`` is made dense for as many batches at a time as DENSE elements hold.
+    A sparse ``x`` is made dense for as many batches at a time as DENSE elements hold. Lengths are 0 unless watched.
     """
     n = len(order)
+    means = [0.0, 0.0]
     if not isinstance(data["x"], np.ndarray):
         stride = batch * max(1, DENSE // (batch * data["x"].shape[1]))
-        loss = norm = 0.0
         for start in range(0, n, stride):
             chosen = order[start : start + stride]
             part = {name: column[chosen] for name, column in data.items()}
             part["x"] = part["x"].toarray()
-            carry, value, length = run_epoch(settings, carry, part, np.arange(len(chosen)), batch)
-            loss, norm = loss + value * len(chosen), norm + length * len(chosen)
-        return carry, loss / n, norm / n
+            carry, found = run_epoch(settings, carry, part, np.arange(len(chosen)), batch)
+            means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
+        return carry, means
     whole = n - n % batch
-    loss = norm = 0.0
     for rows in order[:whole].reshape(-1, batch), order[whole:].reshape(1, -1):
         if rows.size:
-            arrays = (rows, *data.values(), *carry.parameters.coefs)
-            run = epoch_of(settings, tuple([(a.shape, a.dtype) for a in arrays]))
-            carry, (losses, norms) = run(carry, data, None if rows.size == n == rows.shape[1] else rows)
-            loss += float(losses.sum(dtype=np.float64)) * rows.shape[1]
-            norm += float(norms.sum(dtype=np.float64)) * rows.shape[1]
-    return carry, loss / n, norm / n
+            arrays = (*data.values(), *carry[0][0])
+            run = epoch_of(settings, (rows.shape, *[(a.shape, a.dtype) for a in arrays]))
+            carry, outputs = run(carry, data, None if rows.shape[1] == n else rows)
+            for k, kept in enumerate(outputs):
+                means[k] += float(kept.sum(dtype=np.float64)) * rows.shape[1] / n
+    return carry, means

@@ -60,14 +60,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     --------
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier(hidden_layer_sizes=(16,), learning_rate_init=0.01, max_iter=300, random_state=0).fit(X, y)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.02, tol=1e-3, max_iter=500, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > 0.95)
     True
     >>> model.predict_proba(X[:1]).shape
     (1, 3)
     """
 
-    metric = "accuracy"
+    _metric = "accuracy"
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
     _parameter_constraints = {**Perceptron._parameter_constraints, "loss": [StrOptions({"squared_error", "poisson"})]}
 
-    metric = "r2"
+    _metric = "r2"
 
     def __init__(
         self,

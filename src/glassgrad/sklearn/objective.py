@@ -76,6 +76,12 @@ LOSSES: dict[str, Callable[[Value, Value], tuple[Value, Value]]] = {
 }
 
 
+def _total(weights: Value) -> Value:
+    """The sum of a batch's weights; infinite where that is 0, so that such a batch teaches nothing."""
+    total = rd.sum(weights)
+    return logic.where(logic.equal(total, 0.0), np.inf, total)
+
+
 def objective(parameters: Parameters, batch: dict[str, Value], alpha: Value, activation: str, output: str) -> Any:
     """The mean loss of a batch with its penalty, alpha/2 · Σ w² shared among the rows; and the same to report.
 
@@ -88,7 +94,7 @@ def objective(parameters: Parameters, batch: dict[str, Value], alpha: Value, act
     """
     losses = LOSSES[output](forward(parameters, batch["x"], activation), batch["y"])
     weights = batch.get("w")
-    rows: Value = float(shape_of(batch["x"])[0]) if weights is None else rd.sum(weights)
+    rows: Value = float(shape_of(batch["x"])[0]) if weights is None else _total(weights)
     penalty = sum([rd.sum(w * w) for w in parameters.coefs]) * (0.5 * alpha)
     found, reported = [(rd.sum(each if weights is None else each * weights) + penalty) / rows for each in losses]
     return found, reported

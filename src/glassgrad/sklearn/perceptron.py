@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
-from .descent import SOLVERS, Carry, Knobs, Settings, begin, run_epoch
+from .descent import SOLVERS, Knobs, Settings, begin, run_epoch
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
 from .watch import Watch
@@ -232,7 +232,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         settings = Settings(
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )
-        carry = Carry(self._parameters, at.averages, at.count, self._knobs(at.rate))
+        carry = tuple(self._parameters), at.averages, at.count, self._knobs(at.rate)
         order = np.arange(n)
         self.n_iter_ = 0
         try:
@@ -241,15 +241,15 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                     moved = np.arange(n)
                     random.shuffle(moved)
                     order = order[moved]
-                carry, self.loss_, norm = run_epoch(settings, carry, data, order, batch)
-                self._parameters = carry.parameters
+                carry, (self.loss_, norm) = run_epoch(settings, carry, data, order, batch)
+                self._parameters = Parameters(*carry[0])
                 self.n_iter_ += 1
                 self.t_ += n
                 self.loss_curve_.append(self.loss_)
                 self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 self._improve(held, watch)
                 watch.epoch(norm)
-                carry = carry._replace(knobs=self._knobs(watch.lr))
+                carry = (*carry[:3], self._knobs(watch.lr))
                 if incremental:
                     break
                 if self.n_iter_ == self.max_iter and not watch.stopped:
@@ -261,12 +261,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                     )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        self._descent = Descent(self.solver, watch.lr, carry.averages, carry.count)
+        self._descent = Descent(self.solver, watch.lr, *carry[1:3])
         watch.end()
 
-    def _knobs(self, rate: float) -> Knobs:
-        numbers = (self.alpha, rate, self.momentum, self.beta_1, self.beta_2, self.epsilon)
-        return Knobs(*[np.float64(number) for number in numbers])
+    def _knobs(self, rate: float) -> tuple[Any, ...]:
+        numbers = Knobs(self.alpha, rate, self.momentum, self.beta_1, self.beta_2, self.epsilon)
+        return tuple([np.float64(number) for number in numbers])
 
     def _say(self, line: str) -> None:
         if self.verbose:

@@ -54,7 +54,7 @@ class Watch:
             return
         model, now = self.model, time.perf_counter()
         scores = getattr(model, "validation_scores_", None)
-        metrics = {model.metric: scores[-1]} if scores else {}
+        metrics = {model._metric: scores[-1]} if scores else {}
         epoch = Epoch(model.n_iter_, model.loss_, norm, None, metrics, self.lr, now - self.began)
         self.began = now
         self.history.append(epoch)
