@@ -44,7 +44,6 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.mark.filterwarnings("default")  # some checks warn on purpose; the estimator must not add to them
 @parametrize_with_checks([MLPClassifier(), MLPRegressor()])
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)
@@ -145,7 +144,9 @@ def test_metadata_is_routed() -> None:
         model = MLPClassifier(**QUICK).set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         pipe = make_pipeline(scaler, model).fit(X, y, sample_weight=weights)
-        scored = cross_val_score(model.set_score_request(sample_weight=False), X, y, cv=3, params={"sample_weight": weights})
+        scored = cross_val_score(
+            model.set_score_request(sample_weight=False), X, y, cv=3, params={"sample_weight": weights}
+        )
     alone = MLPClassifier(**QUICK).fit(StandardScaler().fit_transform(X), y, sample_weight=weights)
     assert pipe[-1].loss_curve_ == alone.loss_curve_
     assert len(scored) == 3
@@ -164,6 +165,16 @@ def test_a_pickled_model_goes_on_where_it_was() -> None:
     copy = pickle.loads(pickle.dumps(model))
     assert model.partial_fit(X, y).loss_curve_ == copy.partial_fit(X, y).loss_curve_
     np.testing.assert_array_equal(model.coefs_[0], copy.coefs_[0])
+
+
+def test_solvers_and_early_stopping_may_change_between_warm_starts() -> None:
+    model = MLPClassifier(**QUICK, solver="lbfgs", warm_start=True).fit(X, y)
+    model.set_params(solver="adam").fit(X, y)
+    assert len(model.loss_curve_) == 20 and model.best_loss_ == min(model.loss_curve_)
+    model.set_params(early_stopping=True).fit(X, y)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    model.set_params(early_stopping=False, solver="sgd").fit(X, y)
+    assert np.isfinite(model.loss_)
 
 
 def test_partial_fit_refuses_what_it_cannot_do() -> None:

@@ -107,7 +107,7 @@ def epoch_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
 def run_epoch(
     settings: Settings, carry: Carry, data: dict[str, Any], order: NDArray[np.int64], batch: int
 ) -> tuple[Carry, list[float]]:
-    """One pass over the rows of ``data`` in ``order``, and means over rows of the batches' losses and gradients' lengths.
+    """One pass over the rows of ``data`` in ``order``; means over rows of the batches' losses and gradients' lengths.
 
     A sparse ``x`` is made dense for as many batches at a time as DENSE elements hold. Lengths are 0 unless watched.
     """

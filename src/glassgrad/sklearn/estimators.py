@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from .perceptron import FLOATS, Held, Matrix, Perceptron, stochastic
+from .perceptron import FLOATS, Held, Matrix, Perceptron, goes_by_epochs
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
@@ -99,7 +99,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     ) -> None:
         self._remember(locals())
 
-    @available_if(stochastic)  # type: ignore[untyped-decorator]
+    @available_if(goes_by_epochs)  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """One epoch more, over this data; the first call names all ``classes`` there will be."""
@@ -229,7 +229,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     ) -> None:
         self._remember(locals())
 
-    @available_if(stochastic)  # type: ignore[untyped-decorator]
+    @available_if(goes_by_epochs)  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch more, over this data."""

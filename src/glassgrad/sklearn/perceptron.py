@@ -47,7 +47,8 @@ class Descent(NamedTuple):
     count: Any
 
 
-def stochastic(estimator: Any) -> bool:
+def goes_by_epochs(estimator: Any) -> bool:
+    """True, or ``AttributeError`` where the solver leaves no way to take one epoch more."""
     if estimator.solver not in SOLVERS:
         raise AttributeError(
             f"partial_fit: needs a stochastic solver: got solver={estimator.solver!r}, expected one of {list(SOLVERS)}"
@@ -148,6 +149,8 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         if first:
             self._initialise([X.shape[1], *sizes, targets.shape[1]], X.dtype, random)
         stochastic = self.solver in SOLVERS
+        if stochastic and (first or not hasattr(self, "loss_curve_")):
+            self._begin_curve()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         if self.early_stopping and stochastic and held is None:
@@ -175,11 +178,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
             self.coefs_.append(random.uniform(-bound, bound, (inputs, outputs)).astype(dtype, copy=False))
             self.intercepts_.append(random.uniform(-bound, bound, outputs).astype(dtype, copy=False))
         self.validation_scores_: Any = None
-        if self.solver in SOLVERS:
-            self.loss_curve_: list[float] = []
-            self._unimproved = 0
-            self.best_loss_: Any = None if self.early_stopping else np.inf
-            self.best_validation_score_: Any = -np.inf if self.early_stopping else None
+
+    def _begin_curve(self) -> None:
+        self.loss_curve_: list[float] = []
+        self._unimproved = 0
+        self.best_loss_: Any = None if self.early_stopping else np.inf
+        self.best_validation_score_: Any = -np.inf if self.early_stopping else None
 
     @property
     def _parameters(self) -> Parameters:
@@ -308,15 +312,17 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
     def _improve(self, held: Held | None, watch: Watch) -> None:
         """Count epochs without improvement; after too many, lower the learning rate or stop."""
         value, best = self._validate(held), self.best_validation_score_
-        if value is not None and (best is None or value > best):
+        best = -np.inf if best is None else best
+        if value is not None and value > best:
             self.best_validation_score_ = value
             if self.early_stopping:
                 watch.keep()
         if self.early_stopping:
             idle = value < best + self.tol
         else:
-            idle = self.loss_ > self.best_loss_ - self.tol
-            self.best_loss_ = min(self.loss_, self.best_loss_)
+            least = np.inf if self.best_loss_ is None else self.best_loss_
+            idle = self.loss_ > least - self.tol
+            self.best_loss_ = min(least, self.loss_)  # in this order, a loss that is NaN is not the best
         self._unimproved = self._unimproved + 1 if idle else 0
         if self.solver == "sgd" and self.learning_rate == "invscaling":
             watch.lr = self.learning_rate_init / (self.t_ + 1) ** self.power_t
