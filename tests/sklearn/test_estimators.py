@@ -170,7 +170,7 @@ def test_a_pickled_model_goes_on_where_it_was() -> None:
 def test_solvers_and_early_stopping_may_change_between_warm_starts() -> None:
     model = MLPClassifier(**QUICK, solver="lbfgs", warm_start=True).fit(X, y)
     model.set_params(solver="adam").fit(X, y)
-    assert len(model.loss_curve_) == 20 and model.best_loss_ == min(model.loss_curve_)
+    assert len(model.loss_curve_) == model.n_iter_ and model.best_loss_ == min(model.loss_curve_)
     model.set_params(early_stopping=True).fit(X, y)
     assert model.best_validation_score_ == max(model.validation_scores_)
     model.set_params(early_stopping=False, solver="sgd").fit(X, y)
