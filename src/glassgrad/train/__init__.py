@@ -1,9 +1,13 @@
 """The training loop, its history, and models in files."""
 
 from .callbacks import Callback, EarlyStopping
+from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
+from .logs import JSONLines, TensorBoard
+from .replicas import Replicas
 from .save import load, save
+from .state import load_state
 from .tabular import Settings, TableModel, train_table
 from .training import Training
 
@@ -13,10 +17,15 @@ __all__ = [
     "History",
     "Epoch",
     "Training",
+    "Replicas",
     "Callback",
     "EarlyStopping",
+    "Checkpoint",
+    "JSONLines",
+    "TensorBoard",
     "save",
     "load",
+    "load_state",
     "Settings",
     "TableModel",
     "train_table",

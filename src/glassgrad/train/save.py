@@ -23,10 +23,12 @@ from ..nn.module import MODULES, file_name
 from . import safetensors
 
 FORMAT = "glassgrad model"
+CHECKPOINT = "glassgrad checkpoint"
 VERSION = 1
 DESCRIPTION = "glassgrad"  # the name of our text in the file's metadata
 KINDS = "biufc"  # dtypes that are plain numbers
 WIDE = "complex128"  # which safetensors has not: stored as pairs of float64
+BFLOAT16 = "bfloat16"  # which NumPy has not
 
 
 class Saved(NamedTuple):
@@ -77,7 +79,14 @@ def load(path: str | os.PathLike[str]) -> Saved:
     """
 
     def loaded(stream: BinaryIO, header: safetensors.Header) -> Saved:
-        record = record_of(header, FORMAT)
+        record = record_of(header, FORMAT, CHECKPOINT)
+        if record.text("format") == CHECKPOINT:
+            if record.get("model") is None:
+                raise ModelFileError(
+                    "load: the checkpoint is of a model that only its own program can build; build it, and pass it to "
+                    "train.load_state"
+                )
+            return Saved(rebuilt(record.get("model"), stream, header, record.text("usable")), {})
         metadata = record.get("metadata")
         if not isinstance(metadata, dict):
             record.refuse("metadata", "an object")
@@ -103,18 +112,18 @@ def as_text(kind: str, **fields: Any) -> str:
         raise DtypeError(f"save: metadata must be plain JSON values: {error}; use str, int, list and dict") from None
 
 
-def record_of(header: safetensors.Header, kind: str) -> Record:
-    """The text in a file's metadata, if it is of this kind and of a version known."""
+def record_of(header: safetensors.Header, *kinds: str) -> Record:
+    """The text in a file's metadata, if it is of one of these kinds and of a version known."""
     if DESCRIPTION not in header.metadata:
         raise ModelFileError(
-            "load: not a Glassgrad model: its metadata do not describe one; read plain arrays by train.load_arrays, or "
-            "into a model by train.load_state"
+            "load: not a Glassgrad model: its metadata do not describe one; read plain arrays by "
+            "train.safetensors.read, or into a model by train.load_state"
         )
     try:
         record = Record(json.loads(header.metadata[DESCRIPTION]), "description")
     except (ValueError, RecursionError):
         raise ModelFileError("load: the model is damaged: its description is no JSON; save it again") from None
-    record.text("format", among=(kind,))
+    record.text("format", among=kinds)
     if record.number("version") != VERSION:
         record.refuse("version", f"version {VERSION}; a later Glassgrad may read it")
     return record
@@ -142,17 +151,30 @@ def described(node: Any, arrays: dict[str, Any], path: tuple[Any, ...] = ()) -> 
             "fields": {name: described(getattr(node, name), arrays, (*path, name)) for name in names},
         }
     array = np.asarray(node.value if isinstance(node, Node) else node)
-    if array.dtype.kind not in KINDS and array.dtype.name != "bfloat16":
+    if array.dtype.kind not in KINDS and array.dtype.name != BFLOAT16:
         raise DtypeError(
             f"save: cannot save {kind.__name__} at {_shown(path)}: expected arrays of numbers in dicts, lists, tuples "
             f"and modules; save it as a dict of its arrays"
         )
     name = free_name(path, arrays)
-    arrays[name] = array
-    if array.dtype.name == WIDE:
-        arrays[name] = np.stack([array.real, array.imag], axis=-1)
-    changed = array.dtype.name in (WIDE, "bfloat16")
-    return {"array": name, "dtype": array.dtype.name} if changed else {"array": name}
+    arrays[name] = packed(array)
+    return {"array": name, "dtype": array.dtype.name} if array.dtype.name in (WIDE, BFLOAT16) else {"array": name}
+
+
+def packed(array: Any) -> Any:
+    """An array as safetensors can hold it."""
+    return np.stack([array.real, array.imag], axis=-1) if array.dtype.name == WIDE else array
+
+
+def unpacked(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The array of dtype complex128 or bfloat16 that was written as this one; any other as it is."""
+    if dtype == WIDE and array.dtype == np.float64 and array.shape[-1:] == (2,):
+        return array.view(np.complex128)[..., 0]
+    if dtype == BFLOAT16 and array.dtype == np.float32:
+        import ml_dtypes  # the file was written by somebody who has it
+
+        return array.astype(ml_dtypes.bfloat16)
+    return array
 
 
 def free_name(path: tuple[Any, ...], taken: Mapping[str, Any]) -> str:
@@ -192,15 +214,18 @@ def _static(value: Any, path: tuple[Any, ...]) -> Any:
 # From a description to a model
 
 
-def rebuilt(description: Any, stream: BinaryIO, header: safetensors.Header) -> Any:
-    """The model that a description and the file's arrays make; every module is asked whether it fits together."""
+def rebuilt(description: Any, stream: BinaryIO, header: safetensors.Header, only: str = "") -> Any:
+    """The model that a description and the file's arrays make; every module is asked whether it fits together.
+
+    The arrays must be those described: all of the file, or all whose names begin with ``only``.
+    """
     promised: list[Any] = []
     structure = _structure(description, promised)
     names = [leaf["array"] for leaf in promised]
-    if sorted(names) != sorted(header.entries):
+    if sorted(names) != sorted(name for name in header.entries if not only or name.partition(".")[0] == only):
         raise ModelFileError("load: the model is damaged: its arrays are not those it describes; save it again")
     arrays = safetensors.arrays_of(stream, header, names)
-    model = tree.unflatten(structure, [_in_dtype(arrays[leaf["array"]], leaf)[()] for leaf in promised])
+    model = tree.unflatten(structure, [_array(leaf, arrays) for leaf in promised])
     for module in _modules(model):
         try:
             module.check()
@@ -209,18 +234,11 @@ def rebuilt(description: Any, stream: BinaryIO, header: safetensors.Header) -> A
     return model
 
 
-def _in_dtype(array: NDArray[Any], leaf: dict[str, Any]) -> NDArray[Any]:
-    """An array whose dtype the file's layout has not, as it was."""
-    dtype = leaf.get("dtype")
-    if dtype == WIDE and array.dtype == np.float64 and array.shape[-1:] == (2,):
-        return array.view(np.complex128)[..., 0]
-    if dtype == "bfloat16" and array.dtype == np.float32:
-        import ml_dtypes  # the file was written by somebody who has it
-
-        return array.astype(ml_dtypes.bfloat16)
-    if dtype is not None:
+def _array(leaf: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
+    array = unpacked(arrays[leaf["array"]], str(leaf.get("dtype")))
+    if leaf.get("dtype", array.dtype.name) != array.dtype.name:
         raise _bad(leaf)
-    return array
+    return array[()]
 
 
 def _structure(node: Any, promised: list[Any]) -> tree.Structure:

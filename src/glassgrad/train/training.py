@@ -97,7 +97,9 @@ class Training:
     @property
     def model(self) -> Any:
         """The model to predict with as it is now."""
-        return self.optimizer.result(self.carry.model, self.carry.state)
+        plain = self.carry.model
+        found = self.optimizer.result(plain, self.carry.state)
+        return plain if found is plain else with_state(found, plain)  # averages are of what is learnt
 
     @property
     def number(self) -> int:
@@ -152,10 +154,10 @@ class Training:
             The loss or a parameter is no longer finite.
         """
         self.order.bit_generator.state = self.drawn
-        for number, part in enumerate(self.feed.parts(self.number, self.order, self.begun, most)):
+        for part in self.feed.parts(self.number, self.order, self.begun, most):
             if interrupt.asked:
                 raise Interrupted
-            if number:
+            if most and self.begun and self.begun % most == 0:
                 after_part()
             self._take(part, interrupt)
         if not self.begun:
