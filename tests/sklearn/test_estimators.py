@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import pickle
 import subprocess
@@ -271,6 +272,14 @@ def test_callbacks_keep_the_best_and_set_the_rate() -> None:
     assert stopped.fit(X, y, X_val=X, y_val=y).n_iter_ < 100
     with pytest.raises(TypeError, match="not a callback"):
         MLPClassifier(**QUICK, callbacks=["print"]).fit(X, y)
+
+
+def test_the_logs_of_training_are_callbacks_too(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    model = MLPClassifier(**QUICK, callbacks=[train.JSONLines(file)]).fit(X, y, X_val=X, y_val=y)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["loss"] for line in lines if "loss" in line] == model.loss_curve_
+    assert lines[-1]["accuracy"] == model.score(X, y)
 
 
 def test_interrupted_training_keeps_what_it_has() -> None:
