@@ -46,6 +46,7 @@ TARGETS: dict[str, dict[str, tuple[Target, ...]]] = {
         "transformer, batch 32": faster(1.5),
         "LeNet": faster(1.5),
     },
+    "fitting": {"small": faster(5), "estimator": faster(10)},
     "pieces": {"softmax": PIECE, "layer norm": PIECE, "Adam": PIECE, "log-sum-exp": PIECE},
     "matmul": {"square 1024": faster(1.15), "square 2048": faster(1.15)},
     "calls": {

@@ -2,6 +2,7 @@
 
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
+from .autodiff.batch import vmap
 from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
@@ -46,12 +47,13 @@ __all__ = [
     "value_and_grad",
     "variable",
     "vjp",
+    "vmap",
     "while_loop",
 ]
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
+_FOLDERS = ("compile", "data", "inspect", "nn", "optim", "sklearn", "train")
 _NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
 
 

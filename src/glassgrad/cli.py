@@ -20,7 +20,7 @@ from .data.table import shown
 from .data.target import lone_classes
 from .errors import DataError, GlassgradError, MissingExtraError, ModelFileError
 from .train.files import require_place, write_whole
-from .train.fit import Epoch
+from .train.history import Epoch
 from .train.progress import shown_progress
 from .train.save import is_model
 from .train.tabular import LOOK, Predictions, Settings, TableModel, Trained, plan, train_table
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0: done. 1: an error in data, model or training, on one line of standard error. 2: a wrong command line.
-    130: interrupted with Ctrl-C.
+    130: interrupted with Ctrl-C; training keeps the model it has come to.
     """
     _tolerate_narrow_terminals()
     try:
         options = _parser().parse_args(arguments)
-        options.run(options)
+        code: int | None = options.run(options)
         if sys.stdout is not None:  # None: closed by the shell's >&-
             sys.stdout.flush()
     except GlassgradError as error:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'standard output'}")
-    return 0
+    return code or 0
 
 
 def _fail(message: str) -> int:
@@ -92,8 +92,8 @@ def _tolerate_narrow_terminals() -> None:
 # glassgrad train
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train a network on a table, show its layers, and save it."""
+def train(options: argparse.Namespace) -> int:
+    """Train a network on a table, show its layers, and save it; the exit code."""
     say: Callable[..., None] = (lambda *_: None) if options.quiet else print
     out = options.out or f"{Path(options.data).stem}.glassgrad"
     _require_place_for_model(out, options)
@@ -109,9 +109,7 @@ def train(options: argparse.Namespace) -> None:
         categorical=options.categorical,
         max_categories=options.max_categories,
     )
-    settings = Settings(
-        options.hidden, options.epochs, options.batch_size, options.optimizer, options.lr, options.seed
-    )
+    settings = Settings(options.hidden, options.epochs, options.batch_size, options.optimizer, options.lr, options.seed)
     chosen = plan(settings, len(prepared.x_train))
     say(_describe(table, prepared))
     if prepared.encoder.classes and not options.quiet:
@@ -121,14 +119,20 @@ def train(options: argparse.Namespace) -> None:
     if options.quiet:
         trained = _train(prepared, table, settings, options, None)
     else:
-        with shown_progress(chosen.epochs, prepared.encoder.task) as progress:
+        with shown_progress(chosen.epochs) as progress:
             trained = _train(prepared, table, settings, options, progress)
     seconds = time.perf_counter() - began
+    interrupted, done = trained.history.interrupted, len(trained.history.loss)
+    if interrupted and not done:
+        raise KeyboardInterrupt
     facts = {"source": Path(options.data).name, "rows": len(prepared.x_train), "glassgrad": __version__}
     facts |= {"settings": chosen.describe(settings), "held out": str(trained.score)}
     trained.model.save(out, facts)
     say(_report(trained, seconds))
     say(f"\nsaved {out}; use it with: glassgrad predict {out} FILE.csv")
+    if interrupted:
+        _note(f"interrupted; {out} is the model after epoch {done}")
+    return INTERRUPTED if interrupted else 0
 
 
 def _require_place_for_model(out: str, options: argparse.Namespace) -> None:

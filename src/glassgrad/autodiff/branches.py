@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..dtypes import is_inexact
+from ..dtypes import is_inexact, result_type
 from ..errors import DtypeError, ShapeError, TreeError
 from ..graph.apply import apply
-from ..graph.node import Node, value_of
+from ..graph.node import Node, shape_of, value_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
-from ..ops import logic
+from ..ops import logic, view
 from ..ops.branch import Switch
 from ..ops.control import stop_gradient
 from ..ops.loop import Body, above, closed, opened, placeholder, replayed, target
+from .batch import mapped
 from .jvp import push
 from .loops import WEAK, number_of, recorded, typed
 from .vjp import pull
@@ -190,9 +191,9 @@ def _alike(name: str, labels: Sequence[str], path: str, column: Sequence[Any]) -
     arrays = [array_of(leaf) for leaf in column]
     numbers = [number_of(leaf) for leaf in column]
     first = next((i for i, number in enumerate(numbers) if number is None), None)
-    dtype = np.result_type(*numbers) if first is None else arrays[first].dtype
+    dtype = result_type(*numbers) if first is None else arrays[first].dtype
     for i, (x, number) in enumerate(zip(arrays, numbers, strict=True)):
-        fits = x.dtype == dtype if number is None else np.result_type(dtype, number) == dtype
+        fits = x.dtype == dtype if number is None else result_type(dtype, number) == dtype
         if x.shape == arrays[0].shape and fits:
             continue
         error: type[Exception]
@@ -273,5 +274,37 @@ def plain(x: Any) -> Any:
     return x if recorded(x) else value_of(x)
 
 
+# Batches
+
+
+def _batch(size: int, over: tuple[bool, ...], *xs: Any, branches: tuple[Body, ...]) -> tuple[Any, ...]:
+    """A switch on a batch. Where each example has an index of its own, all branches are computed, and chosen among."""
+    index, *given = xs
+
+    def example(body: Body) -> Callable[..., list[Any]]:
+        return lambda inputs: batched(body, inputs, over[1:], size)
+
+    examples = [example(body) for body in branches]
+    if not over[0]:
+        return tuple(_plainly(index, examples, given))
+    rows = [rule(given) for rule in examples]
+    results = rows[0]
+    for i, row in enumerate(rows[1:], 1):
+        results = [chosen(index == i, x, y) for x, y in zip(row, results, strict=True)]
+    return tuple(results)
+
+
+def batched(body: Body, inputs: Sequence[Any], over: Sequence[bool], size: int) -> list[Any]:
+    """The outputs of a body on a batch, all with its axis."""
+    found, moved, _ = mapped(lambda *xs: replayed(body, xs), inputs, over, size)
+    return [x if b else view.repeated(x, size) for x, b in zip(found, moved, strict=True)]
+
+
+def chosen(which: Any, x: Any, y: Any) -> Any:
+    """Rows of x, and of y where the condition on rows does not hold."""
+    return logic.where(view.reshape(which, (-1, *(1,) * (len(shape_of(x)) - 1))), x, y)
+
+
 above["pull switch"] = _pull
+above["batch switch"] = _batch
 above["push switch"] = _push

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..dtypes import is_inexact
+from ..dtypes import is_inexact, result_type
 from ..errors import DtypeError, ShapeError, TreeError
 from ..graph.apply import apply
 from ..graph.node import Constant, Node, constant, owned, reachable, shape_of, spec_of, value_of
@@ -181,7 +181,7 @@ class CheckedStep(NamedTuple):
                 f"{here(2)}; begin with an array of the shape that the body returns"
             )
         number = number_of(before)
-        if now.dtype != (before.dtype if number is None else np.result_type(now.dtype, number)):
+        if now.dtype != (before.dtype if number is None else result_type(now.dtype, number)):
             expected = str(before.dtype) if number is None else f"one that holds {number!r}"
             raise DtypeError(
                 f"{self.name}: the body changed the dtype of {label}: got {now.dtype}, expected {expected} at "

@@ -18,13 +18,13 @@ from .. import tree
 from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.apply import apply
-from ..graph.node import Node, constant, owned, spec_of
+from ..graph.node import Node, constant, creation_order, owned, spec_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
-from ..ops import indexing, logic, view
+from ..ops import indexing, logic, reduction, view
 from ..ops.control import stop_gradient
 from ..ops.loop import Body, While, above, closed, depending, opened, placeholder, replayed, target
-from .branches import cond, plain, pulled, scalar_bool
+from .branches import batched, chosen, cond, plain, pulled, scalar_bool
 from .jvp import push
 from .loops import WEAK, CheckedStep, number_of, recorded, typed
 
@@ -232,5 +232,49 @@ def _rows(x: Any, count: int) -> Any:
     return view.pad(view.expand_dims(x, 0), [(0, count - 1), *[(0, 0)] * len(spec_of(x).shape)])
 
 
+# Batches
+
+
+def _batch(
+    size: int, over: tuple[bool, ...], *xs: Any, test: Body, step: Body, carry: int, checkpoints: int
+) -> tuple[Any, ...]:
+    """One loop for the whole batch, until the last example is done; one that is done keeps its carry."""
+    captured, moved = list(xs[carry:]), _moved(test, step, carry, over)
+    apart = moved[-1]  # whether the examples end by themselves
+
+    def more(held: list[Any]) -> Any:
+        (found,) = batched(test, [*held, *captured], moved[:-1], size)
+        return found
+
+    def following(held: list[Any]) -> list[Any]:
+        after = batched(step, [*held, *captured], moved[:-1], size)
+        if apart:
+            going = more(held)
+            return [chosen(going, x, y) for x, y in zip(after, held, strict=True)]
+        return [x if b else x[0] for x, b in zip(after, moved, strict=False)]
+
+    def test_of_all(held: list[Any]) -> Any:
+        return reduction.any(more(held))
+
+    first = [view.repeated(x, size) if b and not had else x for x, b, had in zip(xs[:carry], moved, over, strict=False)]
+    last = while_loop(test_of_all, following, first, checkpoints=checkpoints)
+    return tuple([plain(x if b else view.repeated(x, size)) for x, b in zip(last, moved, strict=False)])
+
+
+def _moved(test: Body, step: Body, carry: int, over: Sequence[bool]) -> tuple[bool, ...]:
+    """Which inputs have the axis of the batch after any number of rounds, and, last, whether the condition has."""
+    found = {x for x, b in zip(step.inputs, over, strict=True) if b}
+    while True:
+        known = len(found)
+        for node in sorted({*test.nodes, *step.nodes}, key=creation_order):
+            if not found.isdisjoint(node.inputs):
+                found.add(node)
+        apart = test.outputs[0] in found
+        found |= {x for x, y in zip(step.inputs[:carry], step.outputs, strict=True) if apart or y in found}
+        if len(found) == known:
+            return (*(x in found for x in step.inputs), apart)
+
+
 above["pull while"] = _pull
+above["batch while"] = _batch
 above["push while"] = _push

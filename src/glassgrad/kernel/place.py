@@ -7,10 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import index as ix
 from .cost import steps_cost
+from .instructions import itemsize
 from .ir import (
     Affine,
     Branch,
@@ -116,8 +115,7 @@ class _Placing:
         """A step that holds steps; a branch that is the only one is no step of its own."""
         held = piece.holding
         parts = [
-            self.steps(self.in_place(pieces, taken))
-            for pieces, (_, taken) in zip(piece.parts, held.parts, strict=True)
+            self.steps(self.in_place(pieces, taken)) for pieces, (_, taken) in zip(piece.parts, held.parts, strict=True)
         ]
         if isinstance(held, Again):
             (inside,) = parts
@@ -232,7 +230,7 @@ class _Placing:
         return found, max((high for _, high, _, _ in taken), default=0)
 
     def bytes(self, buffer: int) -> int:
-        return self.memory[buffer].size * np.dtype(self.memory[buffer].dtype).itemsize
+        return self.memory[buffer].size * itemsize(self.memory[buffer].dtype)
 
 
 def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:

@@ -39,6 +39,11 @@ class Switch(Structured):
         return cotangents
 
     @staticmethod
+    def batch(size: int, over: tuple[bool, ...], *xs: Any, **params: Any) -> tuple[Any, ...]:
+        values: tuple[Any, ...] = above["batch switch"](size, over, *xs, **params)
+        return values
+
+    @staticmethod
     def jvp(ts: Any, y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
         tangents: tuple[Any, ...] = above["push switch"](ts, xs, **params)
         return tangents

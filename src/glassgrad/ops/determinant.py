@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import dtype_of, real_dtype
+from ..dtypes import dtype_of, finfo, real_dtype
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of, value_of
 from ..graph.primitive import Opaque, Samples
@@ -44,6 +44,7 @@ class Adjugate(Opaque):
     """
 
     eval = staticmethod(_adjugate)
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
 
     @staticmethod
@@ -84,7 +85,7 @@ def _cofactors(y: Value, a: Value) -> Value:
             pass
         else:
             sizes = [np.max(np.sum(np.abs(m), -2), -1, initial=0) for m in (value, value_of(inverse))]
-            if np.all(sizes[0] * sizes[1] < 0.1 / math.sqrt(np.finfo(value_of(inverse).dtype).eps)):
+            if np.all(sizes[0] * sizes[1] < 0.1 / math.sqrt(finfo(value_of(inverse).dtype).eps)):
                 return adjoint(y[..., None, None] * inverse)
     return adjoint(apply(Adjugate, (a,)))
 
@@ -93,6 +94,7 @@ class Det(Opaque):
     """y = det A.  Ā = ȳ conj(adj A)ᵀ, Jacobi's formula; Giles 2.2.4 for matrices that have an inverse."""
 
     eval = np.linalg.det
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape[:-2], common_dtype(a)))
     vjp = (lambda g, y, a: g[..., None, None] * _cofactors(y, a),)
     samples = Samples(
@@ -110,6 +112,7 @@ class Slogdet(Opaque):
 
     outputs = 2
     eval = staticmethod(lambda a: tuple(np.linalg.slogdet(a)))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:

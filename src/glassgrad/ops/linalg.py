@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of, floating_dtype, real_dtype
+from ..dtypes import dtype_of, finfo, floating_dtype, real_dtype
 from ..errors import MissingExtraError, ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of, value_of
@@ -45,6 +45,11 @@ class Pinv(Opaque):
     """
 
     eval = staticmethod(lambda a, rcond: np.linalg.pinv(a, rcond))
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], a: Value, rcond: Value) -> Value:
+        whole = a if over[0] else view.repeated(a, size)
+        return apply(Pinv, tuple(view.aligned((whole, rcond), (True, over[1]), (2, 0))))
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
@@ -87,6 +92,7 @@ class Expm(Opaque):
     """
 
     eval = staticmethod(_expm)
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
     vjp = (lambda g, y, a: _expm_along(adjoint(a), g),)
 
@@ -128,7 +134,7 @@ def pinv(a: Value, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e
 
 
 def _eps(a: Value) -> float:
-    return float(np.finfo(floating_dtype(dtype_of(a))).eps)
+    return float(finfo(floating_dtype(dtype_of(a))).eps)
 
 
 def lstsq(a: Value, b: Value, rcond: float | None = None) -> tuple[Value, Value, Value, Value]:

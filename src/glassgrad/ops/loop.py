@@ -189,6 +189,11 @@ class While(Structured):
         tangents: tuple[Any, ...] = above["push while"](ts, xs, **params)
         return tangents
 
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], *xs: Any, **params: Any) -> tuple[Any, ...]:
+        values: tuple[Any, ...] = above["batch while"](size, over, *xs, **params)
+        return values
+
 
 def fitting(name: str, specs: Sequence[Any], expected: Sequence[Spec]) -> None:
     """Refuse inputs that a body was not traced for."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of
+from ..dtypes import dtype_of, finfo
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
 from ..graph.primitive import Indexing, Primitive, Samples
@@ -62,6 +62,7 @@ class RandomBits(Primitive):
     """
 
     eval = staticmethod(_bits)
+    batch = (1,)
     nondifferentiable = "random bits are integers"
     samples = Samples(
         cases=lambda rng: [
@@ -88,6 +89,7 @@ class FoldIn(Primitive):
     """y = the key that belongs to a key and an integer (modulo 2⁶⁴)."""
 
     eval = staticmethod(_fold)
+    batch = (1, 0)
     nondifferentiable = "a key is made of integers"
     samples = Samples(cases=lambda rng: [((_KEY, 7), {}), ((_KEY, np.arange(3)), {}), ((_KEY, np.int64(-1)), {})])
 
@@ -98,6 +100,15 @@ class InverseCdf(Indexing):
     eval = staticmethod(lambda cdf, u: np.searchsorted(cdf, u, side="right"))
     infer = classmethod(lambda cls, cdf, u: Spec(shape_of(u), np.dtype(np.intp)))
     nondifferentiable = "an outcome is an integer"
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], cdf: Value, u: Value) -> Value:
+        if not over[0]:
+            return apply(InverseCdf, (cdf, u))
+        rank = len(shape_of(u)) - over[1]
+        entries = view.reshape(cdf, (size, *(1,) * rank, shape_of(cdf)[-1]))
+        return reduction.sum(logic.less_equal(entries, view.expand_dims(u, -1)), -1)
+
     samples = Samples(cases=lambda rng: [((np.array([0.2, 0.5, 1.0]), rng.random((2, 3))), {})])
 
 
@@ -118,7 +129,7 @@ def fold_in(key: Value, data: Value) -> Value:
 
 def _significant(key: Value, shape: tuple[int, ...], dtype: np.dtype[Any], spare: int) -> tuple[Value, float]:
     """Integers of as many random bits as the dtype's significand holds, less ``spare``, and 2 to minus that many."""
-    digits = np.finfo(dtype).nmant + 1 - spare
+    digits = finfo(dtype).nmant + 1 - spare
     width = 64 if digits > 32 else 32
     return logic.astype(bits(key, shape, width) >> (width - digits), dtype), 2.0**-digits
 
@@ -182,4 +193,3 @@ def categorical(key: Value, shape: tuple[int, ...], logits: Value) -> Value:
     """Outcome numbers with probabilities softmax(logits) along the last axis: the largest after Gumbel noise."""
     size = shape_of(logits)[-1]
     return reduction.argmax(logits + gumbel(key, (*shape, size), dtype_of(logits)), -1)
-

@@ -20,7 +20,9 @@ from ..errors import DataError, ModelFileError
 from ..inspect import LayerTable, layer_table
 from ..nn import MLP, cross_entropy, softmax, squared_error
 from ..optim import SGD, AdamW, Cosine, Optimizer
-from .fit import Epoch, History, Loss, evaluate, fit
+from .fit import evaluate, fit
+from .history import Epoch, History
+from .measure import Loss, Metric
 from .save import load, save
 
 KIND = "table"
@@ -269,8 +271,8 @@ def train_table(
         batch_size=chosen.batch_size,
         rng=settings.seed,
         validation=(prepared.x_test, prepared.y_test),
-        metric=lambda outputs, targets: _measure(encoder, outputs, targets),
-        progress=progress,
+        metrics=_metric(encoder),
+        progress=progress or False,
     )
     score = _score(encoder, model, prepared.x_test, prepared.y_test)
     layers = layer_table(model, loss, x[:LOOK], y[:LOOK])
@@ -282,17 +284,21 @@ def loss_for(encoder: Encoder) -> Loss:
     return cross_entropy if encoder.classes else squared_error
 
 
-def _measure(encoder: Encoder, outputs: Any, y: Any) -> float:
+def _metric(encoder: Encoder) -> dict[str, Metric]:
     """Accuracy, or root mean squared error in the target's unit."""
-    if encoder.classes:
+
+    def accuracy(outputs: Any, y: Any) -> float:
         return float(np.mean(outputs.argmax(axis=1) == y))
-    away = outputs.astype(np.float64) - y  # in the target's deviations: squares of its own unit may overflow
-    return float(np.sqrt(np.mean(away * away))) * _unit(encoder)
+
+    def error(outputs: Any, y: Any) -> float:
+        away = outputs.astype(np.float64) - y  # in the target's deviations: squares of its own unit may overflow
+        return float(np.sqrt(np.mean(away * away))) * _unit(encoder)
+
+    return {"accuracy": accuracy} if encoder.classes else {"error": error}
 
 
 def _score(encoder: Encoder, model: MLP, x: Any, y: Any) -> Score:
-    _, value = evaluate(model, loss_for(encoder), (x, y), lambda outputs, targets: _measure(encoder, outputs, targets))
-    assert value is not None
+    (value,) = evaluate(model, loss_for(encoder), (x, y), _metric(encoder))[1].values()
     if encoder.classes:
         return Score(len(y), value, float(np.bincount(y).max() / len(y)), encoder.task)
     return Score(len(y), value, float(y.std(dtype=np.float64)) * _unit(encoder), encoder.task)
