@@ -28,7 +28,9 @@ class TestDeltaRecursion:
         layers, x, _ = m.network()
         _, gains = m.forward(layers, x)
         e, f = np.array([0.3, -1.0]), np.array([2.0, 0.5])
-        for mixed, first, second in zip(*(m.reverse(layers, gains, v) for v in (2 * e - 3 * f, e, f)), strict=True):
+        for mixed, first, second in zip(
+            *(m.reverse(layers, gains, v) for v in (2 * e - 3 * f, e, f)), strict=True
+        ):
             np.testing.assert_allclose(mixed, 2 * first - 3 * second, rtol=1e-12)
 
     def test_against_differences(self, example: Any) -> None:
