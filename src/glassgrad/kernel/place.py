@@ -118,16 +118,16 @@ class _Placing:
             self.steps(self.in_place(pieces, taken)) for pieces, (_, taken) in zip(piece.parts, held.parts, strict=True)
         ]
         if isinstance(held, Again):
-            (inside,) = parts
-            return [Repeat(held.loop, held.count, (*inside, *self.attentive(inside, held.count)))]
+            (body,) = parts
+            return [Repeat(held.loop, held.count, (*body, *self.attentive(body, held.count)))]
         if isinstance(held, AsLong):
-            test, inside = parts
-            return [While(held.loop, tuple(test), held.more, (*inside, *self.attentive([*test, *inside], math.inf)))]
+            test, body = parts
+            return [While(held.loop, tuple(test), held.more, (*body, *self.attentive([*test, *body], math.inf)))]
         return [Branch(held.index, tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
 
-    def attentive(self, inside: Sequence[Step], count: float) -> list[Call]:
+    def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
         """What lets Python see, now and then in a long loop, whether the user wants to end it."""
-        each = max(steps_cost(inside, list(self.kernels)).nanoseconds, 1.0)
+        each = max(steps_cost(steps, list(self.kernels)).nanoseconds, 1.0)
         if each * count < LONG:
             return []
         if SIGNALS not in self.functions:
