@@ -18,7 +18,7 @@ from ..numpy.arguments import array_of
 from ..ops import logic, view
 from ..ops.branch import Switch
 from ..ops.control import stop_gradient
-from ..ops.loop import Body, above, closed, opened, placeholder, replayed, target
+from ..ops.loop import Body, above, closed, opened, opened_by, placeholder, replayed
 from .batch import mapped
 from .jvp import push
 from .loops import WEAK, number_of, recorded, typed
@@ -238,9 +238,9 @@ def _push(ts: Sequence[Any], xs: Sequence[Any], *, branches: tuple[Body, ...]) -
 
     def forward(body: Body) -> Callable[..., list[Any]]:
         def rule(inputs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
-            targets = list(map(target, inputs, body.inputs))
-            outputs = list(map(array_of, replayed(body, targets)))
-            pushed = push([outputs[i] for i in alive], [targets[k] for k in moved], tangents)
+            values, targets = opened_by(body, inputs, moved)
+            outputs = list(map(array_of, replayed(body, values)))
+            pushed = push([outputs[i] for i in alive], targets, tangents)
             return [logic.zeros_like(outputs[i]) if t is None else t for i, t in zip(alive, pushed, strict=True)]
 
         return rule
@@ -263,10 +263,10 @@ def pulled(
     body: Body, inputs: Sequence[Any], wanted: Sequence[int], alive: Sequence[int], seeds: Sequence[Any]
 ) -> list[Any]:
     """Cotangents of the wanted inputs of a body, computed once more, from those of its outputs ``alive``."""
-    targets = list(map(target, inputs, body.inputs))
-    outputs = list(map(array_of, replayed(body, targets)))
-    found, _ = pull([outputs[i] for i in alive], seeds, [targets[k] for k in wanted])
-    return [logic.zeros_like(targets[k]) if c is None else c for k, c in zip(wanted, found, strict=True)]
+    values, targets = opened_by(body, inputs, wanted)
+    outputs = list(map(array_of, replayed(body, values)))
+    found, _ = pull([outputs[i] for i in alive], seeds, targets)
+    return [logic.zeros_like(x) if c is None else c for x, c in zip(targets, found, strict=True)]
 
 
 def plain(x: Any) -> Any:

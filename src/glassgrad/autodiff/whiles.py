@@ -23,7 +23,7 @@ from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import indexing, logic, reduction, view
 from ..ops.control import stop_gradient
-from ..ops.loop import Body, While, above, closed, depending, opened, placeholder, replayed, target
+from ..ops.loop import Body, While, above, closed, depending, opened, opened_by, placeholder, replayed
 from .branches import batched, chosen, cond, plain, pulled, scalar_bool
 from .jvp import push
 from .loops import WEAK, CheckedStep, number_of, recorded, typed
@@ -152,10 +152,9 @@ def _push(
 
     def following(held: Any) -> Any:
         values, tangents = held
-        targets = list(map(target, [*values, *captured], step.inputs))
-        outputs = list(map(array_of, replayed(step, targets)))
-        directions = [*tangents, *(ts[k] for k in fixed)]
-        pushed = push(outputs, [targets[k] for k in (*carries, *fixed)], directions)
+        inputs, targets = opened_by(step, [*values, *captured], (*carries, *fixed))
+        outputs = list(map(array_of, replayed(step, inputs)))
+        pushed = push(outputs, targets, [*tangents, *(ts[k] for k in fixed)])
         after = [logic.zeros_like(outputs[k]) if pushed[k] is None else pushed[k] for k in carries]
         return outputs, after
 

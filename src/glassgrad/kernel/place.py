@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import index as ix
@@ -77,6 +77,9 @@ class _Placing:
         arguments = {m.number: b for b, m in enumerate(self.memory) if m.kind == "argument"}
         pairs = [(outputs[o], arguments[a]) for o, a in self.donated.items()]
         steps = self.steps(self.in_place(pieces, pairs))
+        for number, memory in enumerate(self.memory):
+            if memory.kind == "slice":
+                self.memory[number] = memory._replace(number=self.real(memory.number))
         buffers, arena = self.arena(steps)
         used = sorted(buffers)
         numbers = {b: i for i, b in enumerate(used)}
@@ -105,7 +108,8 @@ class _Placing:
             close()
             if isinstance(piece, Outside):
                 self.functions.append(piece)
-                found.append(Call(len(self.functions) - 1, (*piece.inputs, *piece.outputs), inputs=len(piece.inputs)))
+                buffers = tuple(map(self.real, (*piece.inputs, *piece.outputs)))
+                found.append(Call(len(self.functions) - 1, buffers, inputs=len(piece.inputs)))
             else:
                 found += self.round(piece)
         close()
@@ -122,8 +126,9 @@ class _Placing:
             return [Repeat(held.loop, held.count, (*body, *self.attentive(body, held.count)))]
         if isinstance(held, AsLong):
             test, body = parts
-            return [While(held.loop, tuple(test), held.more, (*body, *self.attentive([*test, *body], math.inf)))]
-        return [Branch(held.index, tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
+            more = self.real(held.more)
+            return [While(held.loop, tuple(test), more, (*body, *self.attentive([*test, *body], math.inf)))]
+        return [Branch(self.real(held.index), tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
 
     def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
         """What lets Python see, now and then in a long loop, whether the user wants to end it."""
@@ -134,12 +139,19 @@ class _Placing:
             self.functions.append(SIGNALS)
         return [Call(self.functions.index(SIGNALS), (), max(1, int(ATTENTION / each)))]
 
+    def real(self, buffer: int) -> int:
+        """The buffer whose memory this one is written over, if it is."""
+        while buffer in self.same:
+            buffer = self.same[buffer]
+        return buffer
+
     def storage(self) -> list[int]:
         """The buffer that each buffer's memory is part of."""
         found: list[int] = []
         for number, memory in enumerate(self.memory):
             while memory.kind == "slice":
-                number, memory = memory.number, self.memory[memory.number]
+                number = self.real(memory.number)
+                memory = self.memory[number]
             found.append(number)
         return found
 
@@ -190,7 +202,7 @@ class _Placing:
 
     def kernel(self, piece: Piece) -> tuple[Kernel, tuple[int, ...]]:
         """The piece with names, axes and buffers numbered as they appear, and the buffers it is launched on."""
-        numbering = _Numbering(self.same, piece.local)
+        numbering = _Numbering(self.real, piece.local)
         body = tuple([numbering.statement(s) for s in piece.body])
         formals = []
         for buffer in numbering.buffers:
@@ -273,14 +285,14 @@ def _overwrites(piece: Work, target: int, source: int) -> bool:
 class _Numbering:
     """Names, axes and buffers by order of appearance, so that equal bodies become equal."""
 
-    def __init__(self, same: dict[int, int], local: dict[int, int]) -> None:
-        self.same = same
+    def __init__(self, real: Callable[[int], int], local: dict[int, int]) -> None:
+        self.real = real
         self.names: dict[str, str] = {}
         self.buffers: dict[int, int] = {}
         self.axes: dict[str, str] = {}
 
     def buffer(self, number: int) -> int:
-        return self.buffers.setdefault(self.same.get(number, number), len(self.buffers))
+        return self.buffers.setdefault(self.real(number), len(self.buffers))
 
     def name(self, name: str) -> str:
         return self.names.setdefault(name, f"x{len(self.names)}")

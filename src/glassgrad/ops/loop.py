@@ -258,12 +258,18 @@ def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
     return [held[node] for node in body.outputs]
 
 
-def target(x: Any, like: Node) -> Any:
-    """The value of a body's input as a node to differentiate by."""
-    if not isinstance(x, Node) or (x.value is not None and not x.tracked):
-        return make(Input, (), NO_PARAMS, value_of(x), tracked=is_inexact(like.dtype))
-    node = apply(Alias, (x,))
-    return _as_weak(node, like) if node.program is not None else node
+def opened_by(body: Body, values: Sequence[Any], wanted: Iterable[int]) -> tuple[list[Any], list[Node]]:
+    """Values of a body's inputs, those wanted as nodes to differentiate by; and these nodes."""
+    inputs, targets = list(values), []
+    for k in wanted:
+        x = inputs[k]
+        if isinstance(x, Node) and (x.tracked or x.value is None):
+            node = apply(Alias, (x,))
+            inputs[k] = _as_weak(node, body.inputs[k]) if node.program is not None else node
+        else:
+            inputs[k] = make(Input, (), NO_PARAMS, value_of(x), tracked=True)
+        targets.append(inputs[k])
+    return inputs, targets
 
 
 def closed(
