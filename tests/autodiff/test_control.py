@@ -160,7 +160,7 @@ def test_second_derivatives_are_those_of_python(case: Any) -> None:
 
     expected = slope(X)
     assert_agree(gg.jit(forward_over_reverse)(X), expected, 1e-8)
-    if case not in (whiles_in_scan, while_in_while):  # a minute's machine code each
+    if case in (two_ways, closing_over, three_ways, while_with_branches, kept_small):  # the others take long to compile
         assert_agree(gg.jit(slope)(X), expected, 1e-8)
 
 
@@ -189,6 +189,8 @@ def test_what_a_branch_makes_of_values_around_it_belongs_to_the_branch() -> None
         return gg.cond(x.sum() > 1e6, endless, lambda: x + 1.0)
 
     assert_agree(gg.jit(f)(X), X + 1.0)
+    assert_agree(gg.jit(lambda x: f(x) * f(x))(X), (X + 1.0) ** 2)
+    assert_agree(gg.jit(lambda x: gg.scan(lambda c, _: (f(x) + c, None), x, length=2)[0])(X), 3.0 * X + 2.0)
     assert_agree(gg.jit(lambda x: gg.grad(lambda x: f(x).sum())(x))(X), numpy.ones(4))
     (node,) = (n for n in gg.trace(f, X).nodes if n.op is Switch)
     assert any(n.op is While for n in node.params["branches"][1].nodes)
@@ -407,8 +409,8 @@ TERMS = (
 )
 
 
-@given(st.lists(st.tuples(*[st.integers(0, len(TERMS) - 1)] * 2), min_size=1, max_size=3), st.integers(0, 4))
-@settings(max_examples=12, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, len(TERMS) - 1)] * 2), min_size=1, max_size=2), st.integers(0, 4))
+@settings(max_examples=4, deadline=None)
 def test_random_bodies(chosen: list[tuple[int, int]], rounds: int) -> None:
     def body(held: Any, x: Any) -> Any:
         a, b, n = held

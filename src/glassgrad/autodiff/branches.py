@@ -150,14 +150,14 @@ def _as_node(
     """The branches traced, side by side, and a node that holds them."""
     leaves, structure = tree.flatten(operands)
     held = [leaf if type(leaf) in WEAK else array_of(leaf) for leaf in leaves]
-    with opened() as trace:
+    with opened(branch=True) as trace:
         inputs = [x if type(x) in WEAK else placeholder(x, trace, is_inexact(x.dtype)) for x in held]
         found = [branch(*tree.unflatten(structure, inputs)) for branch in branches]
         rows, result = _agreed(name, labels, found)
     given = [(node, x) for node, x in zip(inputs, held, strict=True) if isinstance(node, Node)]
     nodes, values = [node for node, _ in given], [x for _, x in given]
     tracked = [node for node, x in given if x.tracked]
-    whole, outer = closed(trace, nodes, [leaf for row in rows for leaf in row], 0, tracked, whole=True)
+    whole, outer = closed(trace, nodes, [leaf for row in rows for leaf in row], 0, tracked)
     if not rows[0]:
         return tree.unflatten(result, [])
     count = len(rows[0])

@@ -14,6 +14,7 @@ from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.apply import Output, apply
 from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of, value_of
+from ..graph.origin import Context
 from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
 from .control import Alias
@@ -98,7 +99,7 @@ class Body:
         returned = set(self.outputs[carry:])
         return Body(self.inputs, [*self.outputs, *(node for node in nodes if node not in returned)])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines, _, last = show([*self.inputs, *self.outputs]).rpartition("\n")
         names = last.removeprefix("return ").split(", ")
         inside = f"{lines}\nreturn {', '.join(names[len(self.inputs) :])}"
@@ -203,13 +204,20 @@ def fitting(name: str, specs: Sequence[Any], expected: Sequence[Spec]) -> None:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Trace]:
-    """The trace of a body; what is made in it is of no use once it is closed, but by ``closed``."""
+def opened(branch: bool = False) -> Iterator[Trace]:
+    """The trace of a body; what is made in it is of no use once it is closed, but by ``closed``.
+
+    Of a ``branch`` is also what is made meanwhile of values around it only.
+    """
     trace = Trace(inner=True)
+    before = Context.branch
+    if branch:
+        Context.branch = frozenset([trace])
     try:
         yield trace
     finally:
         trace.closed = True
+        Context.branch = before
 
 
 def placeholder(like: Any, trace: Trace, tracked: bool) -> Any:
@@ -273,30 +281,20 @@ def opened_by(body: Body, values: Sequence[Any], wanted: Iterable[int]) -> tuple
 
 
 def closed(
-    trace: Trace,
-    inputs: Sequence[Node],
-    outputs: Sequence[Node],
-    carry: int,
-    tracked: Iterable[Node],
-    whole: bool = False,
+    trace: Trace, inputs: Sequence[Node], outputs: Sequence[Node], carry: int, tracked: Iterable[Node]
 ) -> tuple[Body, list[Node]]:
     """The body of a step that was traced, and what it uses of the programs around it, to be given as further inputs.
 
     Numbers stay in the body, where they can be folded. ``tracked`` are those of the inputs whose first value is. An
-    input may be any node of the trace: what it was made from is then no part of the body. In a ``whole`` body is also
-    what was made meanwhile of values of the programs around only: a branch that is not taken must not be computed.
+    input may be any node of the trace: what it was made from is then no part of the body.
     """
     known = set(inputs)
-
-    def own(node: Node) -> bool:
-        return node.program is trace or (whole and node.value is None and node.index > trace.index)
-
-    inside = reachable(outputs, follow=lambda node: own(node) and node not in known)
-    outside = [x for x in (*(x for node in inside for x in node.inputs), *outputs) if not own(x)]
+    inside = reachable(outputs, follow=lambda node: node.program is trace and node not in known)
+    outside = [x for x in (*(x for node in inside for x in node.inputs), *outputs) if x.program is not trace]
     active = depending(inside, inputs, outputs, carry, {*tracked, *(x for x in outside if x.tracked)})
-    apart = Trace(inner=True)
-    apart.closed = True
-    places = {node: placeholder(node, apart, node in active) for node in inputs}
+    own = Trace(inner=True)
+    own.closed = True
+    places = {node: placeholder(node, own, node in active) for node in inputs}
     captured: dict[int, Node] = {}
     for node in outside:
         if node.op is Constant and not node.shape:
@@ -304,9 +302,9 @@ def closed(
         key = id(node.value if node.op is Constant else node)  # one input for an array, however often it is used
         if key not in captured:
             captured[key] = node
-            places[node] = placeholder(node, apart, node.tracked and is_inexact(node.dtype))
+            places[node] = placeholder(node, own, node.tracked and is_inexact(node.dtype))
         places[node] = places[captured[key]]
-    return Body(list(dict.fromkeys(places.values())), copied(outputs, places, apart)), list(captured.values())
+    return Body(list(dict.fromkeys(places.values())), copied(outputs, places, own)), list(captured.values())
 
 
 def depending(
