@@ -314,6 +314,10 @@ def test_a_row_read_after_it_was_written_over_is_the_old_one() -> None:
         return gg.while_loop(lambda held: held[1] < n, body, (x, 0))[0]
 
     assert_compiled(rolling, X, 9)
+    kept = lambda x, rows: gg.scan(lambda c, r: (c.at[1].set(r), c * 2.0), x, rows)
+    assert_compiled(kept, X, X[:3] + 1.0)
+    ahead = lambda x, rows: gg.scan(lambda c, r: (c.at[1].set(r + c[2]).at[2].set(c[1]), c[1]), x, rows)
+    assert_compiled(lambda x, rows: (ahead(x, rows), gg.grad(lambda x: ahead(x, rows)[0].sum())(x)), X, X[:3])
 
 
 # Batches
