@@ -150,7 +150,7 @@ def test_the_library_refuses_them_too(tmp_path: Path, name: str) -> None:
         pass
 
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda name: name != "__metadata__")
 FORMS = st.sampled_from(sorted(DTYPES.values())).map(np.dtype)
 VALUES = arrays_by.arrays(FORMS, arrays_by.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))

@@ -153,7 +153,7 @@ def header_of(stream: BinaryIO) -> Header:
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or not 2 <= length <= min(MOST_HEADER, size - 8):
         raise ModelFileError(
-            "load: not a Glassgrad model or other safetensors file: its lengths do not fit; choose another"
+            "load: not a Glassgrad model or other safetensors file: lengths do not fit; choose another"
         )
     text = stream.read(length)
     if text[:1] != b"{":
