@@ -129,7 +129,7 @@ class Training:
     @property
     def lr(self) -> float:
         """The learning rate of the next step. Setting it changes a factor in the state, and compiles nothing."""
-        return self.optimizer.rate(self.carry.state)
+        return float(self.optimizer.rate(self.carry.state))
 
     @lr.setter
     def lr(self, value: float) -> None:
