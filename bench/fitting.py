@@ -77,8 +77,9 @@ def with_fit(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: 
     def accuracy(outputs: Any, y: Any) -> Any:
         return (outputs.argmax(-1) == y).mean()
 
-    def enough(epoch: Any, training: Any) -> bool:
-        return epoch.metrics["accuracy"] >= goal
+    def enough(epoch: Any, training: Any) -> None:
+        if epoch.metrics["accuracy"] >= goal:
+            training.stop()
 
     def run() -> Any:
         return train.fit(
