@@ -36,7 +36,7 @@ class Measure:
     """
 
     def __init__(self, loss: Loss, metrics: Mapping[str, Metric], model: Any, compiled: bool = True) -> None:
-        self.predict, self.loss = _functions(loss, compiled, model=model)
+        self.predict, self.loss = _functions(loss, compiled, code=(loss, model))
         self.metrics = metrics
 
     def __call__(self, model: Any, data: tuple[Any, ...]) -> Measured:

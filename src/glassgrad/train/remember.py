@@ -14,21 +14,22 @@ KEPT = 64  # of each kind, the latest
 
 
 def remembered(make: Callable[..., Made]) -> Callable[..., Made]:
-    """``make``, which gives what it made before when it is asked again with equal arguments, if those are ``fixed``.
+    """``make``, which gives what it made before when it is asked again with equal arguments.
 
-    It is called with a model besides, which has to be fixed as well.
+    It is called with ``code`` besides, all that the result will run, and remembers only what is ``fixed``.
 
     Examples
     --------
     >>> from glassgrad import nn
     >>> made = remembered(lambda loss: [loss])
-    >>> made(nn.squared_error, model=nn.Linear(2, 1, rng=0)) is made(nn.squared_error, model=nn.Linear(3, 1, rng=0))
+    >>> loss, models = nn.squared_error, [nn.Linear(2, 1, rng=0), nn.Linear(3, 1, rng=0)]
+    >>> made(loss, code=(loss, models[0])) is made(loss, code=(loss, models[1]))
     True
     """
     kept = functools.lru_cache(maxsize=KEPT)(make)
 
-    def found(*args: Any, model: Any) -> Made:
-        if not all(map(fixed, (*args, model))):
+    def found(*args: Any, code: Any) -> Made:
+        if not fixed(code):
             return make(*args)
         try:
             return kept(*args)

@@ -98,7 +98,7 @@ class Training:
         self.norms: list[float] = []
         self.sizes: list[int] = []
         self.drawn = self.order.bit_generator.state  # before the order of the epoch under way was drawn
-        self.take = _epoch(loss, optimizer, compiled, model=owned)
+        self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model))
 
     @property
     def model(self) -> Any:
