@@ -73,8 +73,8 @@ def _array(stream: IO[bytes], most: int, name: str, file: Path) -> NDArray[Any]:
     content = stream.read(expected + 1) if 0 <= expected <= most else b""  # one more: its checksum is then compared
     if len(content) != expected:
         raise DataError(
-            f"read_arrays: {name} in {file} has the wrong length: got {most} bytes, expected {expected} after its header, for "
-            f"shape {shape}; write it again"
+            f"read_arrays: {name} in {file} has the wrong length: got {most} bytes, expected {expected} after its "
+            f"header, for shape {shape}; write it again"
         )
     array = np.frombuffer(bytearray(content), dtype)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
