@@ -441,7 +441,7 @@ def test_too_little_memory(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert [p.name for p in tmp_path.iterdir()] == ["f.csv"]
 
 
-def test_ctrl_c_while_training_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_while_training_keeps_the_model(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text(flowers())
     arguments = [sys.executable, "-m", "glassgrad", "train", "f.csv", "--target", "kind", "--epochs", "100000"]
     with subprocess.Popen(
@@ -459,8 +459,9 @@ def test_ctrl_c_while_training_leaves_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "glassgrad: interrupted; nothing was saved\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["f.csv"]
+    assert re.fullmatch(r"glassgrad: interrupted; f\.glassgrad is the model after epoch [1-9]\d*\n", err)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["f.csv", "f.glassgrad"]
+    TableModel.load(tmp_path / "f.glassgrad")
 
 
 def test_output_that_nobody_reads(furnished: Path) -> None:
@@ -484,7 +485,7 @@ def test_a_disk_that_is_full(furnished: Path, tmp_path: Path) -> None:
         "from glassgrad.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ["train", str(furnished / "f.csv"), "--target", "kind", "--epochs", "1"]
-    env = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    env = {**os.environ, "PYTHONPATH": str(SOURCE), "GLASSGRAD_CACHE_DIR": "off"}
     done = subprocess.run([sys.executable, "-B", "-c", program, *arguments], cwd=tmp_path, env=env, capture_output=True)
     assert done.returncode == 1
     assert done.stderr.startswith(b"glassgrad: save: cannot write")

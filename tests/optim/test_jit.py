@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
@@ -12,8 +11,10 @@ import pytest
 import glassgrad as gg
 import glassgrad.numpy as gnp
 from glassgrad import tree
-from glassgrad.optim import SGD, Adam, AdamW, Cosine, Optimizer
-from tests.optim.test_optim import CASES, Pair
+from glassgrad.optim import SGD, Adagrad, Adam, AdamW, Cosine, Lion, Optimizer, RMSProp
+from tests.optim.papers import CASES
+from tests.optim.test_optim import Pair
+from tests.optim.test_trajectories import draw, parameters
 
 SCHEDULED: list[Optimizer] = [
     SGD(lr=Cosine(0.1, steps=4, floor=0.01)),
@@ -26,21 +27,12 @@ SCHEDULED: list[Optimizer] = [
 OPTIMIZERS = [*[case[0] for case in CASES], *SCHEDULED]
 
 
-def draw(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any:
-    a = rng.normal(size=shape)
-    return np.asarray(a + 1j * rng.normal(size=shape) if dtype.startswith("c") else a).astype(dtype)
-
-
-def parameters(rng: np.random.Generator, dtype: str) -> Any:
-    return {"w": draw(rng, (3, 4), dtype), "b": [draw(rng, (4,), dtype), draw(rng, (), dtype)]}
-
-
 def named(optimizer: Optimizer) -> str:
     """The same in every process."""
     return re.sub(" at 0x[0-9a-f]+", "", str(optimizer))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "complex64"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: named(o)[:40])
 def test_compiled_steps_are_the_eager_ones(optimizer: Optimizer, dtype: str) -> None:
     rng = np.random.default_rng(0)
@@ -57,25 +49,7 @@ def test_compiled_steps_are_the_eager_ones(optimizer: Optimizer, dtype: str) -> 
             units = 8 if a.dtype in ("float32", "complex64") else 64  # of rounding
             np.testing.assert_allclose(a, b, rtol=units * np.finfo(dtype).eps, atol=units * np.finfo(dtype).eps)
     assert len(step.signatures) == 1
-    assert [slots.updates for slots in state if slots is not None] == [6, 6, 6]
-
-
-@pytest.mark.parametrize(("ours", "name", "options"), CASES, ids=lambda v: named(v) if isinstance(v, Optimizer) else "")
-def test_trajectories_equal_torch(ours: Optimizer, name: str, options: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(1)
-    params = parameters(rng, "float64")
-    theirs = [torch.tensor(p, requires_grad=True) for p in tree.leaves(params)]
-    peer = getattr(torch.optim, name)(theirs, **options)
-    state, step = ours.init(params), gg.jit(ours.step, donate=("params", "state"))
-    for _ in range(50):
-        grads = parameters(rng, "float64")
-        for t, g in zip(theirs, tree.leaves(grads), strict=True):
-            t.grad = torch.tensor(g)
-        peer.step()
-        params, state = step(params, grads, state)
-    for p, t in zip(tree.leaves(params), theirs, strict=True):
-        np.testing.assert_allclose(p, t.detach().numpy(), rtol=1e-10, atol=1e-10)
+    assert [slots.updates for slots in state.slots if slots is not None] == [6, 6, 6]
 
 
 def mean_square(params: Any, x: Any, y: Any) -> Any:
@@ -118,7 +92,18 @@ def kernels(function: Any, *args: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "averages"), [(SGD(0.1), 0), (SGD(0.1, momentum=0.9), 1), (Adam(), 2), (AdamW(), 2)]
+    ("optimizer", "averages"),
+    [
+        (SGD(0.1), 0),
+        (SGD(0.1, momentum=0.9), 1),
+        (RMSProp(), 1),
+        (RMSProp(momentum=0.9, centered=True), 3),
+        (Adagrad(), 1),
+        (Adam(), 2),
+        (Adam(amsgrad=True), 3),
+        (AdamW(), 2),
+        (Lion(weight_decay=0.1), 1),
+    ],
 )
 def test_an_update_is_one_pass_over_memory(optimizer: Optimizer, averages: int) -> None:
     p = np.ones(1 << 16, np.float32)
@@ -154,7 +139,7 @@ def test_what_has_no_gradient_is_left_alone() -> None:
     np.testing.assert_allclose(new["w"], 0.9)
     np.testing.assert_array_equal(new["frozen"], np.ones(2))
     assert (new["count"], new["none"]) == (3, None)
-    assert [None if slots is None else int(slots.updates) for slots in state] == [1, 0, None]
+    assert [None if slots is None else int(slots.updates) for slots in state.slots] == [1, 0, None]
 
 
 def test_a_gradient_of_more_digits_does_not_widen_a_parameter() -> None:
@@ -164,7 +149,7 @@ def test_a_gradient_of_more_digits_does_not_widen_a_parameter() -> None:
             f(params, grads, optimizer.init(params)) for f in (gg.jit(optimizer.step), optimizer.step)
         )
         assert [a.dtype for a in tree.leaves(new)] == ["float32", "float32"]
-        assert {a.dtype.name for a in tree.leaves(state)} == {"int64", "float32"}
+        assert {a.dtype.name for a in tree.leaves(state)} == {"int64", "float32", "float64"}
         for a, b in zip(new, eager, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6)
 
@@ -187,13 +172,3 @@ def test_a_shape_that_does_not_fit_is_named_while_tracing() -> None:
     p = np.ones(3)
     with pytest.raises(ShapeError, match=r"SGD: gradient does not fit .* got shape \(2,\), expected \(3,\)"):
         gg.jit(SGD(0.1).step)(p, np.ones(2), SGD(0.1).init(p))
-
-
-def test_schedules_give_python_numbers_outside_and_nodes_inside() -> None:
-    rate = Cosine(0.1, steps=10, floor=0.02)
-    assert type(rate(3)) is float
-    compiled = gg.jit(rate)
-    for n in (1, 3, 6, 11, 40):
-        expected = 0.02 + 0.08 * (1 + math.cos(math.pi * min((n - 1) / 10, 1))) / 2
-        assert rate(n) == pytest.approx(expected, rel=1e-15)
-        assert compiled(np.int64(n)) == pytest.approx(expected, rel=1e-14)

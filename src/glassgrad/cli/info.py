@@ -56,7 +56,8 @@ def parameters(model: Any) -> int:
 
 
 def _arrays(model: Any) -> list[tuple[str, Any]]:
-    return [(path, leaf) for path, leaf in tree.leaves_with_paths(model) if isinstance(leaf, np.ndarray)]
+    every = zip(tree.paths(model), tree.leaves(model), strict=True)
+    return [(path, leaf) for path, leaf in every if isinstance(leaf, np.ndarray)]
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+from typing import Any
 
 from ..data import Table
 from ..data.table import listed
@@ -111,7 +112,7 @@ def as_csv(model: TableModel, predictions: Predictions) -> bytes:
 def as_json(model: TableModel, predictions: Predictions) -> bytes:
     """An object for each row: ``prediction``, and for classes ``probabilities`` by name."""
     if predictions.probabilities is None:
-        rows = [{FIRST_COLUMN: float(value)} for value in predictions.values]
+        rows: list[dict[str, Any]] = [{FIRST_COLUMN: float(value)} for value in predictions.values]
     else:
         classes = model.encoder.classes
         rows = [

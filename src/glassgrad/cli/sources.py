@@ -153,8 +153,8 @@ def _arrays(path: str, target: str | None) -> Table:
     if len(others) != 1:
         known = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:MOST_SHOWN])
         raise DataError(
-            f"read_arrays: which array holds the features? got {known} in {path}, expected one numeric array [rows, ...] "
-            f"beside the target; give the target's name by --target, or write a file of two arrays"
+            f"read_arrays: which array holds the features? got {known} in {path}, expected one numeric array "
+            f"[rows, ...] beside the target; give the target's name by --target, or write a file of two arrays"
         )
     columns: dict[str, NDArray[Any]] = _features(arrays[others[0]], path)
     if answers is not None and target is not None:
@@ -165,7 +165,7 @@ def _arrays(path: str, target: str | None) -> Table:
 def _features(array: NDArray[Any], path: str) -> dict[str, NDArray[Any]]:
     """A column for each number of a row: ``column_3``, or ``pixel_0_5`` where rows are images."""
     if array.ndim == 0 or len(array) == 0 or array.size == 0:
-        raise DataError(f"read_arrays: no rows: got shape {array.shape} in {path}, expected [rows, ...]; choose another")
+        raise DataError(f"read_arrays: no rows: got shape {array.shape} in {path}, expected [rows, ...]; give another")
     flat = array.reshape(len(array), math.prod(array.shape[1:]))
     flat = flat.astype(np.uint8) if flat.dtype.kind == "b" else flat
     prefix = "column" if array.ndim <= 2 else "pixel"

@@ -18,12 +18,27 @@ from ..ops.elementwise import sigmoid, tanh
 from ..ops.logic import relu
 from ..ops.pool import avg_pool, max_pool
 from .activations import ACTIVATIONS
+from .containers import Function, Residual, Sequential
 from .initialisers import glorot_normal, glorot_uniform, he_normal, he_uniform
 from .layers import MLP, Linear
+from .module import MODULES, STATE, STATIC, Module, learn, learnt, with_state
+from .normalisation import BatchNorm, Dropout
 
 __all__ = [
+    "Module",
+    "MODULES",
+    "STATIC",
+    "STATE",
+    "learn",
+    "learnt",
+    "with_state",
     "Linear",
     "MLP",
+    "Sequential",
+    "Residual",
+    "Function",
+    "BatchNorm",
+    "Dropout",
     "ACTIVATIONS",
     "glorot_normal",
     "glorot_uniform",

@@ -1,11 +1,7 @@
-"""Layers: frozen dataclasses whose array fields are the parameters, so a model is a tree like any other.
-
-A gradient with respect to a model is a model of the same structure holding gradients.
-"""
+"""Linear maps, and the multi-layer perceptron."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,18 +12,18 @@ from numpy.typing import DTypeLike
 
 from ..data.batches import Seed, generator
 from ..dtypes import dtype_of, is_inexact
-from ..errors import DtypeError, ShapeError
+from ..errors import ShapeError
 from ..graph.node import Value, shape_of
 from ..graph.origin import scope
 from ..ops import contraction
 from .activations import ACTIVATIONS, RECTIFIERS
 from .initialisers import Initialiser, glorot_uniform, he_normal
-
-STATIC = {"static": True}  # a field that is part of the structure, not a parameter
+from .module import STATIC, Module
+from .sizes import floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class Linear:
+class Linear(Module):
     """y = x W + b.  # [..., inputs] @ [inputs, outputs] + [outputs] -> [..., outputs]
 
     Parameters
@@ -62,20 +58,12 @@ class Linear:
         dtype: DTypeLike = np.float32,
         name: str = "linear",
     ) -> None:
-        inputs, outputs = _size(inputs, "Linear"), _size(outputs, "Linear")
-        kind = np.dtype(dtype)
-        if not is_inexact(kind):
-            raise DtypeError(f"Linear: parameters must vary continuously: got dtype {kind}, expected a floating one")
-        object.__setattr__(self, "W", initialiser(generator(rng), inputs, outputs).astype(kind))
-        object.__setattr__(self, "b", np.zeros(outputs, kind) if bias else None)
-        object.__setattr__(self, "name", name)
-
-    def __call__(self, x: Value) -> Value:
-        with scope(self.name):
-            return self.apply(x)
+        inputs, outputs = whole(inputs, "Linear"), whole(outputs, "Linear")
+        kind = floating(dtype, "Linear")
+        W = initialiser(generator(rng), inputs, outputs).astype(kind)
+        self.fill(W=W, b=np.zeros(outputs, kind) if bias else None, name=name)
 
     def apply(self, x: Value) -> Value:
-        """The layer without a scope of its own, for those who give it one."""
         y = contraction.matmul(x, self.W)
         return y if self.b is None else y + self.b
 
@@ -93,7 +81,7 @@ class Linear:
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class MLP:
+class MLP(Module):
     """Linear layers with an activation between each two: a multi-layer perceptron.
 
     Parameters
@@ -117,6 +105,7 @@ class MLP:
 
     layers: tuple[Linear, ...]
     activation: str = field(metadata=STATIC)
+    name = ""
 
     def __init__(
         self, sizes: Sequence[int], activation: str = "relu", *, rng: Seed, dtype: DTypeLike = np.float32
@@ -137,15 +126,14 @@ class MLP:
             )
             for i in range(last + 1)
         )
-        object.__setattr__(self, "layers", layers)
-        object.__setattr__(self, "activation", activation)
+        self.fill(layers=layers, activation=activation)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Inputs, widths of the hidden layers, outputs."""
         return (shape_of(self.layers[0].W)[0], *(shape_of(layer.W)[1] for layer in self.layers))
 
-    def __call__(self, x: Value) -> Value:
+    def apply(self, x: Value) -> Value:
         """Outputs [..., outputs] for inputs [..., inputs]; no activation on the last layer."""
         inputs = shape_of(self.layers[0].W)[0]
         if shape_of(x)[-1:] != (inputs,):
@@ -168,16 +156,6 @@ class MLP:
 
     def __repr__(self) -> str:
         return f"MLP({' -> '.join(map(str, self.sizes))}, {self.activation})"
-
-
-def _size(size: int, layer: str) -> int:
-    try:
-        whole = operator.index(size)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise ShapeError(f"{layer}: bad size: got {size!r}, expected a whole number of at least 1")
-    return whole
 
 
 def _activation(name: str) -> None:

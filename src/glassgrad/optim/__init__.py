@@ -1,8 +1,29 @@
 """Optimisers: pure functions from parameters, gradients and state to parameters and state."""
 
 from .adam import Adam, AdamW
-from .base import Optimizer
-from .schedule import Cosine
+from .base import Optimizer, State
+from .lion import Lion
+from .rmsprop import Adagrad, RMSProp
+from .schedule import Cosine, Exponential, MultiStep, OneCycle, Plateau, Polynomial, Step, WarmUp
 from .sgd import SGD
+from .transform import Clipped
 
-__all__ = ["SGD", "Adam", "AdamW", "Cosine", "Optimizer"]
+__all__ = [
+    "SGD",
+    "RMSProp",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Optimizer",
+    "State",
+    "Step",
+    "MultiStep",
+    "Exponential",
+    "Polynomial",
+    "Cosine",
+    "OneCycle",
+    "WarmUp",
+    "Plateau",
+    "Clipped",
+]

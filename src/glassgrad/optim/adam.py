@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from .base import Averages, Buffer, Optimizer, factor, into, require
-from .schedule import Schedule, rate
+from .base import Averages, Buffer
+from .formula import Formula, Now, factor, into
+from .limits import require
+from .schedule import Schedule, require_rate
 
 
 @dataclass(frozen=True)
-class Adam(Optimizer):
+class Adam(Formula):
     """Steps along the running mean of the gradient, divided by the root of the running mean of its square.
 
     m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  p ← p - lr · m̂ / (√v̂ + eps)  with  m̂ = m / (1 - β₁ᵗ) and
-    v̂ = v / (1 - β₂ᵗ), which undo that both start at 0: Kingma & Ba 2015, algorithm 1. ``weight_decay`` adds
-    weight_decay · p to g; ``lr`` may be a schedule, such as ``Cosine``. Complex parameters are pairs of real ones.
+    v̂ = v / (1 - β₂ᵗ), which undo that both start at 0: Kingma & Ba 2015, algorithm 1. With ``amsgrad`` the largest v so
+    far takes v's place: Reddi et al. 2018, algorithm 2, with the corrections as PyTorch makes them. ``weight_decay``
+    adds weight_decay · p to g; ``lr`` may be a schedule, such as ``Cosine``. Complex parameters are pairs of real ones.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A number outside of its range, or no number.
 
     Examples
     --------
@@ -33,24 +40,25 @@ class Adam(Optimizer):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    amsgrad: bool = False
 
     def __post_init__(self) -> None:
-        require("lr", rate(self.lr, 1), 0)
+        require_rate(self.lr)
         for beta in self.betas:
             require("beta", beta, 0, 1)
         require("eps", self.eps, 0)
         require("weight_decay", self.weight_decay, 0)
 
     @property
-    def averages(self) -> int:
-        return 2
+    def starts(self) -> tuple[float, ...]:
+        return (0.0, 0.0, 0.0) if self.amsgrad else (0.0, 0.0)
 
-    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
-        return self.follow(p, g + self.weight_decay * p if self.weight_decay else g, averages, count)
+    def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
+        return self.follow(p, g + now.decay * p if now.decay else g, averages, now)
 
-    def follow(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
+    def follow(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
         """The update without weight decay."""
-        m, v = averages
+        m, v, *largest = averages
         beta1, beta2 = self.betas
         work = g * (1 - beta1)  # the one array made here; every further line writes into it or into what is kept
         m *= beta1
@@ -59,21 +67,23 @@ class Adam(Optimizer):
         work *= 1 - beta2
         v *= beta2
         v += work
+        if largest:
+            largest = [into(largest[0], np.maximum, largest[0], v)]
         # m̂ / (√v̂ + eps) with both corrections taken out of the arrays: c m / (√v + eps √(1 - β₂ᵗ))
-        root = np.sqrt(1 - beta2**count)
-        work = into(work, np.sqrt, v)
+        root = np.sqrt(1 - beta2**now.count)
+        work = into(work, np.sqrt, *(largest or [v]))
         work += factor(self.eps * root, p)
         work = into(work, np.divide, m, work)
-        work *= factor(rate(self.lr, count) * root / (1 - beta1**count), p)
+        work *= factor(now.lr * root / (1 - beta1**now.count), p)
         p -= work
-        return p, (m, v)
+        return p, (m, v, *largest)
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam whose weight decay shrinks the parameters themselves: p ← p - lr · weight_decay · p.
 
-    Loshchilov & Hutter 2019, algorithm 2.
+    Loshchilov & Hutter 2019, algorithm 2. ``decays`` chooses the parameters, as for every optimiser with a decay.
 
     Examples
     --------
@@ -85,6 +95,7 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
-        p *= factor(1 - rate(self.lr, count) * self.weight_decay, p)
-        return self.follow(p, g, averages, count)
+    def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
+        if now.decay:
+            p *= factor(1 - now.lr * now.decay, p)
+        return self.follow(p, g, averages, now)

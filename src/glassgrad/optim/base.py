@@ -1,25 +1,14 @@
-"""What optimisers share: one formula per parameter, mapped over trees.
-
-The same formula changes arrays in place and, in a function that ``jit`` compiles, makes nodes: ``x *= y`` means both.
-"""
+"""What every optimiser is: pure functions from parameters, gradients and state to parameters and state."""
 
 from __future__ import annotations
 
 import abc
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .. import tree
-from ..array import variable
-from ..dtypes import dtype_of, is_inexact, real_dtype
-from ..errors import ShapeError, TreeError
-from ..graph.node import Node, constant, is_symbolic, shape_of
-from ..ops import control, logic
-from ..ops import elementwise as ew
+from ..dtypes import dtype_of, is_inexact
+from .schedule import Plateau, Schedule, rate
 
 Buffer = NDArray[Any]  # or a node in its place
 Averages = tuple[Buffer, ...]
@@ -35,7 +24,22 @@ class Slots(NamedTuple):
     averages: Averages
 
 
-State = tuple[Slots | None, ...]
+class State(NamedTuple):
+    """What an optimiser remembers from step to step: a tree of arrays whose structure and dtypes never change.
+
+    Attributes
+    ----------
+    scale : float64, 1.0 at first. Every learning rate is multiplied by it, and nothing is compiled anew when it
+        changes: ``state._replace(scale=state.scale * 0.1)``
+    seen : what a ``Plateau`` remembers of the losses it was told; None for any other learning rate
+    slots : one for each leaf of the parameters, None for a leaf that cannot learn
+    kept : what ``Accumulated`` and ``Averaged`` remember, the outermost last
+    """
+
+    scale: Any
+    seen: Any
+    slots: tuple[Slots | None, ...]
+    kept: tuple[Any, ...] = ()
 
 
 class Optimizer(abc.ABC):
@@ -47,26 +51,14 @@ class Optimizer(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def averages(self) -> int:
-        """How many arrays a parameter needs beside itself."""
+    def lr(self) -> float | Schedule:
+        """The learning rate, or a function that gives it for the number of a step, which is 1 at the first."""
 
     @abc.abstractmethod
-    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
-        """``p`` and ``averages`` after one step, changed in place where they are arrays; ``g`` is only read.
-
-        ``count`` is 1 at the first step. Numbers made from it go through ``factor`` before they meet an array.
-        """
-
     def init(self, params: Any) -> State:
-        """The state before the first step: for each leaf of ``params`` its slots, or None where nothing is learnt."""
+        """The state before the first step."""
 
-        def begin(p: Any) -> Slots | None:
-            if isinstance(p, (str, bytes)) or callable(p) or not is_inexact(dtype_of(p)):
-                return None
-            return Slots(np.int64(0), tuple(np.zeros(shape_of(p), dtype_of(p)) for _ in range(self.averages)))
-
-        return tuple([begin(p) for p in tree.leaves(params)])
-
+    @abc.abstractmethod
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
         """New parameters and state.
 
@@ -92,95 +84,27 @@ class Optimizer(abc.ABC):
         TreeError
             Structures differ.
         """
-        leaves, shape = tree.flatten(params)
-        if len(leaves) != len(state):
-            raise TreeError(
-                f"{type(self).__name__}: state is of other parameters: got {len(state)} leaves, expected {len(leaves)}"
-            )
-        slopes = tree.leaves_like(shape, grads)
-        with np.errstate(all="ignore"):  # a diverged parameter is reported by its loss, not by a warning in here
-            found = [self._leaf(p, g, slots, donate) for p, g, slots in zip(leaves, slopes, state, strict=True)]
-        return tree.unflatten(shape, [p for p, _ in found]), tuple([slots for _, slots in found])
 
-    def _leaf(self, p: Any, g: Any, slots: Any, donate: bool) -> tuple[Any, Any]:
-        if g is None or slots is None:
-            return p, slots
-        old, slope = _array(p), _array(g)
-        if old.shape != slope.shape:
-            raise ShapeError(
-                f"{type(self).__name__}: gradient does not fit its parameter: got shape {slope.shape}, expected "
-                f"{old.shape}"
-            )
-        if is_symbolic(old) or is_symbolic(slope) or any(map(is_symbolic, (slots.updates, *slots.averages))):
-            return self._traced(old, slope, slots)
-        own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
-        value = p if own else np.array(old, order="C")
-        averages = slots.averages if donate else tuple(a.copy() for a in slots.averages)
-        count = int(slots.updates) + 1
-        self.update(*_as_vectors(value, slope, averages), count)
-        return (value if own else _in_kind(p)(value)), Slots(np.int64(count), averages)
+    def rate(self, state: State) -> float:
+        """The learning rate of the next step."""
+        done = max((int(slots.updates) for slots in state.slots if slots is not None), default=0)
+        return float(rate(self.lr, done + 1) * state.scale)
 
-    def _traced(self, p: Any, g: Any, slots: Slots) -> tuple[Any, Slots]:
-        """The step as nodes, in the dtypes of the parameter and its averages; a complex number as two real ones."""
-        count = slots.updates + 1
-        given = (p, logic.astype(g, dtype_of(p)), *slots.averages)
-        parts = (ew.real, ew.imag) if dtype_of(p).kind == "c" else (lambda x: x,)
-        found = []
-        for part in parts:
-            q, slope, *averages = map(part, given)
-            after, changed = self.update(q, slope, tuple(averages), count)
-            found.append((after, *changed))
-        whole = found[0] if len(found) == 1 else [re + 1j * im for re, im in zip(*found, strict=True)]
-        value, *kept = [
-            control.stop_gradient(logic.astype(after, dtype_of(before)))
-            for after, before in zip(whole, (p, *slots.averages), strict=True)
-        ]
-        return value, Slots(count, tuple(kept))
+    def observe(self, state: State, loss: Any) -> State:
+        """The state after a loss was measured: with ``lr=Plateau(...)`` its scale may be lower, else nothing changes.
+
+        ``loss`` is a number, or an array of one for each replica, as ``state.scale`` is then.
+        """
+        if not isinstance(self.lr, Plateau):
+            return state
+        seen, scale = self.lr.after(state.seen, state.scale, loss)
+        return state._replace(seen=seen, scale=scale)
+
+    def result(self, params: Any, state: State) -> Any:
+        """The parameters to predict with: ``params``, or their average where the optimiser keeps one."""
+        return params
 
 
-def _array(value: Any) -> Any:
-    if is_symbolic(value):
-        return value
-    return np.asarray(value.value if isinstance(value, Node) else value)
-
-
-def factor(number: Any, p: Buffer) -> Any:
-    """A number computed in float64, as a factor of arrays like p, which stay of their dtype."""
-    return logic.astype(number, dtype_of(p)) if is_symbolic(number) else float(number)
-
-
-def into(work: Buffer, function: Any, *args: Any) -> Any:
-    """``function(*args)``, in the memory of an array that is not needed any more."""
-    return function(*args, out=work) if isinstance(work, np.ndarray) else function(*args)
-
-
-def _in_kind(p: Any) -> Callable[[Buffer], Any]:
-    """What turns an updated array into the kind its parameter was of."""
-    if isinstance(p, Node):
-        return (lambda a: variable(a, name=p.params.get("name"))) if p.tracked else constant
-    return (lambda a: a) if isinstance(p, np.ndarray) else (lambda a: a[()])
-
-
-def _as_vectors(p: Buffer, g: Buffer, averages: Averages) -> tuple[Buffer, Buffer, Averages]:
-    """What a formula may change in place: no scalars, and complex numbers as the pairs of real ones they are learnt as.
-
-    Everything but a complex gradient is a view.
-    """
-    if p.ndim == 0:
-        p, g, averages = p.reshape(1), g.reshape(1), tuple(a.reshape(1) for a in averages)
-    if p.dtype.kind == "c":
-        real = real_dtype(p.dtype)
-        p, g = p.view(real), np.array(g, p.dtype, order="C").view(real)
-        averages = tuple(a.view(real) for a in averages)
-    return p, g, averages
-
-
-def require(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """Raise ``ValueError`` unless low <= value < high; ``TypeError`` when it is no number at all."""
-    limits = f"a number of at least {low:g}" + ("" if high == math.inf else f" and below {high:g}")
-    try:
-        fits = bool(low <= value < high)
-    except (TypeError, ValueError):  # text, None, an array of several numbers
-        raise TypeError(f"optim: bad {name}: got {value!r}, expected {limits}") from None
-    if not fits:
-        raise ValueError(f"optim: bad {name}: got {value!r}, expected {limits}")
+def learns(p: Any) -> bool:
+    """Whether a leaf is a parameter: a floating or complex array or number."""
+    return not isinstance(p, (str, bytes)) and not callable(p) and is_inexact(dtype_of(p))

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from .base import Averages, Buffer, Optimizer, factor, require
-from .schedule import Schedule, rate
+import numpy as np
+
+from .base import Averages, Buffer
+from .formula import Formula, Now, factor
+from .limits import require
+from .schedule import Schedule, require_rate
 
 
 @dataclass(frozen=True)
-class SGD(Optimizer):
-    """p ← p - lr · v, where v is the gradient g, or its running sum v ← momentum · v + g.
+class SGD(Formula):
+    """p ← p - lr · v, where v is the gradient g, or its running sum v ← momentum · v + (1 - dampening) · g.
 
-    With ``nesterov`` the step goes along g + momentum · v (Sutskever et al. 2013, in PyTorch's form). ``weight_decay``
-    adds weight_decay · p to g, the gradient of weight_decay/2 · |p|². ``lr`` may be a schedule, such as ``Cosine``.
+    The running sum starts as the first g (Sutskever et al. 2013, in PyTorch's form, where lr is outside of v). With
+    ``nesterov`` the step goes along g + momentum · v. ``weight_decay`` adds weight_decay · p to g, the gradient of
+    weight_decay/2 · |p|², for the parameters that ``decays`` chooses. ``lr`` may be a schedule, such as ``Cosine``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A number outside of its range, or no number.
 
     Examples
     --------
@@ -30,26 +39,30 @@ class SGD(Optimizer):
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
+    dampening: float = 0.0
 
     def __post_init__(self) -> None:
-        require("lr", rate(self.lr, 1), 0)
-        require("momentum", self.momentum, 0)
-        require("weight_decay", self.weight_decay, 0)
-        if self.nesterov and not self.momentum:
-            raise ValueError("optim: nesterov looks ahead along the momentum: got momentum=0; give one, such as 0.9")
+        require_rate(self.lr)
+        for name in ("momentum", "weight_decay", "dampening"):
+            require(name, getattr(self, name), 0)
+        if self.nesterov and (not self.momentum or self.dampening):
+            raise ValueError(
+                f"optim: nesterov looks ahead along the momentum: got momentum={self.momentum:g}, "
+                f"dampening={self.dampening:g}; give a momentum, such as 0.9, and no dampening"
+            )
 
     @property
-    def averages(self) -> int:
-        return 1 if self.momentum else 0
+    def starts(self) -> tuple[float, ...]:
+        return (0.0,) if self.momentum else ()
 
-    def update(self, p: Buffer, g: Buffer, averages: Averages, count: Any) -> tuple[Buffer, Averages]:
-        if self.weight_decay:
-            g = g + self.weight_decay * p
+    def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
+        if now.decay:
+            g = g + now.decay * p
         if averages:
             (v,) = averages
             v *= self.momentum
-            v += g
+            v += g * factor(1 - self.dampening * np.minimum(now.count - 1, 1), p) if self.dampening else g
             averages = (v,)
             g = g + self.momentum * v if self.nesterov else v
-        p -= factor(rate(self.lr, count), p) * g
+        p -= factor(now.lr, p) * g
         return p, averages

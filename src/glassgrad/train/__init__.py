@@ -1,7 +1,25 @@
 """The training loop, its history, and models in files."""
 
-from .fit import Epoch, History, fit
+from .callbacks import Callback, EarlyStopping
+from .fit import evaluate, fit
+from .history import Epoch, History
+from .recipe import Settings
 from .save import load, save
-from .tabular import Settings, TableModel, train_table
+from .table_model import TableModel
+from .tabular import train_table
+from .training import Training
 
-__all__ = ["fit", "History", "Epoch", "save", "load", "Settings", "TableModel", "train_table"]
+__all__ = [
+    "fit",
+    "evaluate",
+    "History",
+    "Epoch",
+    "Training",
+    "Callback",
+    "EarlyStopping",
+    "save",
+    "load",
+    "Settings",
+    "TableModel",
+    "train_table",
+]

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..data.batches import generator
 from ..errors import DataError
 from ..nn import MLP, Dropout, Linear, Sequential
 from ..nn.activations import ACTIVATIONS, RECTIFIERS
 from ..nn.initialisers import glorot_uniform, he_normal
-from ..data.batches import generator
-from ..optim import SGD, Adagrad, Adam, AdamW, Cosine, Lion, OneCycle, Optimizer, Plateau, Polynomial, RMSProp, Step
-from ..optim import Clipped, WarmUp
+from ..optim import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Clipped,
+    Cosine,
+    Lion,
+    OneCycle,
+    Optimizer,
+    Plateau,
+    Polynomial,
+    RMSProp,
+    Step,
+    WarmUp,
+)
 
 
 class Descent(NamedTuple):
@@ -94,7 +108,7 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        named = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS}
+        named: dict[str, Mapping[str, Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS}
         for option, names in named.items():
             if getattr(self, option) not in names:
                 raise DataError(
@@ -155,7 +169,8 @@ class Plan(NamedTuple):
         s, sizes = self.settings, (inputs, *self.hidden, outputs)
         if not s.dropout or not self.hidden:
             return MLP(sizes, s.activation, rng=s.seed)
-        source, layers = generator(s.seed), list[Any]()
+        source = generator(s.seed)
+        layers: list[Any] = []
         initialiser = he_normal if s.activation in RECTIFIERS else glorot_uniform
         for i, width in enumerate(self.hidden):
             layers.append(Linear(sizes[i], width, rng=source, initialiser=initialiser, name=f"hidden{i + 1}"))
@@ -164,11 +179,12 @@ class Plan(NamedTuple):
 
 
 def plan(settings: Settings, rows: int) -> Plan:
-    """Choices that do well on tables of this many rows to learn from.
+    """Choices that do well on tables of this many training rows, of which ``settings.held`` are only watched.
 
     Small tables get smaller batches and more epochs, so that there are enough steps to learn in, and more weight
     decay: like the prior it stands for, it counts less the more rows there are.
     """
+    rows -= max(1, round(settings.held * rows)) if settings.held else 0
     small = rows < 5000
     hidden = settings.hidden if settings.hidden is not None else (128, 64) if small else (256, 128)
     batch = settings.batch_size or (32 if small else 128)

@@ -61,10 +61,7 @@ class TableModel:
     def outputs(self, table: Table) -> NDArray[np.float32]:
         """The network's own outputs, [rows, n_outputs]; raises as ``predict`` does."""
         self.require_columns(table)
-        x = self.encoder.transform(table)
-        with np.errstate(all="ignore"):
-            parts = [np.asarray(self.model(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)]
-        outputs: NDArray[np.float32] = np.concatenate(parts)
+        outputs = outputs_of(self.model, self.encoder.transform(table))
         finite = np.isfinite(outputs).all(axis=1)
         if not finite.all():
             raise DataError(
@@ -133,6 +130,12 @@ class TableModel:
         if not fits or not {encoder.target.name, *(c.name for c in encoder.columns)} <= set(columns):
             raise ModelFileError(f"load: the model is damaged: {path}: network and columns do not fit; train it again")
         return cls(model, encoder, columns, header, training)
+
+
+def outputs_of(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A network's outputs for all rows of x."""
+    with np.errstate(all="ignore"):
+        return np.concatenate([np.asarray(model(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)])
 
 
 def _fits(model: Any, encoder: Encoder) -> bool:

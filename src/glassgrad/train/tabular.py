@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from .history import Epoch, History
 from .measure import Loss, Metric
 from .recipe import Plan, Settings, plan
 from .score import Score, score
-from .table_model import TableModel
+from .table_model import TableModel, outputs_of
 
 LOOK = 256  # rows the table of layers is measured on
 
@@ -46,8 +45,6 @@ def train_table(
     header: bool = True,
     progress: Callable[[Epoch], None] | None = None,
     callbacks: Iterable[Any] = (),
-    checkpoint: str | PathLike[str] | None = None,
-    resume: str | PathLike[str] | None = None,
 ) -> Trained:
     """Train a network on a prepared table and measure it on the held-out part.
 
@@ -58,7 +55,7 @@ def train_table(
     settings : how to train
     progress : called after every epoch, with the score so far: on the rows that ``settings.validation`` sets aside, or
         on the held-out part, which then decides nothing
-    callbacks, checkpoint, resume : as in ``fit``
+    callbacks : as in ``fit``
 
     Examples
     --------
@@ -69,13 +66,12 @@ def train_table(
     ['no', 'yes']
     """
     encoder, x, y = prepared.encoder, prepared.x_train, prepared.y_train
-    watched = prepared.x_test, prepared.y_test
+    chosen, watched = plan(settings, len(x)), (prepared.x_test, prepared.y_test)
     if settings.held:
         labels = y if encoder.classes else None
         kept, held = held_out_split(len(x), fraction=settings.held, rng=settings.seed, labels=labels)
         watched = x[held], y[held]
         x, y = x[kept], y[kept]
-    chosen = plan(settings, len(x))
     loss = loss_for(encoder)
     network, history = fit(
         chosen.network(encoder.n_features, encoder.n_outputs),
@@ -93,8 +89,8 @@ def train_table(
     )
     model = TableModel(network, encoder, columns, header)
     layers = layer_table(network, loss, x[:LOOK], y[:LOOK])
-    rows = len(x), len(watched[0]) if settings.held else 0
-    return Trained(model, history, score(encoder, model.outputs_of(prepared.x_test), prepared.y_test), layers, chosen, rows)
+    result = score(encoder, outputs_of(network, prepared.x_test), prepared.y_test)
+    return Trained(model, history, result, layers, chosen, (len(x), len(watched[0]) if settings.held else 0))
 
 
 def loss_for(encoder: Encoder) -> Loss:
