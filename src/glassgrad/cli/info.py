@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,9 @@ def parameters(model: Any) -> int:
 
 
 def _arrays(model: Any) -> list[tuple[str, Any]]:
+    """The arrays by where they are: ``layers.0.W``."""
     every = zip(tree.paths(model), tree.leaves(model), strict=True)
-    return [(path, leaf) for path, leaf in every if isinstance(leaf, np.ndarray)]
+    return [(".".join(re.findall(r"\w+", path)), leaf) for path, leaf in every if isinstance(leaf, np.ndarray)]
 
 
 def _text(value: Any) -> str:

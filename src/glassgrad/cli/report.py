@@ -26,8 +26,8 @@ def write_report(path: str, trained: Trained, source: str) -> None:
     """Write the page."""
     history = trained.history.to_dict()
     epochs = history["epoch"]
-    losses = {name: history[name] for name in ("loss", "validation_loss") if name in history}
-    panels: list[tuple[str, dict[str, list[float]], bool]] = [("loss", dict(losses), True)]
+    losses: dict[str, list[float]] = {n: v for n, v in history.items() if n in ("loss", "validation_loss")}
+    panels: list[tuple[str, dict[str, list[float]], bool]] = [("loss", losses, True)]
     panels += [(name, {name: values}, False) for name, values in trained.history.metrics.items()]
     panels += [("length of the gradient", {"gradient norm": history["gradient_norm"]}, True)]
     rows = {**trained.model.training, **trained.plan.to_dict()}

@@ -108,8 +108,8 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        named: dict[str, Mapping[str, Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS}
-        for option, names in named.items():
+        named: tuple[Mapping[str, Any], ...] = (OPTIMIZERS, SCHEDULES, ACTIVATIONS)
+        for option, names in zip(("optimizer", "schedule", "activation"), named, strict=True):
             if getattr(self, option) not in names:
                 raise DataError(
                     f"train: unknown {option}: got {getattr(self, option)!r}, expected one of {', '.join(names)}"
