@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,60 +21,7 @@ import glassgrad
 from glassgrad.cli import main
 from glassgrad.data import read_csv
 from glassgrad.train import TableModel, save
-
-SOURCE = Path(glassgrad.__file__).resolve().parent.parent
-
-
-def command(*arguments: Any, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """``glassgrad ...`` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "glassgrad", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), **options.pop("env", {})},
-        capture_output=True,
-        text=True,
-        **options,
-    )
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    """``glassgrad ...`` in this process and an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: Any) -> Result:
-        try:
-            code = main([str(a) for a in arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Result(code, *capfd.readouterr())
-
-    return call
-
-
-def flowers(rows: int = 90, *, target: bool = True, seed: int = 0) -> str:
-    """A table whose class can be read off its numbers and its colour."""
-    rng = np.random.default_rng(seed)
-    lines = ["length,width,colour" + (",kind" if target else "")]
-    for i in range(rows):
-        kind = i % 3
-        length, width = rng.normal(kind * 4, 0.5), rng.normal(-kind, 0.5)
-        colour = ["red", "blue", ""][int(rng.integers(3))]
-        lines.append(f"{length:.3f},{width:.3f},{colour}" + (f",{['iris', 'rose', 'tulip'][kind]}" if target else ""))
-    return "\n".join(lines) + "\n"
-
-
-def prices(rows: int = 120) -> str:
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(rows, 2))
-    y = 5000 + 300 * x[:, 0] - 200 * x[:, 1] ** 2 + rng.normal(size=rows) * 10
-    return "size;age;price\n" + "".join(f"{a:.4f};{b:.4f};{c:.2f}\n" for (a, b), c in zip(x, y, strict=True))
+from tests.oracles.commands import SOURCE, command, flowers, prices
 
 
 def records(text: str) -> list[dict[str, str]]:
@@ -464,7 +411,8 @@ def test_ctrl_c_while_training_keeps_the_model(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert re.fullmatch(r"glassgrad: interrupted after epoch (\d+); the model of epoch \1 is saved in f\.glassgrad\n", err)
+    told = r"glassgrad: interrupted after epoch (\d+); the model of epoch \1 is saved in f\.glassgrad\n"
+    assert re.fullmatch(told, err)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f.csv", "f.glassgrad"]
     TableModel.load(tmp_path / "f.glassgrad")
 

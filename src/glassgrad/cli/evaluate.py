@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def evaluate(options: argparse.Namespace, out: Output) -> int:
     """Run the command."""
     model = TableModel.load(options.model)
-    table = _with_target(table_for(model, options.file, options), model.encoder.target.name, options.target)
+    table = _with_target(table_for(model, options, options.target), model.encoder.target.name, options.target)
     found = model.score(table)
     mention_unseen(model, table, options.file)
     if options.json:

@@ -46,7 +46,7 @@ def predict(options: argparse.Namespace, out: Output) -> int:
     elif out.closed:
         raise DataError("predict: standard output is closed: nowhere to write predictions; add --out FILE.csv")
     model = TableModel.load(options.model)
-    table = table_for(model, options.file, options)
+    table = table_for(model, options)
     predictions = model.predict(table)
     text = as_json(model, predictions) if options.json else as_csv(model, predictions)
     mention_unseen(model, table, options.file)
@@ -63,10 +63,11 @@ def predict(options: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def table_for(model: TableModel, path: str, options: argparse.Namespace) -> Table:
-    """The table in a file, its columns called as in training."""
+def table_for(model: TableModel, options: argparse.Namespace, target: str | None = None) -> Table:
+    """The table in a file, its columns called as in training; ``target`` where it is needed and called otherwise."""
     headless = options.no_header or not model.header
-    table = table_of(path, options, headless=headless, target=model.encoder.target.name)
+    name, needed = target or model.encoder.target.name, target is not None
+    table = table_of(options.file, options, headless=headless, target=name, needed=needed)
     return model.named(table) if headless and table.names[0] == "column_0" else table
 
 

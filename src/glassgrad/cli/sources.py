@@ -39,7 +39,7 @@ DATASETS = {
 }
 
 
-def table_of(path: str, options: argparse.Namespace, *, headless: bool, target: str | None) -> Table:
+def table_of(path: str, options: argparse.Namespace, *, headless: bool, target: str | None, needed: bool) -> Table:
     """The table that an argument names.
 
     Parameters
@@ -48,6 +48,7 @@ def table_of(path: str, options: argparse.Namespace, *, headless: bool, target: 
     options : ``delimiter``, and ``labels`` where the command has it
     headless : whether a CSV file has no row of names
     target : the column to predict, where it is known: which array of several is not a feature
+    needed : whether a file of several arrays has to have it
     """
     labels: str | None = getattr(options, "labels", None)
     if path in DATASETS:
@@ -58,7 +59,7 @@ def table_of(path: str, options: argparse.Namespace, *, headless: bool, target: 
             return _images(path, labels, target or LABEL)
         readers: dict[str, Callable[[], Table]] = {
             "parquet": lambda: read_parquet(path),
-            "numpy": lambda: _arrays(path, target),
+            "numpy": lambda: _arrays(path, target, needed),
             "csv": lambda: read_csv(path, header=not headless, delimiter=options.delimiter),
         }
         table = readers[kind]()
@@ -138,9 +139,13 @@ def _images(path: str, labels: str | None, target: str) -> Table:
     return Table.from_columns(columns, source=path)
 
 
-def _arrays(path: str, target: str | None) -> Table:
+def _arrays(path: str, target: str | None, needed: bool) -> Table:
     """The features [rows, ...] and the target [rows] of a file of arrays."""
     arrays = read_arrays(path)
+    known = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:MOST_SHOWN])
+    if needed and len(arrays) > 1 and target not in arrays:
+        got = "no --target" if target is None else f"--target {target}"
+        raise DataError(f"train: which array to predict? got {got}, expected one of {known} in {path}; name it")
     answers = arrays.get(target) if target is not None else None
     if answers is not None and answers.ndim == 2 and answers.shape[1] == 1:
         answers = answers[:, 0]
@@ -151,10 +156,9 @@ def _arrays(path: str, target: str | None) -> Table:
         if name != target and array.ndim > 1 and array.dtype.kind in "biuf" and rows in (None, len(array))
     ]
     if len(others) != 1:
-        known = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:MOST_SHOWN])
         raise DataError(
             f"read_arrays: which array holds the features? got {known} in {path}, expected one numeric array "
-            f"[rows, ...] beside the target; give the target's name by --target, or write a file of two arrays"
+            f"[rows, ...] beside the target; write a file of two arrays"
         )
     columns: dict[str, NDArray[Any]] = _features(arrays[others[0]], path)
     if answers is not None and target is not None:

@@ -99,7 +99,7 @@ def train(options: argparse.Namespace, out: Output) -> int:
     if options.report:
         _require_place(options.report, "--report", is_report, "a report")
     settings = _settings(options)
-    table = table_of(options.data, options, headless=options.no_header, target=options.target)
+    table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
     target = train_target(table, options)
     prepared = _prepared(table, target, options)
     chosen = plan(settings, len(prepared.x_train))
