@@ -119,7 +119,7 @@ BAD = [
     (("train", "train-images.gz", "--labels", "nothing"), "no such file: got nothing, expected an IDX file"),
     (("train", "cut.gz", "--labels", "train-labels"), "damaged gzip file"),
     (("train", "f.csv", "--target", "kind", "--labels", "train-labels"), "--labels belongs to IDX images: got f.csv"),
-    (("train", "train.npz"), "which array to predict? got no --target, expected one of x (60, 4, 3), y (60,), extra (3,)"),
+    (("train", "train.npz"), "which array to predict? got no --target, expected one of x (60, 4, 3), y (60,), extra"),
     (("train", "train.npz", "--target", "why"), "which array to predict? got --target why"),
     (("train", "train.npz", "--target", "extra"), "which array holds the features?"),
     (("train", "two.npz", "--target", "y"), "got a (60, 2), b (60, 3), y (60,) in two.npz, expected one numeric array"),
