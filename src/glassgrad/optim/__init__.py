@@ -2,11 +2,13 @@
 
 from .adam import Adam, AdamW
 from .base import Optimizer, State
+from .lbfgs import LBFGS, Minimum
 from .lion import Lion
+from .names import OPTIMIZERS, by_name
 from .rmsprop import Adagrad, RMSProp
 from .schedule import Cosine, Exponential, MultiStep, OneCycle, Plateau, Polynomial, Step, WarmUp
 from .sgd import SGD
-from .transform import Clipped
+from .transform import Accumulated, Averaged, Clipped
 
 __all__ = [
     "SGD",
@@ -17,6 +19,10 @@ __all__ = [
     "Lion",
     "Optimizer",
     "State",
+    "LBFGS",
+    "Minimum",
+    "OPTIMIZERS",
+    "by_name",
     "Step",
     "MultiStep",
     "Exponential",
@@ -26,4 +32,6 @@ __all__ = [
     "WarmUp",
     "Plateau",
     "Clipped",
+    "Accumulated",
+    "Averaged",
 ]

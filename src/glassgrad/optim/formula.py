@@ -114,7 +114,7 @@ class Formula(Optimizer):
             return self._traced(old, slope, slots, now)
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
         value = p if own else np.array(old, order="C")
-        averages = slots.averages if donate else tuple(a.copy() for a in slots.averages)
+        averages = tuple([own_buffer(a, donate) for a in slots.averages])
         self.update(*_as_vectors(value, slope, averages), now)
         return (value if own else in_kind(p)(value)), Slots(np.int64(count), averages)
 
@@ -140,6 +140,11 @@ def as_buffer(value: Any) -> Any:
     if is_symbolic(value):
         return value
     return np.asarray(value.value if isinstance(value, Node) else value)
+
+
+def own_buffer(a: Any, donate: bool) -> Buffer:
+    """An array that may be changed: the one given if it is donated, and is one; compiled code returns NumPy scalars."""
+    return a if donate and isinstance(a, np.ndarray) else np.array(a)
 
 
 def factor(number: Any, p: Buffer) -> Any:

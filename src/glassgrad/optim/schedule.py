@@ -172,8 +172,8 @@ class OneCycle(Timed):
     Examples
     --------
     >>> rate = OneCycle(0.1, steps=101)
-    >>> rate(1), round(rate(30.3), 6), f"{rate(101):.0e}"
-    (0.004, 0.1, '4e-07')
+    >>> [f"{rate(n):.1e}" for n in (1, 31, 101)]
+    ['4.0e-03', '1.0e-01', '4.0e-07']
     """
 
     peak: float

@@ -6,16 +6,16 @@ Each is an ``Optimizer`` with the learning rate of the one inside. What it remem
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
 from ..dtypes import dtype_of
-from ..graph.node import is_symbolic
-from ..ops import logic
-from .base import Optimizer, State
-from .formula import as_buffer, factor
+from ..graph.node import is_symbolic, shape_of
+from ..ops import control, logic
+from .base import Optimizer, State, learns
+from .formula import as_buffer, factor, in_kind, own_buffer
 from .limits import require
 from .schedule import Schedule
 
@@ -95,6 +95,167 @@ class Clipped(Around):
                 shrink = _shrink(sum(map(_squares, slopes)), self.global_norm)
                 slopes = [g * factor(shrink, g) for g in slopes]
         return self.optimizer.step(params, tree.unflatten(shape, slopes), state, donate=donate)
+
+
+class Sums(NamedTuple):
+    """Sums of gradients, and how many calls they are made of."""
+
+    calls: Any
+    sums: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Accumulated(Around):
+    """One step with the mean of the gradients of ``steps`` calls; the calls between leave the parameters as they are.
+
+    For a loss that is a mean over rows, ``steps`` batches of one size make the step of one large batch. In a compiled
+    step both outcomes are computed and one is chosen. Other wrappers inside see the mean, those outside every call.
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``steps`` is no number of at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad.optim import SGD
+    >>> optimizer, p = Accumulated(SGD(lr=1.0), steps=2), np.zeros(1)
+    >>> state = optimizer.init(p)
+    >>> for g in (1.0, 2.0, 5.0, 6.0):
+    ...     p, state = optimizer.step(p, np.array([g]), state)
+    ...     print(p)
+    [0.]
+    [-1.5]
+    [-1.5]
+    [-7.]
+    """
+
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("steps", self.steps, 1)
+
+    def init(self, params: Any) -> State:
+        sums = [np.zeros(shape_of(p), dtype_of(p)) if learns(p) else None for p in tree.leaves(params)]
+        return _pushed(self.optimizer.init(params), Sums(np.int64(0), tuple(sums)))
+
+    def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
+        inner, (calls, sums) = _popped(state)
+        shape = tree.structure(params)
+        slopes = tree.leaves_like(shape, grads)
+        sums = [_blend(total, 1.0, g, 1.0, donate) for total, g in zip(sums, slopes, strict=True)]
+        means = [None if g is None else total / self.steps for total, g in zip(sums, slopes, strict=True)]
+        calls = (calls + 1) % self.steps
+        full = calls == 0
+        before = params, inner
+        if is_symbolic(full):
+            after = self.optimizer.step(params, tree.unflatten(shape, means), inner)
+            params, inner = tree.map(lambda a, b: a if a is b else np.where(full, a, b), after, before)
+            sums = [None if total is None else np.where(full, 0, total) for total in sums]
+        elif full:
+            params, inner = self.optimizer.step(params, tree.unflatten(shape, means), inner, donate=donate)
+            sums = [None if total is None else np.zeros(total.shape, total.dtype) for total in sums]
+        return params, _pushed(inner, Sums(calls, tuple(sums)))
+
+    def result(self, params: Any, state: State) -> Any:
+        return self.optimizer.result(params, _popped(state)[0])
+
+
+class Means(NamedTuple):
+    """Running means of the parameters, and how many steps they are made of."""
+
+    updates: Any
+    means: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Averaged(Around):
+    """The parameters' exponential moving average, kept beside them: e ← decay · e + (1 - decay) · p after every step.
+
+    ``result(params, state)`` is the average, to predict with: Polyak & Juditsky 1992, with the weights of Kingma & Ba
+    2015, section 7.2. With ``corrected`` it starts at 0 and is divided by 1 - decayᵗ; without, it starts at the first
+    parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``decay`` is no number of at least 0 and below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad.optim import SGD
+    >>> optimizer, p = Averaged(SGD(lr=1.0), decay=0.5), np.zeros(1)
+    >>> state = optimizer.init(p)
+    >>> for g in (-1.0, -1.0):
+    ...     p, state = optimizer.step(p, np.array([g]), state)
+    >>> p, optimizer.result(p, state)  # (0.5 · 1 + 1 · 2) / 1.5
+    (array([2.]), array([1.66666667]))
+    """
+
+    decay: float = 0.999
+    corrected: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("decay", self.decay, 0, 1)
+
+    def init(self, params: Any) -> State:
+        def begin(p: Any) -> Any:
+            if self.corrected:
+                return np.zeros(shape_of(p), dtype_of(p))
+            return p if is_symbolic(p) else np.array(as_buffer(p))
+
+        means = [begin(p) if learns(p) else None for p in tree.leaves(params)]
+        return _pushed(self.optimizer.init(params), Means(np.int64(0), tuple(means)))
+
+    def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
+        inner, (updates, means) = _popped(state)
+        params, inner = self.optimizer.step(params, grads, inner, donate=donate)
+        leaves = tree.leaves(params)
+        means = [_blend(e, self.decay, p, 1 - self.decay, donate) for e, p in zip(means, leaves, strict=True)]
+        return params, _pushed(inner, Means(updates + 1, tuple(means)))
+
+    def result(self, params: Any, state: State) -> Any:
+        """The average; before the first step, the parameters themselves."""
+        updates, means = _popped(state)[1]
+        share = 1 - self.decay**updates if self.corrected else 1.0
+        fresh = updates == 0
+
+        def read(p: Any, e: Any) -> Any:
+            if e is None:
+                return p
+            if any(map(is_symbolic, (p, e, share))):
+                return np.where(fresh, p, e / factor(share, e))
+            return in_kind(p)(np.array(as_buffer(p) if fresh else e / factor(share, e)))
+
+        leaves, shape = tree.flatten(params)
+        with np.errstate(all="ignore"):
+            return tree.unflatten(shape, [read(p, e) for p, e in zip(leaves, means, strict=True)])
+
+
+def _pushed(state: State, kept: Any) -> State:
+    return state._replace(kept=(*state.kept, kept))
+
+
+def _popped(state: State) -> tuple[State, Any]:
+    return state._replace(kept=state.kept[:-1]), state.kept[-1]
+
+
+def _blend(kept: Any, keep: float, other: Any, weight: float, donate: bool) -> Any:
+    """keep · kept + weight · other, in place if donated, of the dtype of what is kept; None stays, and counts as 0."""
+    if kept is None:
+        return None
+    other = 0.0 if other is None else as_buffer(other)
+    if is_symbolic(kept) or is_symbolic(other):
+        return control.stop_gradient(logic.astype(keep * kept + weight * other, dtype_of(kept)))
+    kept = own_buffer(kept, donate)
+    with np.errstate(all="ignore"):  # as in a step
+        kept *= keep
+        kept += weight * other
+    return kept
 
 
 def _limited(g: Any, limit: float) -> Any:

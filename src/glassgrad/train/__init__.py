@@ -1,6 +1,7 @@
 """The training loop, its history, and models in files."""
 
 from .callbacks import Callback, EarlyStopping
+from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
 from .recipe import Settings
@@ -17,6 +18,7 @@ __all__ = [
     "Training",
     "Callback",
     "EarlyStopping",
+    "Checkpoint",
     "save",
     "load",
     "Settings",

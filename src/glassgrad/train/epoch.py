@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import tree
 from ..autodiff.loops import scan
 from ..compile import jit
+from ..graph.node import Node
 from ..ops import indexing
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -51,10 +52,21 @@ def native_epoch(step: Step) -> Pass:
             carry, outputs = step(carry, data)
             return carry, tree.map(lambda value: value[None], outputs)
 
-        def one(held: Any, chosen: Any) -> tuple[Any, Any]:
-            return step(held, tree.map(lambda column: indexing.take(column, chosen, 0), data))
+        leaves, structure = tree.flatten(carry)
+        moving = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Node)]  # the rest is text, functions and such
 
-        return scan(one, carry, rows)
+        def whole(held: list[Any]) -> Any:
+            return tree.unflatten(
+                structure, [dict(zip(moving, held, strict=True)).get(i, x) for i, x in enumerate(leaves)]
+            )
+
+        def one(held: list[Any], chosen: Any) -> tuple[Any, Any]:
+            after, outputs = step(whole(held), tree.map(lambda column: indexing.take(column, chosen, 0), data))
+            found = tree.leaves(after)
+            return [found[i] for i in moving], outputs
+
+        held, outputs = scan(one, [leaves[i] for i in moving], rows)
+        return whole(held), outputs
 
     return jit(taken, donate="carry")
 
@@ -74,8 +86,12 @@ def eager_epoch(step: Step) -> Pass:
         found = []
         for chosen in [None] if rows is None else rows:
             batch = data if chosen is None else tree.map(lambda column, chosen=chosen: column[chosen], data)
-            carry, outputs = step(carry, batch)
+            carry, outputs = tree.map(_value, step(carry, batch))
             found.append(outputs)
-        return carry, tree.map(lambda *values: np.stack([np.asarray(value) for value in values]), *found)
+        return carry, tree.map(lambda *values: np.stack(values), *found)
 
     return taken
+
+
+def _value(leaf: Any) -> Any:
+    return leaf.value if isinstance(leaf, Node) else leaf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from ..data.batches import Seed, generator
 from ..errors import DataError
 from ..optim import Optimizer
 from .callbacks import Callback, EarlyStopping, as_callback
+from .checkpoint import Checkpoint
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
@@ -36,6 +38,8 @@ def fit(
     patience: int | None = None,
     callbacks: Iterable[Callback | Callable[[Epoch, Training], Any]] = (),
     progress: bool | Callable[[Epoch], Any] = True,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    resume: bool = False,
     compile: bool = True,
 ) -> tuple[Model, History]:
     """Minimise ``loss(model(x), y)`` over ``data`` by gradient descent, an epoch being one native call.
@@ -58,6 +62,8 @@ def fit(
         many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
     callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects
     progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
+    checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
+    resume : go on from the checkpoint, if there is one; the result has the bits of a run without interruption
     compile : False takes the steps by NumPy, one operation after another
 
     Returns
@@ -97,26 +103,31 @@ def fit(
     watchers = [as_callback(callback) for callback in callbacks]
     if patience is not None:
         watchers.append(EarlyStopping(patience))
+    if resume and checkpoint is None:
+        raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
+    kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     training = Training(model, loss, feed, optimizer, _count(epochs), order, compile)
     measure = None if held is None else Measure(loss, wanted, compile)
     with noticed() as interrupt, _shown(progress, epochs) as show:
+        write = _writer(kept, training, watchers, resume)
         for watcher in watchers:
             watcher.on_start(training)
         with contextlib.suppress(Interrupted):
             while training.number <= epochs and not training.stopped and not interrupt.asked:
-                epoch = _epoch(training, interrupt, measure, held)
+                epoch = _epoch(training, interrupt, measure, held, None if kept is None else kept.steps, write)
                 for watcher in watchers:
                     watcher.on_epoch(epoch, training)
                 show(epoch)
+                if kept is not None and epoch.number % kept.every == 0:
+                    write()
         training.history.interrupted = interrupt.asked
+        write()
         for watcher in watchers:
             watcher.on_end(training)
     return training.best, training.history
 
 
-def evaluate(
-    model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metrics: Metrics = None
-) -> Measured:
+def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metrics: Metrics = None) -> Measured:
     """Loss and metrics of a model on data it does not learn from.
 
     Examples
@@ -129,14 +140,38 @@ def evaluate(
     return Measure(loss, named(metrics), compiled=False)(model, arrays_of(data, "data"))
 
 
-def _epoch(training: Training, interrupt: Interrupt, measure: Measure | None, held: Any) -> Epoch:
+def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:
+    """What writes the checkpoint, if there is one; and training brought to where the one found there was."""
+    if kept is None:
+        return lambda: None
+    kept.begin(training, watchers, resume)
+    written: list[Any] = []
+
+    def write() -> None:
+        now = [int(training.carry.steps), training.number]
+        if now != written:
+            kept.write(training, watchers)
+            written[:] = now
+
+    return write
+
+
+def _epoch(
+    training: Training,
+    interrupt: Interrupt,
+    measure: Measure | None,
+    held: Any,
+    most: int | None,
+    write: Callable[[], None],
+) -> Epoch:
     """One epoch, measured and noted."""
     began = time.perf_counter()
-    number = training.number
-    loss, norm = training.epoch(interrupt, None, lambda: None)
+    number, lr = training.number, training.lr
+    loss, norm = training.epoch(interrupt, most, write)
     held_loss, metrics = (None, {}) if measure is None else measure(training.model, held)
-    epoch = Epoch(number, loss, norm, held_loss, metrics, training.lr, time.perf_counter() - began)
+    epoch = Epoch(number, loss, norm, held_loss, metrics, lr, time.perf_counter() - began)
     training.history.append(epoch)
+    training.observe(loss if held_loss is None else held_loss)
     return epoch
 
 
@@ -165,7 +200,7 @@ def _shown(progress: Any, epochs: int) -> Any:
 
 
 def _require_optimizer(optimizer: Any) -> None:
-    if not isinstance(optimizer, type) and hasattr(optimizer, "init") and hasattr(optimizer, "step"):
+    if isinstance(optimizer, Optimizer):
         return
     name = optimizer.__name__ if isinstance(optimizer, type) else str(optimizer)
     known = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(name.lower(), "Adam")

@@ -15,8 +15,7 @@ class Epoch(NamedTuple):
 
     ``loss`` is the mean over the epoch's rows, each measured just before the step it took part in; ``gradient_norm``
     the mean length of the gradient over its steps. The validation loss and the metrics are measured after the epoch;
-    None and empty where nothing was given to measure. ``lr`` is the rate of the epoch's last step, None where the
-    optimiser has none.
+    None and empty where nothing was given to measure. ``lr`` is the learning rate of the epoch's first step.
     """
 
     number: int
@@ -24,14 +23,14 @@ class Epoch(NamedTuple):
     gradient_norm: float
     validation_loss: float | None = None
     metrics: dict[str, float] = {}
-    lr: float | None = None
+    lr: float = 0.0
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         """Its numbers by name, without those that were not measured.
 
         >>> Epoch(1, 0.5, 2.0, metrics={"accuracy": 0.75}).to_dict()
-        {'epoch': 1, 'loss': 0.5, 'gradient_norm': 2.0, 'accuracy': 0.75, 'seconds': 0.0}
+        {'epoch': 1, 'loss': 0.5, 'gradient_norm': 2.0, 'accuracy': 0.75, 'lr': 0.0, 'seconds': 0.0}
         """
         given = {"epoch": self.number, "loss": self.loss, "gradient_norm": self.gradient_norm}
         measured = {"validation_loss": self.validation_loss, **self.metrics, "lr": self.lr, "seconds": self.seconds}

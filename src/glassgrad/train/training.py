@@ -16,7 +16,6 @@ from ..graph.node import Node
 from ..nn.module import learn, learnt, with_state
 from ..ops import elementwise
 from ..optim import Optimizer
-from ..optim.schedule import rate
 from ..random import fold_in, key
 from .epoch import eager_epoch, native_epoch
 from .feed import Part, Rows, Stream
@@ -97,8 +96,10 @@ class Training:
 
     @property
     def model(self) -> Any:
-        """The model as it is now."""
-        return self.carry.model
+        """The model to predict with as it is now."""
+        plain = self.carry.model
+        found = self.optimizer.result(plain, self.carry.state)
+        return plain if found is plain else with_state(found, plain)  # averages are of what is learnt
 
     @property
     def number(self) -> int:
@@ -115,7 +116,7 @@ class Training:
 
     def copy(self) -> Any:
         """The model as it is now, in arrays of its own."""
-        return tree.map(own, self.carry.model)
+        return tree.map(own, self.model)
 
     def keep(self) -> None:
         """Make the model as it is now the one that ``fit`` returns."""
@@ -126,10 +127,19 @@ class Training:
         self.stopped = True
 
     @property
-    def lr(self) -> float | None:
-        """The rate of the last step taken, or of the first; None where the optimiser has none."""
-        given = getattr(self.optimizer, "lr", None)
-        return None if given is None else float(rate(given, max(int(self.carry.steps), 1)))
+    def lr(self) -> float:
+        """The learning rate of the next step. Setting it changes a factor in the state, and compiles nothing."""
+        return self.optimizer.rate(self.carry.state)
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        state = self.carry.state
+        plain = self.optimizer.rate(state._replace(scale=np.float64(1.0)))
+        self.carry = self.carry._replace(state=state._replace(scale=np.float64(value / plain)))
+
+    def observe(self, loss: float) -> None:
+        """Tell the optimiser the loss of an epoch: ``optim.Plateau`` may lower the rate."""
+        self.carry = self.carry._replace(state=self.optimizer.observe(self.carry.state, np.float64(loss)))
 
     def epoch(self, interrupt: Interrupt, most: int | None, after_part: Callable[[], None]) -> tuple[float, float]:
         """The rest of the epoch under way: mean loss over its rows, mean length of the gradient over its steps.
@@ -144,10 +154,10 @@ class Training:
             The loss or a parameter is no longer finite.
         """
         self.order.bit_generator.state = self.drawn
-        for number, part in enumerate(self.feed.parts(self.number, self.order, self.begun, most)):
+        for part in self.feed.parts(self.number, self.order, self.begun, most):
             if interrupt.asked:
                 raise Interrupted
-            if number:
+            if most and self.begun and self.begun % most == 0:
                 after_part()
             self._take(part, interrupt)
         if not self.begun:
@@ -193,10 +203,9 @@ class Training:
             raise self._diverged(f"the loss became {losses[bad[0]]}", self.begun + int(bad[0]) + 1)
 
     def _diverged(self, what: str, step: int) -> DivergedError:
-        got = "" if self.lr is None else f" (got {self.lr:g})"
         return DivergedError(
-            f"fit: {what} at epoch {self.number}, step {step}: expected finite numbers; lower the learning rate{got}, "
-            f"or look for extreme values in the data"
+            f"fit: {what} at epoch {self.number}, step {step}: expected finite numbers; lower the learning rate (got "
+            f"{self.lr:g}), or look for extreme values in the data"
         )
 
 
