@@ -6,10 +6,8 @@ import csv
 import io
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -391,30 +389,6 @@ def test_too_little_memory(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert (done.code, done.out) == (1, "")
     assert done.err == "glassgrad: not enough memory: use smaller --hidden layers, or fewer rows\n"
     assert [p.name for p in tmp_path.iterdir()] == ["f.csv"]
-
-
-def test_ctrl_c_while_training_keeps_the_model(tmp_path: Path) -> None:
-    (tmp_path / "f.csv").write_text(flowers())
-    arguments = [sys.executable, "-m", "glassgrad", "train", "f.csv", "--target", "kind", "--epochs", "100000"]
-    with subprocess.Popen(
-        arguments,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        while not process.stdout.readline().startswith("epoch"):
-            pass
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    told = r"glassgrad: interrupted after epoch (\d+); the model of epoch \1 is saved in f\.glassgrad\n"
-    assert re.fullmatch(told, err)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["f.csv", "f.glassgrad"]
-    TableModel.load(tmp_path / "f.glassgrad")
 
 
 def test_output_that_nobody_reads(furnished: Path) -> None:

@@ -17,7 +17,7 @@ from ..errors import DataError, ModelFileError
 from ..nn.activations import ACTIVATIONS
 from ..train.files import require_place
 from ..train.progress import shown_progress
-from ..train.recipe import OPTIMIZERS, SCHEDULES, Settings, plan
+from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
 from ..train.save import is_model
 from ..train.tabular import LOOK, Trained, train_table
 from .info import parameters
@@ -50,6 +50,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_descent(add)
     _add_columns(add)
     add_reading(add)
+    add("--checkpoint", metavar="FILE", help="keep training in a file after every epoch, for --resume")
+    add("--resume", metavar="FILE", help="go on from a checkpoint, with the same data and options")
     add("--report", metavar="FILE.html", help="write a page with loss curves, settings, layers and the result")
     add("--json", action="store_true", help="one JSON object on standard output at the end, and nothing else")
     add("--quiet", action="store_true", help="print nothing but errors")
@@ -63,8 +65,8 @@ def _add_network(add: Add) -> None:
 
 
 def _add_descent(add: Add) -> None:
-    rates = ", ".join(f"{way.lr:g} for {name}" for name, way in OPTIMIZERS.items())
-    add("--optimizer", choices=tuple(OPTIMIZERS), default="adamw", metavar="NAME", help=_among(OPTIMIZERS, "adamw"))
+    rates = ", ".join(f"{way.lr:g} for {name}" for name, way in DESCENTS.items())
+    add("--optimizer", choices=tuple(DESCENTS), default="adamw", metavar="NAME", help=_among(DESCENTS, "adamw"))
     add("--lr", type=between(0), metavar="X", help=f"highest learning rate [{rates}]")
     add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
     add("--weight-decay", type=between(-1e-300), metavar="X", help="pull of weights towards 0 [by optimizer and rows]")
@@ -98,6 +100,7 @@ def train(options: argparse.Namespace, out: Output) -> int:
     _require_place(path, "--out", is_model, "a model")
     if options.report:
         _require_place(options.report, "--report", is_report, "a report")
+    kept = _checkpoint(options)
     settings = _settings(options)
     table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
     target = train_target(table, options)
@@ -111,7 +114,13 @@ def train(options: argparse.Namespace, out: Output) -> int:
     what = "validation" if settings.held else "test"
     shown_at = contextlib.nullcontext() if out.quiet else shown_progress(chosen.epochs, cast(TextIO, out), held=what)
     with shown_at as progress:
-        trained = train_table(prepared, table.names, settings, header=not options.no_header, progress=progress)
+        trained = train_table(
+            *(prepared, table.names, settings),
+            header=not options.no_header,
+            progress=progress,
+            checkpoint=kept,
+            resume=options.resume is not None,
+        )
     seconds = time.perf_counter() - began
     history = trained.history
     if history.interrupted and not history.loss:
@@ -126,8 +135,23 @@ def train(options: argparse.Namespace, out: Output) -> int:
         out.json({"model": path, **_summary(trained), "seconds": seconds})
     if not history.interrupted:
         return 0
-    note(f"interrupted after epoch {len(history.loss)}; the model of epoch {history.best_epoch} is saved in {path}")
+    further = f"; go on by --resume {kept}" if kept else ""
+    reached, best = len(history.loss), history.best_epoch
+    note(f"interrupted after epoch {reached}; the model of epoch {best} is saved in {path}{further}")
     return INTERRUPTED
+
+
+def _checkpoint(options: argparse.Namespace) -> str | None:
+    """The file training is kept in, if that is wanted."""
+    if options.resume is not None:
+        if options.checkpoint is not None:
+            raise ModelFileError("train: --resume keeps its file up to date: got --checkpoint too; leave one out")
+        if not Path(options.resume).exists():
+            raise ModelFileError(f"train: no checkpoint to go on from: got {options.resume}; begin with --checkpoint")
+    kept: str | None = options.resume or options.checkpoint
+    if kept is not None and require_place(kept, ModelFileError).exists() and options.resume is None:
+        raise ModelFileError(f"train: {kept} exists: go on from it by --resume {kept}, or remove it first")
+    return kept
 
 
 def _settings(options: argparse.Namespace) -> Settings:

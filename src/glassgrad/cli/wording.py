@@ -10,6 +10,7 @@ AS_OPTIONS = (
     (re.compile(r"\b(pass|leave out) header=False"), r"\1 --no-header"),
     (re.compile(r"\btask=\"(regression|classification)\""), r"--task \1"),
     (re.compile(r"\bheld_out="), "--test-fraction "),
+    (re.compile(r"\bbatch_size\b"), "--batch-size"),
     (re.compile(r"\bmax_categories\b"), "--max-categories"),
 )
 

@@ -12,42 +12,31 @@ from ..errors import DataError
 from ..nn import MLP, Dropout, Linear, Sequential
 from ..nn.activations import ACTIVATIONS, RECTIFIERS
 from ..nn.initialisers import glorot_uniform, he_normal
-from ..optim import (
-    SGD,
-    Adagrad,
-    Adam,
-    AdamW,
-    Clipped,
-    Cosine,
-    Lion,
-    OneCycle,
-    Optimizer,
-    Plateau,
-    Polynomial,
-    RMSProp,
-    Step,
-    WarmUp,
-)
+from ..optim import Clipped, Cosine, OneCycle, Optimizer, Plateau, Polynomial, Step, WarmUp, by_name
 
 
 class Descent(NamedTuple):
-    """An optimiser by name: how it is made of a learning rate and weight decay, and the values that do well on tables.
+    """What does well on tables, of one optimiser.
 
-    ``decay`` multiplies the usual weight decay, which is decoupled from the rate's own scale only for some.
+    Attributes
+    ----------
+    options : beside learning rate and weight decay
+    lr : highest learning rate
+    decay : weight decay of a table of up to 1000 rows
     """
 
-    make: Callable[[Any, float], Optimizer]
+    options: dict[str, Any]
     lr: float
     decay: float
 
 
-OPTIMIZERS = {
-    "adamw": Descent(lambda lr, decay: AdamW(lr, weight_decay=decay), 4e-3, 1.0),
-    "adam": Descent(lambda lr, decay: Adam(lr, weight_decay=decay), 4e-3, 0.0),
-    "sgd": Descent(lambda lr, decay: SGD(lr, momentum=0.9, nesterov=True, weight_decay=decay), 4e-2, 0.02),
-    "rmsprop": Descent(lambda lr, decay: RMSProp(lr, weight_decay=decay), 1e-3, 0.0),
-    "adagrad": Descent(lambda lr, decay: Adagrad(lr, weight_decay=decay), 2e-2, 0.0),
-    "lion": Descent(lambda lr, decay: Lion(lr, weight_decay=decay), 4e-4, 10.0),
+DESCENTS = {  # by the names of optim
+    "sgd": Descent({"momentum": 0.9, "nesterov": True}, 4e-2, 0.02),
+    "rmsprop": Descent({}, 1e-3, 0.0),
+    "adagrad": Descent({}, 2e-2, 0.0),
+    "adam": Descent({}, 4e-3, 0.0),
+    "adamw": Descent({}, 4e-3, 1.0),
+    "lion": Descent({}, 4e-4, 10.0),
 }
 
 # of the peak and the number of steps
@@ -78,7 +67,7 @@ class Settings:
     dropout : probability with which an activation is dropped in training
     epochs : passes over the data
     batch_size : rows per step
-    optimizer : a name in ``OPTIMIZERS``
+    optimizer : a name in ``DESCENTS``
     lr : learning rate at its highest
     schedule : a name in ``SCHEDULES``, how the rate changes
     weight_decay : as the optimiser takes it
@@ -108,7 +97,7 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        named: tuple[Mapping[str, Any], ...] = (OPTIMIZERS, SCHEDULES, ACTIVATIONS)
+        named: tuple[Mapping[str, Any], ...] = (DESCENTS, SCHEDULES, ACTIVATIONS)
         for option, names in zip(("optimizer", "schedule", "activation"), named, strict=True):
             if getattr(self, option) not in names:
                 raise DataError(
@@ -161,7 +150,8 @@ class Plan(NamedTuple):
     def optimizer(self) -> Optimizer:
         """The optimiser for this many steps."""
         rate = SCHEDULES[self.settings.schedule](self.lr, self.steps)
-        made = OPTIMIZERS[self.settings.optimizer].make(rate, self.weight_decay)
+        name = self.settings.optimizer
+        made = by_name(name, lr=rate, weight_decay=self.weight_decay, **DESCENTS[name].options)
         return made if self.settings.clip is None else Clipped(made, global_norm=self.settings.clip)
 
     def network(self, inputs: int, outputs: int) -> Any:
@@ -192,7 +182,7 @@ def plan(settings: Settings, rows: int) -> Plan:
     per_epoch = math.ceil(rows / batch)
     usual = max(60 if small else 40, math.ceil(1500 / per_epoch))
     epochs = settings.epochs or max(5, min(usual, math.ceil(20_000 / per_epoch)))
-    descent = OPTIMIZERS[settings.optimizer]
+    descent = DESCENTS[settings.optimizer]
     lr = settings.lr if settings.lr is not None else descent.lr
     decay = min(1.0, 1000 / rows) * descent.decay if settings.weight_decay is None else settings.weight_decay
     return Plan(settings, hidden, epochs, batch, lr, epochs * per_epoch, decay)

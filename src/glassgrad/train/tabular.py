@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +12,10 @@ import numpy as np
 from ..data import Encoder, held_out_split
 from ..data.prepare import Prepared
 from ..data.target import NumberTarget
+from ..errors import DataError
 from ..inspect import LayerTable, layer_table
 from ..nn import cross_entropy, squared_error
+from .callbacks import Callback
 from .fit import fit
 from .history import Epoch, History
 from .measure import Loss, Metric
@@ -19,6 +23,7 @@ from .recipe import Plan, Settings, plan
 from .score import Score, score
 from .table_model import TableModel, outputs_of
 
+FREE = ("epochs", "patience", "lr", "weight_decay", "clip", "schedule")  # a run may go on with other ones
 LOOK = 256  # rows the table of layers is measured on
 
 
@@ -45,6 +50,8 @@ def train_table(
     header: bool = True,
     progress: Callable[[Epoch], None] | None = None,
     callbacks: Iterable[Any] = (),
+    checkpoint: str | PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Trained:
     """Train a network on a prepared table and measure it on the held-out part.
 
@@ -56,6 +63,7 @@ def train_table(
     progress : called after every epoch, with the score so far: on the rows that ``settings.validation`` sets aside, or
         on the held-out part, which then decides nothing
     callbacks : as in ``fit``
+    checkpoint, resume : as in ``fit``; refuses a checkpoint of other data or settings than these
 
     Examples
     --------
@@ -84,13 +92,32 @@ def train_table(
         validation=watched,
         metrics=_metric(encoder),
         patience=settings.patience,
-        callbacks=callbacks,
+        callbacks=[SameRun(chosen, (x, y)), *callbacks],
         progress=progress or False,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     model = TableModel(network, encoder, columns, header)
     layers = layer_table(network, loss, x[:LOOK], y[:LOOK])
     result = score(encoder, outputs_of(network, prepared.x_test), prepared.y_test)
     return Trained(model, history, result, layers, chosen, (len(x), len(watched[0]) if settings.held else 0))
+
+
+class SameRun(Callback):
+    """Keeps in a checkpoint what the run depends on, and refuses to go on with anything else."""
+
+    def __init__(self, plan: Plan, data: tuple[Any, ...]) -> None:
+        digests = [zlib.crc32(np.ascontiguousarray(part).data) for part in data]
+        self.facts = {"data": digests, **plan.to_dict()}
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.facts
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        for name, value in self.facts.items():
+            if kept.get(name) != value and name not in FREE:
+                got, expected = ("other rows", "those it began with") if name == "data" else (value, kept.get(name))
+                raise DataError(f"train: the checkpoint is of another run: got {name} {got}, expected {expected}")
 
 
 def loss_for(encoder: Encoder) -> Loss:
