@@ -2,6 +2,7 @@
 
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
+from .autodiff.batch import vmap
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
@@ -41,6 +42,7 @@ __all__ = [
     "value_and_grad",
     "variable",
     "vjp",
+    "vmap",
 ]
 
 

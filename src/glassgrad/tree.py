@@ -194,3 +194,27 @@ def leaves_like(shape: Structure, tree: Any, path: tuple[Any, ...] = ()) -> list
         for key, child, sub in zip(shape.keys, parts[1], shape.children, strict=True)
         for leaf in leaves_like(sub, child, (*path, key))
     ]
+
+
+def spread(prefix: Any, tree: Any, what: str = "tree.spread", path: tuple[Any, ...] = ()) -> list[Any]:
+    """For each leaf of ``tree`` the leaf of ``prefix`` at it or above it; here None is a leaf.
+
+    >>> spread({"w": 0, "b": None}, {"w": [1.0, 2.0], "b": 3.0})
+    [0, 0, None]
+    """
+    parts = None if prefix is None else _children(prefix)
+    if parts is None:
+        return [prefix] * len(leaves(tree))
+    own = None if tree is None else _children(tree)
+    if own is None or set(own[0]) != set(parts[0]):
+        where = "".join(f"[{key!r}]" for key in path) or "the root"
+        raise TreeError(
+            f"{what}: structures differ at {where}: got {type(prefix).__name__} with keys {parts[0]}, expected one "
+            f"entry for all, or those of {type(tree).__name__} with keys {own[0] if own else ()}"
+        )
+    entries = dict(zip(parts[0], parts[1], strict=True))
+    return [
+        leaf
+        for key, child in zip(own[0], own[1], strict=True)
+        for leaf in spread(entries[key], child, what, (*path, key))
+    ]

@@ -121,6 +121,19 @@ def test_json_is_all_there_is_on_standard_output(run: Any) -> None:
     assert all(row["prediction"] == max(p := row["probabilities"], key=p.get) for row in rows)
 
 
+def test_logs(run: Any) -> None:
+    Path("f.csv").write_text(flowers())
+    logs = ("--tensorboard", "t", "--log", "l.jsonl")
+    arguments = ("train", "f.csv", "--target", "kind", "--epochs", 3, "--json", *logs)
+    for _ in range(2):  # a log may be replaced
+        told = json.loads(run(*arguments).out)
+    lines = [json.loads(line) for line in Path("l.jsonl").read_text().splitlines()]
+    assert [line["loss"] for line in lines] == told["history"]["loss"]
+    assert [path.name.startswith("events.out.tfevents") for path in Path("t").iterdir()] == [True, True]
+    done = run(*arguments[:-1], "f.csv")
+    assert (done.code, "f.csv exists and is not a log: choose another --log" in done.err) == (1, True)
+
+
 def test_predictions_as_json_may_be_written_and_replaced(run: Any, price_model: str) -> None:
     for _ in range(2):
         assert run("predict", price_model, "p.csv", "--json", "--out", "p.jsonl").code == 0

@@ -988,3 +988,12 @@ def test_what_checking_calls_different(got: Any, want: Any) -> None:
     with pytest.raises(CompiledDifferenceError):
         report.compare(got, want)
     report.compare(want, want)
+
+
+def test_an_ellipsis_of_no_axes_keeps_index_arrays_apart() -> None:
+    x, i = np.arange(24.0).reshape(2, 3, 4), np.array([0, 1, 0, 1, 1])
+    want = x[:, i, ..., i]
+    assert want.shape == (5, 2)
+    for index in (lambda x, i: x[:, i, ..., i], gg.vmap(lambda x, i: x[i, ..., i], (0, None))):
+        got = gg.jit(index)(x, i)
+        np.testing.assert_array_equal(got, want if got.shape == (5, 2) else want.T)

@@ -152,7 +152,7 @@ def test_a_model_of_the_users_own_and_wide_numbers(tmp_path: Path) -> None:
     whole = fit(first, nn.squared_error, data, **options)
     fit(first, nn.squared_error, data, **options | {"epochs": 1}, checkpoint=tmp_path / "c")
     same(fit(first, nn.squared_error, data, **options, checkpoint=tmp_path / "c", resume=True), whole)
-    with pytest.raises(ModelFileError, match="no model"):
+    with pytest.raises(ModelFileError, match="only its own program can build"):
         load(tmp_path / "c")
 
 

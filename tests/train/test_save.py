@@ -192,7 +192,7 @@ FIRST = "model.fields.layers.tuple.0"
         ("model", None, "arrays are not those"),
         ("model.module", "os.system", "unknown part"),
         ("model.static.activation", "eval", "unknown activation"),
-        ("model.static.activation", ["relu"], "unknown activation"),
+        ("model.static.activation", ["relu"], "got ('relu',), expected str"),
         ("model.static.activation", {"relu": 1}, "unknown part"),
         ("model.static.extra", "x", "unknown part"),
         ("model.fields.layers.tuple", [], "arrays are not those"),

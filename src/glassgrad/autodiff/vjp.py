@@ -20,6 +20,8 @@ from ..graph.primitive import Elementwise, Indexing, Reduction, Structured, View
 from ..ops import logic, reduction, view
 from ..ops.contraction import Einsum, Matmul
 from ..ops.control import Override
+from ..ops.conv import Conv
+from ..ops.fft import Fft, Irfft, Rfft
 
 # Indices of the arguments of derivatives whose function is running now. An inner walk that meets one must record; once
 # the function has returned, a graph that still leads there holds it as a constant.
@@ -310,7 +312,7 @@ def _fit(x: Node, c: Value, shape: tuple[int, ...]) -> Value:
 def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value:
     """Which elements of input k are kept, given which of the node's are.
 
-    Exact for ops that keep elements or rows apart; an op that mixes all of them keeps all if it keeps any.
+    Exact for ops that keep elements, rows, matrices or samples apart; one that mixes all elements keeps all or none.
     """
     op, params = node.op, node.params
     if issubclass(op, Elementwise):
@@ -328,7 +330,30 @@ def _keep_of_input(node: Node, k: int, xs: Any, keep: Value, g: Value) -> Value:
             rule[k](weights, None, *xs, **params) if isinstance(rule, tuple) else rule(weights, None, *xs, **params)[k]
         )
         return reduction.sum_to(back, shape_of(xs[k])) != 0
+    if isinstance(op.batch, tuple):
+        return _keep_of_stack(view.broadcast_to(keep, shape_of(g)), k, [len(shape_of(x)) for x in xs], op.batch)
+    if issubclass(op, Conv):
+        return _keep_of_convolved(view.broadcast_to(keep, shape_of(g)), k, xs, params["groups"])
+    if issubclass(op, (Fft, Rfft, Irfft, reduction.Cumprod)):
+        return reduction.any(view.broadcast_to(keep, shape_of(g)), params.get("axes", params.get("axis")), True)
     return reduction.any(keep)
+
+
+def _keep_of_stack(keep: Value, k: int, ndims: Sequence[int], own: Sequence[int]) -> Value:
+    """For an op on stacks of matrices: all of an input's matrix, if any element of what was made of it is kept."""
+    lead = max(n - m for n, m in zip(ndims, own, strict=True))
+    kept = reduction.any(keep, tuple(range(lead, len(shape_of(keep)))))
+    return view.reshape(kept, (*shape_of(kept), *(1,) * own[k]))
+
+
+def _keep_of_convolved(keep: Value, k: int, xs: Any, groups: int) -> Value:
+    """For a convolution: all of a sample's group of channels; all of the kernels of one output."""
+    (n, c, *space), (o, *_) = shape_of(xs[0]), shape_of(xs[1])
+    if k == 1:
+        kept = reduction.any(keep, tuple(i for i in range(len(space) + 2) if i != 1))
+        return view.reshape(kept, (o, *(1,) * (len(space) + 1)))
+    kept = reduction.any(view.reshape(keep, (n, groups, -1)), -1, keepdims=True)
+    return view.reshape(view.broadcast_to(kept, (n, groups, c // groups)), (n, c, *(1,) * len(space)))
 
 
 def _keep_of_term(keep: Value, k: int, subscripts: str) -> Value:

@@ -15,7 +15,9 @@ from ..data.table import shown
 from ..data.target import lone_classes
 from ..errors import DataError, ModelFileError
 from ..nn.activations import ACTIVATIONS
+from ..train.callbacks import Callback
 from ..train.files import require_place
+from ..train.logs import JSONLines, TensorBoard
 from ..train.progress import shown_progress
 from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
 from ..train.save import is_model
@@ -52,6 +54,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_reading(add)
     add("--checkpoint", metavar="FILE", help="keep training in a file after every epoch, for --resume")
     add("--resume", metavar="FILE", help="go on from a checkpoint, with the same data and options")
+    add("--log", metavar="FILE.jsonl", help="a JSON object for each epoch, one a line, written as it goes")
+    add("--tensorboard", metavar="FOLDER", help="write the numbers of each epoch for TensorBoard")
     add("--report", metavar="FILE.html", help="write a page with loss curves, settings, layers and the result")
     add("--json", action="store_true", help="one JSON object on standard output at the end, and nothing else")
     add("--quiet", action="store_true", help="print nothing but errors")
@@ -100,6 +104,8 @@ def train(options: argparse.Namespace, out: Output) -> int:
     _require_place(path, "--out", is_model, "a model")
     if options.report:
         _require_place(options.report, "--report", is_report, "a report")
+    if options.log:
+        _require_place(options.log, "--log", is_log, "a log")
     kept = _checkpoint(options)
     settings = _settings(options)
     table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
@@ -118,6 +124,7 @@ def train(options: argparse.Namespace, out: Output) -> int:
             *(prepared, table.names, settings),
             header=not options.no_header,
             progress=progress,
+            callbacks=_logs(options),
             checkpoint=kept,
             resume=options.resume is not None,
         )
@@ -139,6 +146,17 @@ def train(options: argparse.Namespace, out: Output) -> int:
     reached, best = len(history.loss), history.best_epoch
     note(f"interrupted after epoch {reached}; the model of epoch {best} is saved in {path}{further}")
     return INTERRUPTED
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file holds the lines of an earlier run."""
+    with path.open("rb") as stream:
+        return stream.read(9) in (b"", b'{"epoch":')
+
+
+def _logs(options: argparse.Namespace) -> list[Callback]:
+    logs: list[Callback] = [JSONLines(options.log)] if options.log else []
+    return logs + ([TensorBoard(options.tensorboard)] if options.tensorboard else [])
 
 
 def _checkpoint(options: argparse.Namespace) -> str | None:

@@ -112,8 +112,8 @@ def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     trace: Trace = max(traces, key=creation_order)
     if any(t.closed for t in traces):
         raise TracedValueError(
-            f"{op.name}: a value of a loop's body is used outside of it at {here(2)}; return it from the body, in the "
-            f"carry or as y"
+            f"{op.name}: a value of a loop's body, or of an example under vmap, is used outside of it at {here(2)}; "
+            f"return it from the body, in the carry or as y, or from the function"
         )
     if len(traces) > 1 and not trace.inner:
         raise MeetingTracesError(

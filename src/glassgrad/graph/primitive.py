@@ -47,7 +47,15 @@ class Primitive:
         formed; or one function returning a tuple for all inputs, where they share work
     jvp : ``(ts, y, *xs, **params)``, the tangent of the output from the tangents of the inputs (None for zero)
 
-    or ``nondifferentiable``, the reason why it has no derivative. Rules are written with public ops and operators, so
+    or ``nondifferentiable``, the reason why it has no derivative, and
+
+    batch : what ``vmap`` makes of it, where the kind does not say: either a tuple with one number per input, the axes
+        that one computation takes of it, counted from the end, while those before are stacks that broadcast (as in
+        NumPy's linear algebra); or a function ``(size, over, *xs, **params)``, of which the inputs with True in
+        ``over`` have a further axis 0 of this size, and the result or each of the results has. An op without one is
+        run example by example, as a ``scan``.
+
+    Rules are written with public ops and operators, so
     that they run on ndarrays, trace, and differentiate again. They never un-broadcast: the walks do, in one place.
     Complex cotangents follow PyTorch's convention: for a holomorphic op the VJP is ``g * conj(derivative)``.
     """
@@ -57,6 +65,7 @@ class Primitive:
     vjp: ClassVar[Any] = None
     jvp: ClassVar[Any] = None
     partials: ClassVar[tuple[Any, ...] | None] = None
+    batch: ClassVar[Any] = None
     nondifferentiable: ClassVar[str] = ""
     differentiable: ClassVar[bool] = True
     outputs: ClassVar[int] = 1  # more than one: ``eval`` returns a tuple, read by Output(node, i)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..graph.node import Node
 from ..ops import indexing, logic
 from . import index as ix
@@ -40,43 +38,24 @@ def plan(index: Any, shape: tuple[int, ...], arrays: Sequence[Node]) -> Plan | N
     """NumPy's rules for an encoded index; None for one with boolean arrays."""
     if any(a.dtype.kind == "b" for a in arrays):
         return None
-    entries = list(index)
-    consumed = sum(1 for e in entries if e is not None and e is not Ellipsis)
-    missing = [("slice", None, None, None)] * (len(shape) - consumed)
-    if Ellipsis in entries:
-        at = entries.index(Ellipsis)
-        entries[at : at + 1] = missing
-    else:
-        entries += missing
-    advanced = [k for k, e in enumerate(entries) if isinstance(e, int) or (isinstance(e, tuple) and e[0] == "array")]
-    has_array = any(isinstance(e, tuple) and e[0] == "array" for e in entries)
-    ndim = len(np.broadcast_shapes(*(a.shape for a in arrays))) if has_array else 0
-    together = has_array and advanced == list(range(advanced[0], advanced[0] + len(advanced)))
-    shared_at = (
-        0
-        if not together
-        else sum(1 for e in entries[: advanced[0]] if e is None or (isinstance(e, tuple) and e[0] == "slice"))
-    )
+    entries, first, shared = indexing.layout(index, len(shape), [a.shape for a in arrays])
     steps: list[Step] = []
-    output, axis = (0 if together or not has_array else ndim), 0
+    others = axis = 0  # axes of the result that are no array's, axes of what is read
     for entry in entries:
-        if together and output == shared_at:
-            output += ndim
-            together = False
         if entry is None:
-            output += 1
+            others += 1
             continue
         size = shape[axis]
         if isinstance(entry, int):
             steps.append(Step("fixed", entry + size if entry < 0 else entry))
         elif entry[0] == "slice":
             start, _, step = slice(*entry[1:]).indices(size)
-            steps.append(Step("slice", start, step, output))
-            output += 1
+            steps.append(Step("slice", start, step, others if others < first else others + shared))
+            others += 1
         else:
             steps.append(Step("array", array=entry[1]))
         axis += 1
-    return Plan(tuple(steps), tuple(range(shared_at, shared_at + ndim)))
+    return Plan(tuple(steps), tuple(range(first, first + shared)))
 
 
 def gathered(

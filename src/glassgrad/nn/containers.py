@@ -28,6 +28,7 @@ class Function(Module):
         return ACTIVATIONS[self.function](x) if isinstance(self.function, str) else self.function(x)
 
     def check(self) -> None:
+        super().check()
         if not isinstance(self.function, str) or self.function not in ACTIVATIONS:
             raise ValueError(f"Function: unknown: got {self.function!r}, expected one of {', '.join(ACTIVATIONS)}")
 
@@ -65,8 +66,9 @@ class Sequential(Module):
         return x
 
     def check(self) -> None:
-        if not isinstance(self.layers, tuple) or not all(map(callable, self.layers)):
-            raise ValueError("Sequential: layers do not fit: expected a tuple of layers")
+        super().check()
+        if not all(map(callable, self.layers)):
+            raise ValueError("Sequential: layers do not fit: expected layers alone")
 
     def __getitem__(self, index: int) -> Any:
         return self.layers[index]
@@ -104,6 +106,7 @@ class Residual(Module):
         return x + self.inner(x, *args, **kwargs)
 
     def check(self) -> None:
+        super().check()
         if not callable(self.inner):
             raise ValueError("Residual: the inner layer is missing")
 

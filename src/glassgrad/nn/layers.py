@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..data.batches import Seed, generator
-from ..dtypes import dtype_of, is_inexact
 from ..errors import ShapeError
 from ..graph.node import Value, shape_of
 from ..graph.origin import scope
 from ..ops import contraction
-from .activations import ACTIVATIONS, RECTIFIERS
-from .initialisers import Initialiser, glorot_uniform, he_normal
+from .activations import ACTIVATIONS
+from .dropout import Dropout
+from .initialisers import Initialiser, for_activation, glorot_uniform
 from .module import STATIC, Module
-from .sizes import floating, whole
+from .sizes import check_parameters, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -68,12 +68,11 @@ class Linear(Module):
         return y if self.b is None else y + self.b
 
     def check(self) -> None:
-        """Raise ``ShapeError`` unless the parameters fit together; asked of a layer read from a file."""
+        super().check()
+        check_parameters(self, W=2, b=1)
         w, b = shape_of(self.W), None if self.b is None else shape_of(self.b)
-        kinds = {dtype_of(part) for part in (self.W, self.b) if part is not None}
-        fits = len(w) == 2 and all(w) and b in (None, w[1:])
-        if not fits or len(kinds) != 1 or not is_inexact(kinds.pop()):
-            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected floating [i, o] and [o]")
+        if b not in (None, w[1:]):
+            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected [i, o] and [o]")
 
     def __repr__(self) -> str:
         inputs, outputs = shape_of(self.W)
@@ -89,6 +88,7 @@ class MLP(Module):
     sizes : inputs, widths of the hidden layers, outputs; two sizes make one linear layer
     activation : a name in ``ACTIVATIONS``
     rng : seed or generator. Hidden layers of rectifiers are drawn by He's rule, everything else by Glorot's.
+    dropout : share of the hidden units left out in training
     dtype : of the parameters
 
     Examples
@@ -104,17 +104,24 @@ class MLP(Module):
     """
 
     layers: tuple[Linear, ...]
+    dropout: Dropout | None
     activation: str = field(metadata=STATIC)
     name = ""
 
     def __init__(
-        self, sizes: Sequence[int], activation: str = "relu", *, rng: Seed, dtype: DTypeLike = np.float32
+        self,
+        sizes: Sequence[int],
+        activation: str = "relu",
+        *,
+        rng: Seed,
+        dropout: float = 0.0,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         if len(sizes) < 2:
             raise ShapeError(f"MLP: too few sizes: got {tuple(sizes)}, expected inputs and outputs at least: (64, 10)")
         _activation(activation)
         source, last = generator(rng), len(sizes) - 2
-        hidden = he_normal if activation in RECTIFIERS else glorot_uniform
+        hidden = for_activation(activation)
         layers = tuple(
             Linear(
                 sizes[i],
@@ -126,7 +133,7 @@ class MLP(Module):
             )
             for i in range(last + 1)
         )
-        self.fill(layers=layers, activation=activation)
+        self.fill(layers=layers, dropout=Dropout(dropout) if dropout else None, activation=activation)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -143,13 +150,12 @@ class MLP(Module):
         for layer in hidden:
             with scope(layer.name):
                 x = activation(layer.apply(x))
+                x = x if self.dropout is None else self.dropout(x)
         return output(x)
 
     def check(self) -> None:
-        """Raise ``ShapeError`` unless the layers fit together; asked of a model read from a file."""
+        super().check()
         _activation(self.activation)
-        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Linear) for layer in self.layers):
-            raise ShapeError("MLP: layers do not fit: expected a tuple of Linear")
         sizes = [shape_of(layer.W) for layer in self.layers]
         if not sizes or any(a[1] != b[0] for a, b in pairwise(sizes)):
             raise ShapeError(f"MLP: layers do not fit: got {sizes}, expected each to start where the last one ends")
@@ -159,5 +165,5 @@ class MLP(Module):
 
 
 def _activation(name: str) -> None:
-    if not isinstance(name, str) or name not in ACTIVATIONS:
+    if name not in ACTIVATIONS:
         raise ValueError(f"MLP: unknown activation: got {name!r}, expected one of {', '.join(ACTIVATIONS)}")

@@ -7,6 +7,8 @@ a layer remembers from training, such as a mean over batches, is in the module t
 from __future__ import annotations
 
 import dataclasses
+import types
+import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +94,44 @@ class Module:
         return y, _replaced(inside, lambda pupil: pupil.module)
 
     def check(self) -> None:
-        """Raise ``ShapeError`` or ``ValueError`` unless the fields fit together; asked of a module read from a file."""
+        """Raise ``ShapeError`` or ``ValueError`` unless the fields fit together; asked of a module read from a file.
+
+        Here static fields and modules are compared with their annotations; subclasses add what they know.
+        """
+        for name, hint in _hints(type(self)).items():
+            if not _fits(getattr(self, name), hint):
+                raise ValueError(
+                    f"{type(self).__name__}: {name} does not fit: got {getattr(self, name)!r:.60}, expected "
+                    f"{getattr(hint, '__name__', hint)}"
+                )
 
     def fill(self, **fields: Any) -> None:
         """Set fields of a frozen module, in its ``__init__``."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """What the fields of a class are to be; nothing where an annotation names what only its author can see."""
+    try:
+        hints = typing.get_type_hints(kind)
+    except NameError:
+        return {}
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        kinds = [parts[0]] * len(value) if isinstance(value, tuple) and parts[-1] is ... else parts
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else origin or hint)
 
 
 class _Keys:

@@ -1,4 +1,4 @@
-"""Layers that bring their inputs to mean 0 and variance 1, or to length 1, and dropout."""
+"""Layers that bring their inputs to mean 0 and variance 1, or to length 1."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import DTypeLike
 
 from .. import random
 from ..dtypes import dtype_of
-from ..errors import RandomnessError, ShapeError
+from ..errors import ShapeError
 from ..graph.node import Value, shape_of
 from ..graph.origin import scope
 from ..ops import composite, logic, view
 from ..ops import elementwise as ew
 from ..ops.control import stop_gradient
 from .module import STATE, STATIC, Module
-from .sizes import floating, whole
+from .sizes import check_parameters, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -124,8 +124,9 @@ class BatchNorm(Module):
         return y if self.shift is None else y + view.reshape(self.shift, shape)
 
     def check(self) -> None:
-        shapes = {shape_of(p) for p in (self.scale, self.shift, self.mean, self.variance) if p is not None}
-        if len(shapes) != 1 or len(shapes.pop()) != 1:
+        super().check()
+        check_parameters(self, scale=1, shift=1, mean=1, variance=1)
+        if len({shape_of(p) for p in (self.scale, self.shift, self.mean, self.variance) if p is not None}) != 1:
             raise ShapeError("BatchNorm: parameters do not fit: expected one size for all")
 
     def __repr__(self) -> str:
@@ -133,51 +134,160 @@ class BatchNorm(Module):
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class Dropout(Module):
-    """In training each element is 0 with probability ``rate``, else divided by 1 - rate; otherwise x itself.
-
-    N. Srivastava et al., "Dropout" (2014), in the form that leaves inference as it is (their section 10).
+class LayerNorm(Module):
+    """γ (x - μ) / √(σ² + ε) + β over the last axis: J. L. Ba et al., "Layer normalization" (2016), equation 4.
 
     Parameters
     ----------
-    rate : probability to drop, 0 ≤ rate < 1
+    features : size of the last axis
+    epsilon : ε
+    bias : whether there is a β
+    dtype, name : of the parameters; of the scope
 
     Examples
     --------
     >>> import numpy as np
-    >>> import glassgrad as gg
     >>> from glassgrad import nn
-    >>> layer, x = nn.Dropout(0.5), np.ones(6, np.float32)
-    >>> layer(x)
-    array([1., 1., 1., 1., 1., 1.], dtype=float32)
-    >>> y, _ = layer.learn(x, rng=gg.random.key(1))
-    >>> set(y.tolist()) <= {0.0, 2.0}
-    True
+    >>> nn.LayerNorm(2)(np.array([[1.0, 3.0], [5.0, 5.0]])).round(3)
+    array([[-1.,  1.],
+           [ 0.,  0.]])
     """
 
-    rate: float = field(metadata=STATIC)
+    scale: Any
+    shift: Any
+    epsilon: float = field(metadata=STATIC)
     name: str = field(metadata=STATIC)
 
-    def __init__(self, rate: float, *, name: str = "dropout") -> None:
-        self.fill(rate=rate, name=name)
-        self.check()
-        self.fill(rate=float(rate))
+    def __init__(
+        self,
+        features: int,
+        *,
+        epsilon: float = 1e-5,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+        name: str = "layernorm",
+    ) -> None:
+        n, kind = whole(features, "LayerNorm"), floating(dtype, "LayerNorm")
+        self.fill(scale=np.ones(n, kind), shift=np.zeros(n, kind) if bias else None, epsilon=float(epsilon), name=name)
 
     def apply(self, x: Value) -> Value:
-        return x
-
-    def learn(self, x: Value, *, rng: random.Rng = None) -> tuple[Value, Dropout]:
-        if not self.rate:
-            return x, self
-        if rng is None:
-            raise RandomnessError("Dropout: nothing decides what to drop: got rng=None; pass rng=gg.random.key(0)")
-        with scope(self.name):
-            keep = random.uniform(size=shape_of(x), rng=rng, dtype=np.float32) >= self.rate
-            return logic.where(keep, x / (1 - self.rate), 0), self
+        _last(self, x)
+        y = _standardised(x, -1, self.epsilon) * self.scale
+        return y if self.shift is None else y + self.shift
 
     def check(self) -> None:
-        if isinstance(self.rate, bool) or not isinstance(self.rate, (int, float)) or not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout: bad rate: got {self.rate!r}, expected a probability from 0, below 1")
+        super().check()
+        check_parameters(self, scale=1, shift=1)
+        if self.shift is not None and shape_of(self.shift) != shape_of(self.scale):
+            raise ShapeError("LayerNorm: parameters do not fit: expected one size for both")
 
     def __repr__(self) -> str:
-        return f"Dropout({self.rate:g})"
+        return f"LayerNorm({shape_of(self.scale)[0]})"
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class RMSNorm(Module):
+    """γ x / √(mean x² + ε) over the last axis: B. Zhang & R. Sennrich 2019, equation 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad import nn
+    >>> nn.RMSNorm(2)(np.array([3.0, 3.0])).round(3)
+    array([1., 1.])
+    """
+
+    scale: Any
+    epsilon: float = field(metadata=STATIC)
+    name: str = field(metadata=STATIC)
+
+    def __init__(
+        self, features: int, *, epsilon: float = 1e-6, dtype: DTypeLike = np.float32, name: str = "rmsnorm"
+    ) -> None:
+        n, kind = whole(features, "RMSNorm"), floating(dtype, "RMSNorm")
+        self.fill(scale=np.ones(n, kind), epsilon=float(epsilon), name=name)
+
+    def apply(self, x: Value) -> Value:
+        _last(self, x)
+        return x / ew.sqrt(composite.mean(x * x, -1, keepdims=True) + self.epsilon) * self.scale
+
+    def check(self) -> None:
+        super().check()
+        check_parameters(self, scale=1)
+
+    def __repr__(self) -> str:
+        return f"RMSNorm({shape_of(self.scale)[0]})"
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class GroupNorm(Module):
+    """Mean 0 and variance 1 over groups of channels and all places, for each sample: Y. Wu & K. He 2018, equation 7.
+
+    Parameters
+    ----------
+    groups : into how many the channels are divided; 1 is a layer norm over all, ``channels`` an instance norm
+    channels : size of axis 1
+    epsilon, dtype, name : as for ``LayerNorm``
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad import nn
+    >>> nn.GroupNorm(2, 4)(np.zeros((1, 4, 3, 3), np.float32)).shape
+    (1, 4, 3, 3)
+    """
+
+    scale: Any
+    shift: Any
+    groups: int = field(metadata=STATIC)
+    epsilon: float = field(metadata=STATIC)
+    name: str = field(metadata=STATIC)
+
+    def __init__(
+        self,
+        groups: int,
+        channels: int,
+        *,
+        epsilon: float = 1e-5,
+        dtype: DTypeLike = np.float32,
+        name: str = "groupnorm",
+    ) -> None:
+        n, kind = whole(channels, "GroupNorm"), floating(dtype, "GroupNorm")
+        self.fill(
+            scale=np.ones(n, kind),
+            shift=np.zeros(n, kind),
+            groups=whole(groups, "GroupNorm"),
+            epsilon=float(epsilon),
+            name=name,
+        )
+        self.check()
+
+    def apply(self, x: Value) -> Value:
+        shape, (n,) = shape_of(x), shape_of(self.scale)
+        if len(shape) < 2 or shape[1] != n:
+            raise ShapeError(f"GroupNorm: input does not fit: got shape {shape}, expected (N, {n}, ...)")
+        parts = view.reshape(x, (shape[0], self.groups, -1))
+        y = view.reshape(_standardised(parts, -1, self.epsilon), shape)
+        wide = (n, *(1,) * (len(shape) - 2))
+        return y * view.reshape(self.scale, wide) + view.reshape(self.shift, wide)
+
+    def check(self) -> None:
+        super().check()
+        check_parameters(self, scale=1, shift=1)
+        n = shape_of(self.scale)
+        if shape_of(self.shift) != n or self.groups < 1 or n[0] % self.groups:
+            raise ShapeError(f"GroupNorm: got {n[0]} channels in {self.groups} groups, expected a multiple of it")
+
+    def __repr__(self) -> str:
+        return f"GroupNorm({self.groups}, {shape_of(self.scale)[0]})"
+
+
+def _last(layer: Any, x: Value) -> None:
+    (n,) = shape_of(layer.scale)
+    if shape_of(x)[-1:] != (n,):
+        raise ShapeError(f"{type(layer).__name__}: input does not fit: got shape {shape_of(x)}, expected (..., {n})")
+
+
+def _standardised(x: Value, axis: int, epsilon: float) -> Value:
+    away = x - composite.mean(x, axis, keepdims=True)
+    return away / ew.sqrt(composite.mean(away * away, axis, keepdims=True) + epsilon)

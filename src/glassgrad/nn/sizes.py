@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import is_inexact
+from ..dtypes import dtype_of, is_inexact
 from ..errors import DtypeError, ShapeError
+from ..graph.node import shape_of
 
 
 def whole(size: int, layer: str) -> int:
@@ -29,3 +30,16 @@ def floating(dtype: DTypeLike, layer: str) -> np.dtype[Any]:
     if not is_inexact(kind):
         raise DtypeError(f"{layer}: parameters must vary continuously: got dtype {kind}, expected a floating one")
     return kind
+
+
+def check_parameters(module: Any, **ranks: int) -> None:
+    """Raise ``ShapeError`` unless these fields are None, or floating arrays of so many axes and of one dtype."""
+    found = {name: getattr(module, name) for name in ranks if getattr(module, name) is not None}
+    fits = all(len(shape_of(x)) == ranks[name] and 0 not in shape_of(x) for name, x in found.items())
+    kinds = {dtype_of(x) for x in found.values()} if fits else set()
+    if len(kinds) != 1 or not is_inexact(kinds.pop()):
+        shapes = ", ".join(f"{name} {shape_of(x)}" for name, x in found.items())
+        raise ShapeError(
+            f"{type(module).__name__}: parameters do not fit: got {shapes or 'none'}, expected floating arrays of one "
+            f"dtype, with {', '.join(f'{n} axes for {name}' for name, n in ranks.items())}"
+        )

@@ -58,6 +58,18 @@ class Matmul(Contraction):
     eval = np.matmul
     vjp = (_left, _right)
 
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], a: Value, b: Value) -> Value:
+        row, column = len(shape_of(a)) == 1 + over[0], len(shape_of(b)) == 1 + over[1]
+        if not over[1] and len(shape_of(b)) <= 2:
+            return matmul(a, b)  # the examples as further rows of one product
+        if not over[0] and column and len(shape_of(a)) == 2:
+            return matmul(b, view.matrix_transpose(a))
+        a = view.expand_dims(a, -2) if row else a
+        b = view.expand_dims(b, -1) if column else b
+        y = apply(Matmul, tuple(view.aligned((a, b), over, (2, 2))))
+        return view.squeeze(y, tuple(axis for axis, one in ((-2, row), (-1, column)) if one))
+
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
         # A product with one row and one column of each has the dtype, at the cost of K multiplications.
@@ -116,6 +128,13 @@ class Einsum(Contraction):
             inputs = ",".join([output, *(t for j, t in enumerate(operands) if j != i)])
             result.append(apply(Einsum, (g, *others), {"subscripts": f"{inputs}->{own}"}))
         return tuple(result)
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], *xs: Value, subscripts: str) -> Value:
+        letter = next(c for c in string.ascii_letters if c not in subscripts)
+        terms, output = subscripts.split("->")
+        lead = [letter + t if b else t for t, b in zip(terms.split(","), over, strict=True)]
+        return apply(Einsum, xs, {"subscripts": f"{','.join(lead)}->{letter}{output}"})
 
     samples = Samples(
         cases=lambda rng: [

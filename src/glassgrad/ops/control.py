@@ -19,6 +19,7 @@ class Alias(Structured):
 
     linear = True
     eval = staticmethod(lambda x: x)
+    batch = (0,)
     infer = classmethod(lambda cls, x: x)
     vjp = (lambda g, y, x: g,)
     samples = _ANY
@@ -29,6 +30,7 @@ class Named(Structured):
 
     linear = True
     eval = staticmethod(lambda x, *, name: x)
+    batch = (0,)
     infer = classmethod(lambda cls, x, *, name: x)
     vjp = (lambda g, y, x, *, name: g,)
     samples = Samples(cases=lambda rng: [((rng.normal(size=(2, 3)),), {"name": "h"})])
@@ -38,6 +40,7 @@ class StopGradient(Structured):
     """y = x, through which no gradient flows."""
 
     eval = staticmethod(lambda x: x)
+    batch = (0,)
     infer = classmethod(lambda cls, x: x)
     nondifferentiable = "stop_gradient says so"
     samples = _ANY

@@ -196,6 +196,25 @@ class Conv(Contraction):
     eval = staticmethod(_conv)
     vjp = (_cotangent_x, _cotangent_w)
 
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], x: Value, w: Value, **params: Any) -> Value:
+        """Examples of x alone are further samples; examples of w further outputs, with x's as further groups."""
+        groups = params["groups"]
+        if not over[1]:
+            _, n, *rest = shape_of(x)
+            y = apply(Conv, (view.reshape(x, (size * n, *rest)), w), params)
+            return view.reshape(y, (size, n, *shape_of(y)[1:]))
+        o, *kernel = shape_of(w)[1:]
+        if over[0]:
+            n, c, *space = shape_of(x)[1:]
+            x = view.reshape(view.swapaxes(x, 0, 1), (n, size * c, *space))
+            y = apply(Conv, (x, view.reshape(w, (size * o, *kernel))), {**params, "groups": size * groups})
+            return view.swapaxes(view.reshape(y, (n, size, o, *shape_of(y)[2:])), 0, 1)
+        split = view.swapaxes(view.reshape(w, (size, groups, o // groups, *kernel)), 0, 1)
+        y = apply(Conv, (x, view.reshape(split, (size * o, *kernel))), params)
+        parted = view.moveaxis(view.reshape(y, (shape_of(y)[0], groups, size, o // groups, *shape_of(y)[2:])), 2, 0)
+        return view.reshape(parted, (size, shape_of(y)[0], o, *shape_of(y)[2:]))
+
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
         x, w = specs

@@ -44,6 +44,7 @@ class Adjugate(Opaque):
     """
 
     eval = staticmethod(_adjugate)
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
 
     @staticmethod
@@ -93,6 +94,7 @@ class Det(Opaque):
     """y = det A.  Ā = ȳ conj(adj A)ᵀ, Jacobi's formula; Giles 2.2.4 for matrices that have an inverse."""
 
     eval = np.linalg.det
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape[:-2], common_dtype(a)))
     vjp = (lambda g, y, a: g[..., None, None] * _cofactors(y, a),)
     samples = Samples(
@@ -110,6 +112,7 @@ class Slogdet(Opaque):
 
     outputs = 2
     eval = staticmethod(lambda a: tuple(np.linalg.slogdet(a)))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:

@@ -42,6 +42,7 @@ class Hermitian(View):
 
     private = True  # the convention is no derivative by single elements, so the tests of every op do not apply
     eval = staticmethod(_complete)
+    batch = (2,)
     infer = classmethod(lambda cls, a, *, lower: a)
     vjp = (lambda g, y, a, *, lower: (g + adjoint(g)) / 2,)
 
@@ -76,6 +77,7 @@ class Cholesky(Opaque):
     """
 
     eval = staticmethod(lambda a: np.linalg.cholesky(mean_with_adjoint(a)))
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
 
     @staticmethod
@@ -117,6 +119,7 @@ class Qr(Opaque):
 
     outputs = 2
     eval = staticmethod(lambda a: tuple(np.linalg.qr(a)))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:
@@ -146,6 +149,7 @@ class CompleteQr(Opaque):
     outputs = 2
     private = True  # the extra columns have no derivative to test
     eval = staticmethod(lambda a: tuple(np.linalg.qr(a, "complete")))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:

@@ -47,6 +47,10 @@ class Fft(Contraction):
     def vjp(g: Value, y: Value, x: Value, *, axes: tuple[int, ...], norm: str, inverse: bool) -> tuple[Value]:
         return (apply(Fft, (g,), {"axes": axes, "norm": _OPPOSITE[norm], "inverse": not inverse}),)
 
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], x: Value, *, axes: tuple[int, ...], **params: Any) -> Value:
+        return apply(Fft, (x,), {"axes": tuple(i + 1 for i in axes), **params})
+
     samples = Samples(
         cases=lambda rng: [
             *_cases(rng, True, axes=(1,), inverse=False),
@@ -73,6 +77,7 @@ class Rfft(Contraction):
 
     linear = True
     eval = staticmethod(lambda x, *, axis, norm: np.fft.rfft(x, axis=axis, norm=norm))
+    batch = staticmethod(lambda size, over, x, *, axis, norm: apply(Rfft, (x,), {"axis": axis + 1, "norm": norm}))
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
@@ -98,6 +103,7 @@ class Irfft(Contraction):
 
     linear = True
     eval = staticmethod(lambda x, *, n, axis, norm: np.fft.irfft(x, n, axis=axis, norm=norm))
+    batch = staticmethod(lambda size, over, x, *, axis, **params: apply(Irfft, (x,), {"axis": axis + 1, **params}))
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:

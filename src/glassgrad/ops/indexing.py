@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import TracedValueError
 from ..graph.apply import apply
-from ..graph.node import Node, Spec, Value, is_symbolic, shape_of
+from ..graph.node import Node, Spec, Value, is_symbolic, shape_of, value_of
 from ..graph.primitive import Indexing, Samples
 from . import logic, view
 
@@ -74,6 +74,90 @@ def decode(index: Index, arrays: Sequence[Any]) -> tuple[Any, ...]:
     )
 
 
+class Layout(NamedTuple):
+    """How the result of an index lies: by NumPy's rule its arrays, broadcast together, give axes of their own.
+
+    Attributes
+    ----------
+    entries : the index with ``...`` spelled out: one entry per axis of what is read, and None for an axis inserted
+    first, shared : where the axes of the arrays begin in the result, and how many they are
+    """
+
+    entries: Index
+    first: int
+    shared: int
+
+
+def _is(entry: Any, kind: str) -> bool:
+    return isinstance(entry, tuple) and entry[0] == kind
+
+
+def layout(index: Index, ndim: int, shapes: Sequence[tuple[int, ...]]) -> Layout:
+    """The layout of an encoded index into an array of ``ndim`` axes, from the shapes of its integer arrays."""
+    entries = list(index)
+    fancy = [k for k, e in enumerate(entries) if isinstance(e, int) or _is(e, "array")]
+    together = bool(shapes) and fancy == list(range(fancy[0], fancy[0] + len(fancy)))  # an empty ... separates too
+    missing = [("slice", None, None, None)] * (ndim - sum(1 for e in entries if e is not None and e is not Ellipsis))
+    at = entries.index(Ellipsis) if Ellipsis in entries else len(entries)
+    entries[at : at + 1] = missing
+    first = (fancy[0] + (len(missing) - 1 if at < fancy[0] else 0)) if together else 0
+    return Layout(tuple(entries), first, len(np.broadcast_shapes(*shapes)))
+
+
+def _over_batch(
+    size: int, index: Index, ndim: int, arrays: Sequence[Any], over: Sequence[bool], whole: bool
+) -> tuple[Index, list[Any], tuple[int, ...]] | None:
+    """An index into examples of ``ndim`` axes, some of whose arrays are batched, as one into the whole batch.
+
+    Returns the index, its arrays, and the order in which the axes of what it reads are those of the batch of results.
+    ``whole`` says whether what is read has the batch's axis too. None for boolean arrays that are no constants.
+    """
+    spelled = _without_masks(index, arrays, over)
+    if spelled is None:
+        return None
+    index, arrays, over = spelled
+    shapes = [shape_of(a)[b:] for a, b in zip(arrays, over, strict=True)]
+    entries, first, count = layout(index, ndim, shapes)
+    arrays = view.aligned(arrays, over, [0] * len(arrays)) if arrays else []
+    if not whole:
+        lead = entries
+    elif any(over):
+        lead = (("array", len(arrays)), *entries)
+        arrays = [*arrays, np.arange(size).reshape(size, *(1,) * count)]
+    else:
+        lead = (("slice", None, None, None), *entries)
+    results = count + sum(1 for e in entries if e is None or _is(e, "slice"))
+    batch, *axes = range(results + 1)
+    shared, rest = axes[:count], axes[count:]
+    wanted = [batch, *rest[:first], *shared, *rest[first:]]
+    shared, rest = ([batch, *shared], rest) if any(over) else (shared, [batch, *rest])
+    at = layout(lead, ndim + whole, [shape_of(a) for a in arrays]).first
+    found = [*rest[:at], *shared, *rest[at:]]
+    return lead, arrays, tuple([found.index(axis) for axis in wanted])
+
+
+def _without_masks(index: Index, arrays: Sequence[Any], over: Sequence[bool]) -> Any:
+    """The index with the positions of what is true for constant boolean arrays; None where there are others."""
+    entries: list[Any] = []
+    found: list[Any] = []
+    batched: list[bool] = []
+    for entry in index:
+        if not _is(entry, "array"):
+            entries.append(entry)
+            continue
+        array: Any = arrays[entry[1]]
+        parts: Sequence[Any] = (array,)
+        if array.dtype.kind == "b":
+            if over[entry[1]] or is_symbolic(array) or not array.ndim:
+                return None
+            parts = np.nonzero(value_of(array))
+        for part in parts:
+            entries.append(("array", len(found)))
+            found.append(part)
+            batched.append(over[entry[1]])
+    return tuple(entries), found, batched
+
+
 def _cases(rng: np.random.Generator) -> list[Any]:
     x = rng.normal(size=(4, 5, 3))
     rows = np.array([0, 2, 2, -1])
@@ -108,6 +192,14 @@ class Gather(Indexing):
     def vjp(g: Value, y: Value, x: Value, *arrays: Value, index: Index) -> tuple[Value, ...]:
         return (scatter_add(g, arrays, index, shape_of(x)), *(None for _ in arrays))
 
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], x: Value, *arrays: Value, index: Index) -> Value:
+        found = _over_batch(size, index, len(shape_of(x)) - over[0], arrays, over[1:], over[0])
+        if found is None:
+            return NotImplemented
+        index, listed, order = found
+        return view.transpose(apply(Gather, (x, *listed), {"index": index}), order)
+
     samples = Samples(cases=_cases)
 
 
@@ -134,6 +226,17 @@ class Scatter(Indexing):
     @staticmethod
     def vjp(g: Value, y: Value, x: Value, *arrays: Value, index: Index, shape: tuple[int, ...]) -> tuple[Value, ...]:
         return (apply(Gather, (g, *arrays), {"index": index}), *(None for _ in arrays))
+
+    @staticmethod
+    def batch(
+        size: int, over: tuple[bool, ...], g: Value, *arrays: Value, index: Index, shape: tuple[int, ...]
+    ) -> Value:
+        found = _over_batch(size, index, len(shape), arrays, over[1:], True)
+        if found is None:
+            return NotImplemented
+        index, listed, order = found
+        g = view.transpose(g if over[0] else view.repeated(g, size), view.inverse(order))
+        return scatter_add(g, listed, index, (size, *shape))
 
     samples = Samples(
         cases=lambda rng: [
@@ -174,6 +277,19 @@ class Update(Indexing):
     def jvp(ts: Any, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> Value:
         whole = logic.zeros_like(x) if ts[0] is None else ts[0]
         return apply(Update, (whole, 0.0 if ts[1] is None else ts[1], *arrays), {"index": index})
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], x: Value, v: Value, *arrays: Value, index: Index) -> Value:
+        found = _over_batch(size, index, len(shape_of(x)) - over[0], arrays, over[2:], True)
+        if found is None:
+            return NotImplemented
+        index, listed, order = found
+        x = x if over[0] else view.repeated(x, size)
+        if over[1] or shape_of(v):
+            own = shape_of(v)[over[1] :]
+            lead = (size if over[1] else 1, *(1,) * (len(order) - 1 - len(own)))
+            v = view.transpose(view.reshape(v, (*lead, *own)), view.inverse(order))
+        return apply(Update, (x, v, *listed), {"index": index})
 
     samples = Samples(
         cases=lambda rng: [

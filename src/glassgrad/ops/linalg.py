@@ -46,6 +46,11 @@ class Pinv(Opaque):
 
     eval = staticmethod(lambda a, rcond: np.linalg.pinv(a, rcond))
 
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], a: Value, rcond: Value) -> Value:
+        whole = a if over[0] else view.repeated(a, size)
+        return apply(Pinv, tuple(view.aligned((whole, rcond), (True, over[1]), (2, 0))))
+
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:
         *lead, m, n = specs[0].shape
@@ -87,6 +92,7 @@ class Expm(Opaque):
     """
 
     eval = staticmethod(_expm)
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
     vjp = (lambda g, y, a: _expm_along(adjoint(a), g),)
 

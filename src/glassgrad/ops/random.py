@@ -62,6 +62,7 @@ class RandomBits(Primitive):
     """
 
     eval = staticmethod(_bits)
+    batch = (1,)
     nondifferentiable = "random bits are integers"
     samples = Samples(
         cases=lambda rng: [
@@ -88,6 +89,7 @@ class FoldIn(Primitive):
     """y = the key that belongs to a key and an integer (modulo 2⁶⁴)."""
 
     eval = staticmethod(_fold)
+    batch = (1, 0)
     nondifferentiable = "a key is made of integers"
     samples = Samples(cases=lambda rng: [((_KEY, 7), {}), ((_KEY, np.arange(3)), {}), ((_KEY, np.int64(-1)), {})])
 
@@ -98,6 +100,15 @@ class InverseCdf(Indexing):
     eval = staticmethod(lambda cdf, u: np.searchsorted(cdf, u, side="right"))
     infer = classmethod(lambda cls, cdf, u: Spec(shape_of(u), np.dtype(np.intp)))
     nondifferentiable = "an outcome is an integer"
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], cdf: Value, u: Value) -> Value:
+        if not over[0]:
+            return apply(InverseCdf, (cdf, u))
+        rank = len(shape_of(u)) - over[1]
+        entries = view.reshape(cdf, (size, *(1,) * rank, shape_of(cdf)[-1]))
+        return reduction.sum(logic.less_equal(entries, view.expand_dims(u, -1)), -1)
+
     samples = Samples(cases=lambda rng: [((np.array([0.2, 0.5, 1.0]), rng.random((2, 3))), {})])
 
 

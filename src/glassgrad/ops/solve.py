@@ -75,6 +75,7 @@ class Inv(Opaque):
     """Y = A⁻¹.  dY = -Y dA Y, Ā = -Yᴴ Ȳ Yᴴ  (Giles 2.2.3)"""
 
     eval = np.linalg.inv
+    batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
     vjp = (lambda g, y, a: -matmul(matmul(adjoint(y), g), adjoint(y)),)
 
@@ -101,6 +102,7 @@ class Solve(Opaque):
     """X with A X = B.  B̄ = A⁻ᴴ X̄, Ā = -B̄ Xᴴ  (Giles 2.3.1).  [..., M, M], [..., M, K] -> [..., M, K]"""
 
     eval = np.linalg.solve
+    batch = (2, 2)
     infer = classmethod(lambda cls, a, b: _solved(a, b))
 
     @staticmethod
@@ -143,6 +145,7 @@ class SolveTriangular(Opaque):
     """X with T X = B, T one triangle of A.  B̄ = T⁻ᴴ X̄, Ā = the same triangle of -B̄ Xᴴ  (Giles 2.3.1)."""
 
     eval = staticmethod(_substitute)
+    batch = (2, 2)
     infer = classmethod(lambda cls, a, b, **params: _solved(a, b))
 
     @staticmethod

@@ -23,6 +23,7 @@ class Argsort(Indexing):
     eval = staticmethod(lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"))
     infer = classmethod(lambda cls, x, *, axis: Spec(x.shape, np.dtype(np.intp)))
     nondifferentiable = "a position is an integer"
+    batch = staticmethod(lambda size, over, x, *, axis: apply(Argsort, (x,), {"axis": axis + 1}))
     samples = Samples(cases=lambda rng: [((rng.normal(size=(3, 4)),), {"axis": 0})])
 
 

@@ -65,6 +65,7 @@ class Eigh(Opaque):
 
     outputs = 2
     eval = staticmethod(lambda a, *, uplo: tuple(np.linalg.eigh(mean_with_adjoint(a), uplo)))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:
@@ -104,6 +105,7 @@ class Eig(Opaque):
 
     outputs = 2
     eval = staticmethod(_eig)
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:
@@ -160,6 +162,7 @@ class Svd(Opaque):
 
     outputs = 3
     eval = staticmethod(lambda a: tuple(np.linalg.svd(a, full_matrices=False)))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:
@@ -186,6 +189,7 @@ class FullSvd(Opaque):
     outputs = 3
     private = True  # as CompleteQr
     eval = staticmethod(lambda a: tuple(np.linalg.svd(a)))
+    batch = (2,)
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Any:

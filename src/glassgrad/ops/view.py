@@ -18,12 +18,31 @@ def _case(*arguments: Any, **params: Any) -> Samples:
     return Samples(cases=lambda rng: [(tuple(rng.normal(size=a) for a in arguments), params)])
 
 
+def repeated(x: Value, size: int) -> Value:
+    """x for every example of a batch, along a further axis 0."""
+    return broadcast_to(x, (size, *shape_of(x)))
+
+
+def aligned(xs: Sequence[Value], over: Sequence[bool], own: Sequence[int]) -> list[Value]:
+    """Inputs of an op whose leading axes broadcast, with axis 0 of those in ``over`` in front of all the others.
+
+    ``own`` are the axes at the end of each input that do not broadcast.
+    """
+    stacks = [len(shape_of(x)) - batched - n for x, batched, n in zip(xs, over, own, strict=True)]
+    most = max(stacks)
+    return [
+        reshape(x, (shape_of(x)[0], *(1,) * (most - count), *shape_of(x)[1:])) if batched and count < most else x
+        for x, batched, count in zip(xs, over, stacks, strict=True)
+    ]
+
+
 class Reshape(View):
     """The same elements in the same order under another shape."""
 
     eval = staticmethod(lambda x, *, shape: np.reshape(x, shape))
     infer = classmethod(lambda cls, x, *, shape: Spec(shape, x.dtype if isinstance(x, Spec) else np.asarray(x).dtype))
     vjp = (lambda g, y, x, *, shape: reshape(g, shape_of(x)),)
+    batch = staticmethod(lambda size, over, x, *, shape: reshape(x, (size, *shape)))
     samples = _case((3, 4), shape=(2, 6))
 
 
@@ -32,11 +51,13 @@ class Transpose(View):
 
     eval = staticmethod(lambda x, *, axes: np.transpose(x, axes))
     infer = classmethod(lambda cls, x, *, axes: Spec(tuple(x.shape[i] for i in axes), x.dtype))
-    vjp = (lambda g, y, x, *, axes: transpose(g, _inverse(axes)),)
+    vjp = (lambda g, y, x, *, axes: transpose(g, inverse(axes)),)
+    batch = staticmethod(lambda size, over, x, *, axes: transpose(x, (0, *(i + 1 for i in axes))))
     samples = _case((2, 3, 4), axes=(1, 2, 0))
 
 
-def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order that undoes an order of axes."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
@@ -45,6 +66,12 @@ class BroadcastTo(View):
 
     eval = staticmethod(lambda x, *, shape: np.broadcast_to(x, shape))
     vjp = (lambda g, y, x, *, shape: g,)
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], x: Value, *, shape: tuple[int, ...]) -> Value:
+        own = shape_of(x)[1:]
+        return broadcast_to(reshape(x, (size, *(1,) * (len(shape) - len(own)), *own)), (size, *shape))
+
     samples = _case((3, 1), shape=(2, 3, 4))
 
 
@@ -54,6 +81,7 @@ class Flip(View):
     eval = staticmethod(lambda x, *, axis: np.flip(x, axis))
     infer = classmethod(lambda cls, x, *, axis: x)
     vjp = (lambda g, y, x, *, axis: apply(Flip, (g,), {"axis": axis}),)
+    batch = staticmethod(lambda size, over, x, *, axis: flip(x, tuple(i + 1 for i in axis)))
     samples = _case((3, 4), axis=(0, 1))
 
 
@@ -62,6 +90,7 @@ class Pad(View):
 
     eval = staticmethod(lambda x, *, width: np.pad(x, width))
     vjp = (lambda g, y, x, *, width: g[tuple(slice(a, n - b) for (a, b), n in zip(width, shape_of(g), strict=True))],)
+    batch = staticmethod(lambda size, over, x, *, width: pad(x, ((0, 0), *width)))
     samples = _case((3, 4), width=((1, 2), (0, 3)))
 
 
@@ -82,6 +111,10 @@ class Concatenate(View):
             np.zeros(shape_of(x), getattr(y, "dtype", None)) if t is None else t for t, x in zip(ts, xs, strict=True)
         ]
         return concatenate(parts, axis)
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], *xs: Value, axis: int) -> Value:
+        return concatenate([x if b else repeated(x, size) for x, b in zip(xs, over, strict=True)], axis + 1)
 
     @classmethod
     def complaint(cls, error: Exception, specs: list[Any], params: dict[str, Any], where: str) -> Exception | None:
@@ -124,7 +157,7 @@ def transpose(x: Value, axes: Sequence[int] | None = None) -> Value:
     order = tuple(range(ndim))[::-1] if axes is None else np.lib.array_utils.normalize_axis_tuple(axes, ndim)
     if len(order) != ndim:
         raise ShapeError(f"transpose: axes don't match array: got {axes} for {ndim} axes; name each axis once")
-    return apply(Transpose, (x,), {"axes": tuple(order)})
+    return x if order == tuple(range(ndim)) else apply(Transpose, (x,), {"axes": tuple(order)})
 
 
 def swapaxes(x: Value, axis1: int, axis2: int) -> Value:

@@ -4,8 +4,10 @@ from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
+from .logs import JSONLines, TensorBoard
 from .recipe import Settings
 from .save import load, save
+from .state import load_state
 from .table_model import TableModel
 from .tabular import train_table
 from .training import Training
@@ -19,8 +21,11 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "Checkpoint",
+    "JSONLines",
+    "TensorBoard",
     "save",
     "load",
+    "load_state",
     "Settings",
     "TableModel",
     "train_table",

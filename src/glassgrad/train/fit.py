@@ -17,6 +17,7 @@ from .checkpoint import Checkpoint
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
+from .logs import JSONLines
 from .measure import Loss, Measure, Measured, Metrics, named
 from .progress import shown_progress
 from .training import Training
@@ -38,6 +39,7 @@ def fit(
     patience: int | None = None,
     callbacks: Iterable[Callback | Callable[[Epoch, Training], Any]] = (),
     progress: bool | Callable[[Epoch], Any] = True,
+    log: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool = False,
     compile: bool = True,
@@ -62,6 +64,7 @@ def fit(
         many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
     callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects
     progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
+    log : a file that is given each epoch's numbers as a line of JSON; for TensorBoard, ``callbacks=[TensorBoard(...)]``
     checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
     resume : go on from the checkpoint, if there is one; the result has the bits of a run without interruption
     compile : False takes the steps by NumPy, one operation after another
@@ -103,6 +106,8 @@ def fit(
     watchers = [as_callback(callback) for callback in callbacks]
     if patience is not None:
         watchers.append(EarlyStopping(patience))
+    if log is not None:
+        watchers.append(JSONLines(log))
     if resume and checkpoint is None:
         raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)

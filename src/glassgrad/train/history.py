@@ -104,12 +104,13 @@ class History:
         panels = [["loss", "validation_loss"], *([name] for name in self.metrics), ["gradient_norm"]]
         figure = Figure(figsize=(7, 2.2 * len(panels) + 0.6), layout="constrained")
         for axes, names in zip(figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0], panels, strict=True):
-            for name in names:
-                if name in columns:
-                    axes.plot(columns["epoch"], columns[name], label=name.replace("_", " "))
-            positive = all(min(columns[name], default=1) > 0 for name in names if name in columns)
+            drawn = [name for name in names if columns.get(name)]
+            for name in drawn:
+                axes.plot(columns["epoch"], columns[name], label=name.replace("_", " "))
+            if drawn:
+                axes.legend()
+            positive = all(value > 0 for name in drawn for value in columns[name])
             axes.set_yscale("log" if positive and names[0] in COLUMNS else "linear")
-            axes.legend()
             axes.grid(alpha=0.3)
         axes.set_xlabel("epoch")
         return figure

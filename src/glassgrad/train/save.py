@@ -81,6 +81,11 @@ def load(path: str | os.PathLike[str]) -> Saved:
     def loaded(stream: BinaryIO, header: safetensors.Header) -> Saved:
         record = record_of(header, FORMAT, CHECKPOINT)
         if record.text("format") == CHECKPOINT:
+            if record.get("model") is None:
+                raise ModelFileError(
+                    "load: the checkpoint is of a model that only its own program can build; build it, and pass it to "
+                    "train.load_state"
+                )
             return Saved(rebuilt(record.get("model"), stream, header, record.text("usable")), {})
         metadata = record.get("metadata")
         if not isinstance(metadata, dict):
