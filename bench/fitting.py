@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from characters import character_rows
 from libraries import torch_module
-from rows import Build, Outcome, Row, run_all
-from targets import target
+from rows import OURS, Build, Outcome, Row, run_all
+from targets import PYTORCH, target
 from timing import Contender, Effort
 
 TITLE = "Whole trainings, Adam"
@@ -77,8 +77,9 @@ def with_fit(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: 
     def accuracy(outputs: Any, y: Any) -> Any:
         return (outputs.argmax(-1) == y).mean()
 
-    def enough(epoch: Any, training: Any) -> bool:
-        return epoch.metrics["accuracy"] >= goal
+    def enough(epoch: Any, training: Any) -> None:
+        if epoch.metrics["accuracy"] >= goal:
+            training.stop()
 
     def run() -> Any:
         return train.fit(
@@ -202,6 +203,29 @@ def estimator(library: str, task: Task, **settings: Any) -> Contender:
     return Contender(run, lambda: np.array(run().loss_curve_))
 
 
+def replicas(task: Task, sizes: tuple[int, ...], batch: int, epochs: int) -> dict[str, Build]:
+    """32 seeds: at once in one native function, and one after another."""
+    from glassgrad import nn, optim, train
+
+    models = [nn.MLP(sizes, rng=seed) for seed in range(32)]
+    settings = {"optimizer": optim.Adam(RATE), "epochs": epochs, "batch_size": batch, "progress": False}
+
+    def at_once() -> Any:
+        _, histories = train.fit(models, nn.cross_entropy, (task.x, task.y), replicas=32, **settings)
+        return [history.loss for history in histories]
+
+    def in_turn() -> Any:
+        fits = [
+            train.fit(model, nn.cross_entropy, (task.x, task.y), rng=i, **settings) for i, model in enumerate(models)
+        ]
+        return [history.loss for _, history in fits]
+
+    def contender(run: Callable[[], Any]) -> Contender:
+        return Contender(run, lambda: np.array(run()))
+
+    return {OURS: partial(contender, at_once), "one after another": partial(contender, in_turn)}
+
+
 def perceptrons(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: float = 2.0) -> dict[str, Build]:
     made: dict[str, Callable[..., Contender]] = {"Glassgrad": with_fit, "PyTorch": with_torch, "JAX": with_jax}
     return {name: partial(build, task, sizes, batch, epochs, goal) for name, build in made.items()}
@@ -211,25 +235,27 @@ def estimators(task: Task, **settings: Any) -> dict[str, Build]:
     return {name: partial(estimator, name, task, **settings) for name in ("Glassgrad", "scikit-learn")}
 
 
+def beside_torch(seconds: dict[str, float]) -> dict[str, float]:
+    return {PYTORCH: seconds["PyTorch"] / seconds[OURS]} if {"PyTorch", OURS} <= set(seconds) else {}
+
+
 def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
     task = digits()
     few = Task(task.x[:200], task.y[:200], task.x_test, task.y_test)
     goal = f"digits to {GOAL:.0%} of the held-out ones, 64-64-10, batch 32"
+    small = perceptrons(few, (64, 16, 10), 16, 10)
     rows = [
-        Row(goal, perceptrons(task, (64, 64, 10), 32, MOST, GOAL), target("fitting", "digits"), tolerance=0.2),
-        Row(
-            "200 digits, 64-16-10, batch 16, 10 epochs",
-            perceptrons(few, (64, 16, 10), 16, 10),
-            target("fitting", "small"),
-        ),
+        Row(goal, perceptrons(task, (64, 64, 10), 32, MOST, GOAL), target("fitting", "digits"), 0.2, beside_torch),
+        Row("200 digits, 64-16-10, batch 16, 10 epochs", small, target("fitting", "small"), figures=beside_torch),
         Row("MLPClassifier on digits, 20 iterations", estimators(task, max_iter=20), target("fitting", "estimator")),
         Row(
             "MLPClassifier on 200 digits, 16 hidden, 50 iterations",
             estimators(few, max_iter=50, hidden_layer_sizes=(16,)),
             target("fitting", "estimator"),
         ),
+        Row("32 replicas of the second row", replicas(few, (64, 16, 10), 16, 10), target("fitting", "replicas")),
     ]
     if LETTERS.exists():
         name = "letter recognition, 16-128-26, batch 128, 1 epoch"
-        rows.append(Row(name, perceptrons(letters(), (16, 128, 26), 128, 1), target("fitting", "letters")))
+        rows.append(Row(name, perceptrons(letters(), (16, 128, 26), 128, 1), figures=beside_torch))
     return run_all([*rows, *character_rows()], effort)

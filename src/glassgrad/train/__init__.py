@@ -5,10 +5,12 @@ from .checkpoint import Checkpoint
 from .fit import evaluate, fit
 from .history import Epoch, History
 from .logs import JSONLines, TensorBoard
+from .recipe import Settings
 from .replicas import Replicas
 from .save import load, save
 from .state import load_state
-from .tabular import Settings, TableModel, train_table
+from .table_model import TableModel
+from .tabular import train_table
 from .training import Training
 
 __all__ = [

@@ -17,11 +17,12 @@ from ..data.batches import Seed, generator
 from ..errors import DivergedError
 from ..optim import Optimizer
 from .callbacks import EarlyStopping
-from .epoch import native_epoch
+from .epoch import Pass, native_epoch
 from .feed import Rows
 from .history import Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
 from .measure import Loss, Measured
+from .remember import remembered
 from .training import Carry, Training, training_step
 
 _outputs = jit(vmap(lambda model, x: model(x), in_axes=(0, None)))
@@ -107,34 +108,48 @@ def _measured(measure: Callable[[Any], Measured] | None, model: Any) -> tuple[fl
     return (None, {}) if measure is None else measure(model)
 
 
+def _whole(structure: tree.Structure, plain: Sequence[Any], held: Sequence[Any]) -> Carry:
+    supply = iter(held)
+    carry: Carry = tree.unflatten(structure, [next(supply) if leaf is None else leaf for leaf in plain])
+    return carry
+
+
+def _arrays(plain: Sequence[Any], carry: Carry) -> list[Any]:
+    return [leaf for leaf, other in zip(tree.leaves(carry), plain, strict=True) if other is None]
+
+
+@remembered
+def _passes(loss: Loss, optimizer: Optimizer, structure: tree.Structure, plain: tuple[Any, ...]) -> tuple[Pass, Pass]:
+    """An epoch of all trainings, whose carries are so built: of rows that each draws for itself, and of all rows."""
+    step = training_step(loss, optimizer)
+
+    def one(held: list[Any], batch: Any) -> tuple[list[Any], Any]:
+        after, outputs = step(_whole(structure, plain, held), batch)
+        return _arrays(plain, after), outputs
+
+    return native_epoch(vmap(one)), native_epoch(vmap(one, in_axes=(0, None)))
+
+
 class _Together:
     """Trainings whose arrays are stacked; each training sees its own part of them."""
 
     def __init__(self, runs: Sequence[Training], loss: Loss) -> None:
         self.runs, self.optimizer = runs, runs[0].optimizer
         leaves, self.structure = tree.flatten(runs[0].carry)
-        self.plain = [None if _is_array(leaf) else leaf for leaf in leaves]
+        self.plain = tuple([None if _is_array(leaf) else leaf for leaf in leaves])
         columns = zip(*(tree.leaves(run.carry) for run in runs), strict=True)
         self.stacked = [np.stack(column) for column in columns if _is_array(column[0])]
         self.steps = 0
-        step = training_step(loss, self.optimizer)
-
-        def one(held: list[Any], batch: Any) -> tuple[list[Any], Any]:
-            after, outputs = step(self.whole(held), batch)
-            return self.arrays(after), outputs
-
-        self.by_rows = native_epoch(vmap(one))
-        self.by_all = native_epoch(vmap(one, in_axes=(0, None)))
+        code = loss, self.optimizer, runs[0].carry.model
+        self.by_rows, self.by_all = _passes(loss, self.optimizer, self.structure, self.plain, code=code)
 
     def whole(self, held: Sequence[Any]) -> Carry:
         """A carry with these arrays."""
-        supply = iter(held)
-        carry: Carry = tree.unflatten(self.structure, [next(supply) if leaf is None else leaf for leaf in self.plain])
-        return carry
+        return _whole(self.structure, self.plain, held)
 
     def arrays(self, carry: Carry) -> list[Any]:
         """The arrays of a carry."""
-        return [leaf for leaf, plain in zip(tree.leaves(carry), self.plain, strict=True) if plain is None]
+        return _arrays(self.plain, carry)
 
     def epoch(self, interrupt: Interrupt) -> tuple[Any, Any]:
         """One pass for all: mean losses over rows, and mean lengths of the gradients. A lost replica has nan."""
