@@ -6,6 +6,7 @@ from . import errors, numpy, random, special, tree
 from .array import Array, variable
 from .autodiff import jacobian as _jacobian
 from .autodiff.batch import vmap
+from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
@@ -13,6 +14,7 @@ from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian,
 from .autodiff.jvp import jvp, linearize
 from .autodiff.loops import fori_loop, scan
 from .autodiff.variables import Gradients, backward
+from .autodiff.whiles import while_loop
 from .graph.origin import scope
 from .graph.program import Program, trace
 from .ops.control import name, stop_gradient
@@ -25,6 +27,8 @@ __all__ = [
     "Program",
     "backward",
     "check_grads",
+    "checkpoint",
+    "cond",
     "custom_jvp",
     "custom_vjp",
     "errors",
@@ -48,6 +52,7 @@ __all__ = [
     "set_threads",
     "special",
     "stop_gradient",
+    "switch",
     "threads",
     "trace",
     "tree",
@@ -56,11 +61,12 @@ __all__ = [
     "vhp",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "train")
+_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "sklearn", "train")
 _NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
 
 

@@ -68,7 +68,16 @@ def paths(tree: Any) -> list[str]:
     >>> paths({"W": 1.0, "layers": [2.0, 3.0]})
     ["['W']", "['layers'][0]", "['layers'][1]"]
     """
-    return ["".join(f"[{key!r}]" for key in path) for path, _ in _walk(tree, ())]
+    return ["".join(f"[{key!r}]" for key in path) for path in key_paths(tree)]
+
+
+def key_paths(tree: Any) -> list[tuple[Any, ...]]:
+    """Keys, positions and field names that lead to each leaf, in leaf order.
+
+    >>> key_paths({"W": 1.0, "layers": [2.0, 3.0]})
+    [('W',), ('layers', 0), ('layers', 1)]
+    """
+    return [path for path, _ in _walk(tree, ())]
 
 
 def structure(tree: Any) -> Structure:

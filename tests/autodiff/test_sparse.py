@@ -35,6 +35,11 @@ def quiet() -> Iterator[None]:
         yield
 
 
+BAND = numpy.diag(numpy.arange(1.0, 7)) + numpy.diag(numpy.ones(5), 1)
+MASK = numpy.array([True, False, True, False, True, False])
+EYE = numpy.eye(6)
+
+
 def pattern(f: Callable[..., Any], x: Any = X) -> Any:
     return gg.jacobian(f, sparse=True).plan(x).pattern.toarray()
 
@@ -81,6 +86,18 @@ def diffused(x: Any) -> Any:
     return gg.scan(lambda c, _: (c + 0.1 * (np.roll(c, -1) - c), None), x, None, length=2)[0]
 
 
+def until(x: Any) -> Any:
+    """While the counter is small: the same number of rounds at every point, but not known beforehand."""
+    step = lambda c: {"x": c["x"] + 0.1 * np.roll(c["x"], 1) * MASK, "k": c["k"] + 1}
+    return gg.while_loop(lambda c: c["k"] < 2, step, {"x": x, "k": 0})["x"]
+
+
+def branched(x: Any) -> Any:
+    return gg.cond(x.sum() > 0.0, lambda x: x * x, lambda x: np.sin(x), x) + gg.switch(
+        1, [lambda x: np.cumsum(x), lambda x: np.exp(x)], x
+    )
+
+
 @gg.custom_jvp
 def scaled(x: Any, y: Any) -> Any:
     return np.sin(x) * y
@@ -96,9 +113,6 @@ def doubled(x: Any) -> Any:
 
 doubled.defvjp(lambda x: (doubled(x), None), lambda kept, g: (2.0 * g,))
 
-BAND = numpy.diag(numpy.arange(1.0, 7)) + numpy.diag(numpy.ones(5), 1)
-MASK = numpy.array([True, False, True, False, True, False])
-EYE = numpy.eye(6)
 EXACT: dict[str, Callable[[Any], Any]] = {
     "elements": lambda x: np.sin(x) * x + np.floor(x[::-1]),
     "a constant matrix": lambda x: BAND @ x,
@@ -125,6 +139,9 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "loop": looped,
     "loop with an index": written_in_a_loop,
     "loop over neighbours": diffused,
+    "while": until,
+    "branches": branched,
+    "checkpoint": gg.checkpoint(lambda x: np.sin(x) * x[::-1]),
     "rule of tangents": lambda x: scaled(x, x[::-1]),
     "rule of cotangents": doubled,
 }

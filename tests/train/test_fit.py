@@ -79,13 +79,14 @@ def test_the_given_model_is_not_changed() -> None:
 
 def test_validation_is_measured_after_each_epoch() -> None:
     seen: list[Epoch] = []
-    _, history = run(validation=DATA, metric=lambda out, y: float(np.abs(out - y).max()), progress=seen.append)
+    metrics = {"worst": lambda out, y: float(np.abs(out - y).max())}
+    _, history = run(validation=DATA, metrics=metrics, progress=seen.append)
     assert [epoch.number for epoch in seen] == [1, 2, 3, 4, 5]
     assert history.validation_loss == [epoch.validation_loss for epoch in seen]
-    assert history.metric == [epoch.metric for epoch in seen]
+    assert history.metrics["worst"] == [epoch.metrics["worst"] for epoch in seen]
     model, _ = run(epochs=3)
     assert history.validation_loss[2] == pytest.approx(float(nn.squared_error(model(X), Y)))
-    assert history.metric[2] == pytest.approx(float(np.abs(model(X) - Y).max()))
+    assert history.metrics["worst"][2] == pytest.approx(float(np.abs(model(X) - Y).max()))
 
 
 def test_patience_keeps_the_best_model() -> None:

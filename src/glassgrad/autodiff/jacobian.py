@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array
+from ..dtypes import is_inexact
 from ..errors import DtypeError, TreeError
 from ..graph.node import Node, Value, shape_of, value_of
 from ..graph.origin import here
@@ -357,9 +358,9 @@ def _forward_is_better(at: Held, holomorphic: bool) -> bool:
 
 def _check_kinds(at: Held, forward: bool, holomorphic: bool, what: str) -> None:
     """Complex derivatives as JAX has them: holomorphic ones are asked for; else one side has to be real."""
-    for node in at.nodes:
-        if node.dtype.kind not in "fc":
-            at.nodes[at.nodes.index(node)] = logic.astype(node, np.float64)  # an integer result: its derivative is zero
+    for k, node in enumerate(at.nodes):
+        if not is_inexact(node.dtype):
+            at.nodes[k] = logic.astype(node, np.float64)  # an integer result: its derivative is zero
     if holomorphic:
         for which, found in (("argument", at.targets), ("result", at.nodes)):
             real = next((x for x in found if x.dtype.kind != "c"), None)

@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import is_inexact
 from ..graph.apply import Output
 from ..graph.node import Node, reachable
 from ..graph.primitive import Elementwise, Reduction
 from ..ops import contraction, control, conv, factor, fft, indexing, logic, reduction, view
 from ..ops import elementwise as ew
-from ..ops.loop import Body, Counts, Scan, opened, placeholder
+from ..ops.branch import Switch
+from ..ops.loop import Body, Counts, Scan, While, opened, placeholder
 from . import places
 from .places import Pattern, Patterns, either, none, scipy_sparse, size_of, stacked
 
@@ -106,9 +108,7 @@ def _of_loop(node: Node, ps: Patterns, values: Sequence[Any]) -> Any:
             found, held = _known_step(body, given, [*held, *slices, *known[m:]], n)
         else:
             filled = [none(s, columns) if p is None else p for p, s in zip(given, sizes, strict=True)]
-            whole = one @ stacked(filled)
-            ends = np.cumsum([0, *(size_of(y) for y in body.outputs)]).tolist()
-            found = [whole[a:b] for a, b in itertools.pairwise(ends)]
+            found = _parted(one @ stacked(filled), body.outputs)
         carry = list(found[:n])
         for k, p in enumerate(found[n:]):
             ys[k][i] = p
@@ -124,7 +124,7 @@ def _one_step(body: Body, known: Sequence[Any]) -> Pattern:
     sizes = [size_of(x) for x in body.inputs]
     whole = scipy_sparse().eye_array(sum(sizes), dtype=bool, format="csr")
     ends = np.cumsum([0, *sizes]).tolist()
-    varies = [v is None and x.dtype.kind in "fc" for x, v in zip(body.inputs, known, strict=True)]
+    varies = [v is None and is_inexact(x.dtype) for x, v in zip(body.inputs, known, strict=True)]
     held = {x: whole[a:b] for x, a, b, f in zip(body.inputs, ends[:-1], ends[1:], varies, strict=True) if f}
     values = {x: v for x, v in zip(body.inputs, known, strict=True) if v is not None}
     found = _through(body.nodes, body.outputs, held, values)
@@ -140,6 +140,41 @@ def _known_step(body: Body, given: Patterns, known: Sequence[Any], n: int) -> tu
     return found, [
         y.value if v is None and y.value is not None else v for v, y in zip(after, body.outputs, strict=False)
     ]
+
+
+def _of_branches(node: Node, ps: Patterns, values: Sequence[Any]) -> Any:
+    """What any branch makes of its inputs, or the one that is chosen where that is known."""
+    branches: Sequence[Body] = node.params["branches"]
+    chosen = branches if values[0] is None else [branches[int(values[0])]]
+    below = _filled(ps[1:], node.inputs[1:])
+    return _parted(either([_one_step(body, values[1:]) @ below for body in chosen]), node.spec)
+
+
+def _of_rounds(node: Node, ps: Patterns, values: Sequence[Any]) -> Any:
+    """After any number of rounds: what another round adds is added until there is nothing more."""
+    body: Body = node.params["step"]
+    n = node.params["carry"]
+    one = _one_step(body, [None] * n + list(values[n:]))
+    whole, end = _filled(ps, node.inputs), sum(map(size_of, node.inputs[:n]))
+    carry, around = whole[:end], whole[end:]
+    while True:
+        more = carry + one @ stacked([carry, around])
+        if more.nnz == carry.nnz:
+            return _parted(carry, node.spec)
+        carry = more
+
+
+def _filled(ps: Patterns, like: Sequence[Node]) -> Pattern:
+    """Patterns one below another, with nothing where there is none."""
+    columns = next((p.shape[1] for p in ps if p is not None), 0)
+    return stacked(
+        [none(0, columns), *(none(size_of(x), columns) if p is None else p for p, x in zip(ps, like, strict=True))]
+    )
+
+
+def _parted(whole: Pattern, specs: Any) -> list[Pattern]:
+    ends = np.cumsum([0, *map(size_of, specs)]).tolist()
+    return [whole[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def _of_rule(node: Node, ps: Patterns, values: Sequence[Any]) -> Any:
@@ -161,8 +196,7 @@ def _of_rule(node: Node, ps: Patterns, values: Sequence[Any]) -> Any:
     whole = either(found)
     if whole is None or not several:
         return whole
-    ends = np.cumsum([0, *map(size_of, gs)]).tolist()
-    return [whole[a:b] for a, b in itertools.pairwise(ends)]
+    return _parted(whole, gs)
 
 
 _RULES: dict[Any, Callable[[Node, Patterns, Sequence[Any]], Any]] = {
@@ -183,6 +217,8 @@ _RULES: dict[Any, Callable[[Node, Patterns, Sequence[Any]], Any]] = {
     **dict.fromkeys((fft.Fft, fft.Rfft, fft.Irfft), places.of_lines),
     factor.Hermitian: places.of_symmetric,
     Scan: _of_loop,
+    While: _of_rounds,
+    Switch: _of_branches,
     control.Override: _of_rule,
     control.OverrideMany: _of_rule,
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array
-from ..dtypes import dtype_of
+from ..dtypes import dtype_of, is_inexact
 from ..errors import DensePatternWarning, DtypeError, ShapeError
 from ..graph.node import Node, Value, is_symbolic, shape_of, spec_of
 from ..graph.origin import here
@@ -199,7 +199,7 @@ class _Sparse:
         supply = iter(program.inputs)
         nodes = tree.unflatten(structure, [None if f else next(supply) for f in fixed])
         chosen = [nodes[k] for k in positions(self.argnums, len(args), self.what)]
-        targets = [x for x in tree.leaves(chosen) if x is not None and x.dtype.kind == "f"]
+        targets = [x for x in tree.leaves(chosen) if x is not None and is_inexact(x.dtype)]
         pattern = dependence(program.outputs, targets)
         pattern.sort_indices()
         return pattern
@@ -269,7 +269,8 @@ class SparseJacobian(_Sparse):
         if self.mode in (None, "forward"):
             found = colouring.columns(pattern, self.order)
             plans.append(Plan(pattern, "forward", found.colours, idle["rows"], found.order))
-        if self.mode in (None, "reverse"):
+        least = int(np.bincount(pattern.indices, minlength=1).max(initial=0))  # no fewer passes by rows than this
+        if self.mode == "reverse" or (self.mode is None and plans[0].passes > least):
             found = colouring.rows(pattern, self.order)
             plans.append(Plan(pattern, "reverse", idle["columns"], found.colours, found.order))
         if self.mode == "both" or (self.mode is None and min(p.passes for p in plans) > 3):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .record import Record
-from .table import NUMBERED, Cells, Table, shown
+from .table import NUMBERED, Cells, Table, as_text, shown
 
 Floats: TypeAlias = NDArray[np.float64]
 Missing: TypeAlias = Literal["impute", "refuse"]
@@ -46,8 +45,11 @@ def read_numbers(cells: Cells) -> Numbers:
     >>> numbers.values.tolist(), numbers.missing.tolist(), numbers.text.tolist()
     ([1.5, nan, nan], [False, True, False], [False, False, True])
     """
-    values = np.full(len(cells), np.nan)
     text = np.zeros(len(cells), dtype=np.bool_)
+    if cells.dtype.kind != "O":
+        values = cells.astype(np.float64)
+        return Numbers(values, np.isnan(values), text)
+    values = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
         try:
             values[row] = float(cell)
@@ -260,8 +262,8 @@ def _rows(count: int) -> str:
     return "1 row holds" if count == 1 else f"{count} rows hold"
 
 
-def _labels(cells: Iterable[str]) -> list[str]:
-    return [MISSING_CATEGORY if is_missing(cell) else cell.strip() for cell in cells]
+def _labels(cells: Cells) -> list[str]:
+    return [MISSING_CATEGORY if is_missing(cell) else cell.strip() for cell in as_text(cells)]
 
 
 def _median(values: Floats) -> float:
@@ -279,7 +281,7 @@ def _spoilt(table: Table, name: str, numbers: Numbers, fix: str) -> DataError:
     if table.lines[row] == 1 and name.startswith(NUMBERED):
         fix = f"if the first row is a header, leave out header=False; otherwise {fix}"
     return DataError(
-        f"encode: text in number column {shown(name)}: got {shown(table[name][row])} at {table.where(row)}, "
+        f"encode: text in number column {shown(name)}: got {shown(str(table[name][row]))} at {table.where(row)}, "
         f"expected a number; {fix}"
     )
 
@@ -289,8 +291,8 @@ def _refuse_infinite(table: Table, name: str, numbers: Numbers, target: bool) ->
     if infinite.any():
         row = int(infinite.argmax())
         raise DataError(
-            f"encode: infinite value in column {shown(name)}: got {shown(table[name][row])} at {table.where(row)}, "
-            f"expected a finite number; correct it, or {_without(target)}"
+            f"encode: infinite value in column {shown(name)}: got {shown(str(table[name][row]))} at "
+            f"{table.where(row)}, expected a finite number; correct it, or {_without(target)}"
         )
 
 
@@ -299,6 +301,6 @@ def _refuse_huge(table: Table, name: str, standardised: Floats) -> None:
     if huge.any():
         row = int(huge.argmax())
         raise DataError(
-            f"encode: value too far from the training data in column {shown(name)}: got {shown(table[name][row])} "
+            f"encode: value too far from the training data in column {shown(name)}: got {shown(str(table[name][row]))} "
             f"at {table.where(row)}, expected a value that float32 can hold after standardisation; correct it"
         )

@@ -159,8 +159,12 @@ class Encoder:
         """
         for column in self.columns:
             table.require(column.name)
-        parts = [column.encode(table, self.missing) for column in self.columns]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        features, start = np.empty((len(table), self.n_features), dtype=np.float32), 0
+        for column in self.columns:
+            width = len(column.features)
+            features[:, start : start + width] = column.encode(table, self.missing)
+            start += width
+        return features
 
     def transform_target(self, table: Table) -> NDArray[np.int64] | NDArray[np.float32]:
         """The target of every row: class numbers int64 [rows], or standardised numbers float32 [rows, 1]."""

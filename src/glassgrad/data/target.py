@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 from .columns import Numbers, centre_and_scale, is_missing, is_numeric, read_numbers, refuse_missing, refuse_text
 from .record import Record
-from .table import Table, shown
+from .table import Table, as_text, shown
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -52,7 +52,7 @@ def require_target(table: Table, target: str) -> None:
     table.require(target, what="target column")
     if len(table) == 0:
         raise DataError(f"encode: no rows: got 0 in {table.source}, expected rows to learn from; add data")
-    missing = np.array([is_missing(cell) for cell in table[target]], dtype=np.bool_)
+    missing = np.array([is_missing(cell) for cell in as_text(table[target])], dtype=np.bool_)
     refuse_missing(table, target, missing, what="target column", fix="remove those rows, or fill the target in")
 
 
@@ -66,7 +66,7 @@ def class_labels(table: Table, target: str) -> list[str]:
     numbers = read_numbers(table[target])
     if _integers(numbers):
         return [str(int(value)) for value in numbers.values]
-    return [cell.strip() for cell in table[target]]
+    return [cell.strip() for cell in as_text(table[target])]
 
 
 def lone_classes(table: Table, target: str) -> dict[str, int]:

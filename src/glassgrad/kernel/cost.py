@@ -6,9 +6,24 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from .ir import Accumulate, Kernel, Let, Load, Loop, MatMul, Program, Region, Repeat, Scalar, Statement, Step, Store
+from .instructions import itemsize
+from .ir import (
+    Accumulate,
+    Branch,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    MatMul,
+    Program,
+    Region,
+    Repeat,
+    Scalar,
+    Statement,
+    Step,
+    Store,
+    While,
+)
 
 # Operations an instruction stands for; what is not listed counts as one.
 OPERATIONS = (
@@ -79,7 +94,7 @@ def kernel_cost(kernel: Kernel) -> Cost:
         if isinstance(statement, MatMul):
             rows, columns, inner = statement.rows[1], statement.columns[1], statement.inner[1]
             here = 2.0 * rows * columns * inner
-            size = np.dtype(statement.dtype).itemsize
+            size = itemsize(statement.dtype)
             operations += times * here
             moved += times * size * (rows * inner + inner * columns)
             time += times * max(here / FLOPS * (size / 4), size * inner * columns / BYTES)
@@ -87,9 +102,9 @@ def kernel_cost(kernel: Kernel) -> Cost:
         if isinstance(statement, Let) and isinstance(statement.value, Scalar):
             here = OPERATIONS.get(statement.value.instruction, 1)
         elif isinstance(statement, Let) and isinstance(statement.value, Load):
-            touched = np.dtype(statement.dtype).itemsize
+            touched = itemsize(statement.dtype)
         elif isinstance(statement, Store):
-            touched = np.dtype(kernel.formals[statement.buffer].dtype).itemsize
+            touched = itemsize(kernel.formals[statement.buffer].dtype)
         elif isinstance(statement, Accumulate):
             here = 1
         operations += times * here
@@ -115,7 +130,7 @@ def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterato
 
 
 def program_cost(program: Program) -> Cost:
-    """The sum over all launches. Library calls are not counted."""
+    """The sum over all launches: of a while loop one round's, of branches the dearest's; not of library calls."""
     return steps_cost(program.steps, program.kernels)
 
 
@@ -134,4 +149,8 @@ def _sum(step: Step, each: list[Cost]) -> Cost:
         return _total([each[launch.kernel] for launch in step.launches])
     if isinstance(step, Repeat):
         return Cost(*(step.count * one for one in _total([_sum(s, each) for s in step.steps])))
+    if isinstance(step, Branch):
+        return max((_total([_sum(s, each) for s in arm]) for arm in step.arms), key=lambda cost: cost.nanoseconds)
+    if isinstance(step, While):
+        return _total([_sum(s, each) for s in (*step.test, *step.steps)])
     return Cost(0.0, 0.0, 0.0)

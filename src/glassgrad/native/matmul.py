@@ -47,7 +47,8 @@ class Plan(NamedTuple):
         "column": a tile of the result's transpose
     rows, width : what is held in registers at once
     height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
-    packed : what is copied before it is used: the "whole" of a panel of b; "part" of one, and as much of a; or ""
+    packed : what is copied before it is used: the "whole" of a block's panels of b; "part" of one, and as much of a; or
+        ""
     lanes : what the epilogue is given at once
     """
 
@@ -249,9 +250,8 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     f, plan, (_, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(plan.height * p.pitch)
     if plan.packed:
-        panels_kept = -(-plan.span // plan.width) if plan.packed == "whole" else 1
-        depth = k if plan.packed == "whole" else plan.depth
-        p.panel = p.local(depth * panel_pitch(p.target, p.scalar, plan.width) * panels_kept)
+        elements = k * -(-plan.span // plan.width) if plan.packed == "whole" else plan.depth
+        p.panel = p.local(elements * panel_pitch(p.target, p.scalar, plan.width))
     if plan.packed == "part":
         p.rows = p.local(plan.height * plan.depth)
     with steps(f, n, plan.span) as j:

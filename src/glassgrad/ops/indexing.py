@@ -186,6 +186,7 @@ class Gather(Indexing):
     """y = x[index]"""
 
     linear = True
+    moves = True
     eval = staticmethod(lambda x, *arrays, index: np.asarray(x)[decode(index, arrays)])
 
     @classmethod
@@ -261,6 +262,7 @@ def _update(x: Any, v: Any, *arrays: Any, index: Index) -> Any:
 class Update(Indexing):
     """y = x with v written at index; where a place is named twice the last one written stands."""
 
+    moves = True
     eval = staticmethod(_update)
     linear = False
 

@@ -17,6 +17,7 @@ from ..array import variable
 from ..dtypes import dtype_of, real_dtype
 from ..errors import ShapeError, TreeError
 from ..graph.node import Node, constant, is_symbolic, shape_of
+from ..numpy.arguments import array_of
 from ..ops import control, logic
 from ..ops import elementwise as ew
 from .base import Averages, Buffer, Optimizer, Slots, State, learns
@@ -109,7 +110,8 @@ class Formula(Optimizer):
 
     def _traced(self, p: Any, g: Any, slots: Slots, now: Now) -> tuple[Any, Slots]:
         """The step as nodes, in the dtypes of the parameter and its averages; a complex number as two real ones."""
-        given = (p, logic.astype(g, dtype_of(p)), *slots.averages)
+        # Nodes all: a formula would write into an array that the trace holds by reference.
+        given = tuple(map(array_of, (p, logic.astype(g, dtype_of(p)), *slots.averages)))
         parts = (ew.real, ew.imag) if dtype_of(p).kind == "c" else (lambda x: x,)
         found = []
         for part in parts:

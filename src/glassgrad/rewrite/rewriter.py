@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import PYTHON_SCALARS
+from ..dtypes import PYTHON_SCALARS, is_inexact
 from ..graph.apply import is_weak, spec_or_scalar
+from ..graph.bfloat16 import infer
 from ..graph.node import Constant, Node, Params, Spec, constant, creation_order, make
 from ..graph.primitive import Elementwise
 from ..ops import elementwise as ew
 from ..ops import logic, loop, view
-from . import algebra, choice, fold, place, product, rearrange, reduce, stretch, unjoin
+from . import algebra, choice, fold, narrow, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
-RULES = indexed(module.RULES for module in (algebra, choice, rearrange, reduce, place, product, unjoin))
+RULES = indexed(module.RULES for module in (algebra, choice, rearrange, reduce, place, product, narrow, unjoin))
 EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
 SMALL = 4096  # bytes up to which constants are compared by what they hold
 
@@ -66,7 +67,7 @@ class Rewriter:
     def better(self, node: Node) -> Node:
         """The first thing a rule makes of a node, or the node itself."""
         if node.op.outputs > 1:
-            return _with_simple_body(node) if node.op is loop.Scan else node
+            return _with_simple_bodies(node)
         inputs, params, op = node.inputs, node.params, node.op
         found: Node | None
         if all(x.value is not None for x in inputs):
@@ -137,7 +138,7 @@ class Rewriter:
         """x in a dtype, which is no Python scalar's any more."""
         if x.dtype == dtype and not is_weak(x):
             return x
-        return self.make(like, logic.Cast if dtype.kind in "fc" else logic.ToInteger, x, dtype=dtype)
+        return self.make(like, logic.Cast if is_inexact(dtype) else logic.ToInteger, x, dtype=dtype)
 
     def reshape(self, like: Node, x: Node, shape: tuple[int, ...]) -> Node:
         return x if x.shape == shape else self.make(like, view.Reshape, x, shape=shape)
@@ -156,7 +157,7 @@ def _inferred(op: Any, inputs: tuple[Node, ...], params: Params) -> Any:
         size = sum(x.shape[axis] for x in inputs)
         return Spec((*first.shape[:axis], size, *first.shape[axis + 1 :]), first.dtype)
     promotes = issubclass(op, Elementwise)
-    return op.infer(*[spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs], **params)
+    return infer(op, [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs], params)
 
 
 def needed(outputs: Sequence[Node]) -> list[Node]:
@@ -193,12 +194,22 @@ def remade(node: Node, inputs: tuple[Node, ...], **params: Any) -> Node:
     return made
 
 
-def _with_simple_body(node: Node) -> Node:
-    """A scan whose step is rewritten by itself, once for all scans by it."""
-    body = node.params["body"]
-    simple = body.derived.get("simplified")
+def _with_simple_bodies(node: Node) -> Node:
+    """A loop whose step, or branches of which each, is rewritten by itself, once for all loops by it."""
+    changed = {}
+    for name, value in node.params.items():
+        bodies = value if isinstance(value, tuple) else (value,)
+        if bodies and all(isinstance(body, loop.Body) for body in bodies):
+            simple = tuple(map(_simple, bodies))
+            if any(a is not b for a, b in zip(simple, bodies, strict=True)):
+                changed[name] = simple if isinstance(value, tuple) else simple[0]
+    return remade(node, node.inputs, **changed) if changed else node
+
+
+def _simple(body: loop.Body) -> loop.Body:
+    simple: loop.Body | None = body.derived.get("simplified")
     if simple is None:
         outputs = Rewriter().run(body.outputs)
         same = all(a is b for a, b in zip(outputs, body.outputs, strict=True))
         simple = body.derived["simplified"] = body if same else loop.Body(body.inputs, outputs)
-    return node if simple is body else remade(node, node.inputs, body=simple)
+    return simple

@@ -1,7 +1,34 @@
 """The training loop, its history, and models in files."""
 
-from .fit import Epoch, History, fit
+from .callbacks import Callback, EarlyStopping
+from .checkpoint import Checkpoint
+from .fit import evaluate, fit
+from .history import Epoch, History
+from .logs import JSONLines, TensorBoard
+from .recipe import Settings
+from .replicas import Replicas
 from .save import load, save
-from .tabular import Settings, TableModel, train_table
+from .state import load_state
+from .table_model import TableModel
+from .tabular import train_table
+from .training import Training
 
-__all__ = ["fit", "History", "Epoch", "save", "load", "Settings", "TableModel", "train_table"]
+__all__ = [
+    "fit",
+    "evaluate",
+    "History",
+    "Epoch",
+    "Training",
+    "Replicas",
+    "Callback",
+    "EarlyStopping",
+    "Checkpoint",
+    "JSONLines",
+    "TensorBoard",
+    "save",
+    "load",
+    "load_state",
+    "Settings",
+    "TableModel",
+    "train_table",
+]

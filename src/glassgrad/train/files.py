@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 from collections.abc import Callable
@@ -49,7 +50,15 @@ def _place(path: str | os.PathLike[str], failure: Failure) -> Path:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{secrets.token_hex(8)}.part")
+    return target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
+
+
+def sweep(path: str | os.PathLike[str]) -> None:
+    """Remove what writers of ``path`` left beside it that were killed. Only where nobody else is writing it."""
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(OSError):
+        for part in target.parent.glob(f".{glob.escape(target.name[:200])}.{'[0-9a-f]' * 16}.part"):
+            part.unlink(missing_ok=True)
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | Callable[[BinaryIO], None], failure: Failure) -> None:

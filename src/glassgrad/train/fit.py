@@ -1,102 +1,94 @@
-"""Descent on the loss of a model, batch by batch."""
+"""Descent on the loss of a model, epoch by epoch."""
 
 from __future__ import annotations
 
-import math
+import contextlib
 import operator
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, overload
 
-import numpy as np
-
-from .. import tree
-from ..autodiff.derivatives import value_and_grad
-from ..data.batches import Seed, generator, minibatches
-from ..errors import DataError, DivergedError
-from ..graph.node import Value
+from ..data.batches import Seed, generator
+from ..errors import DataError
 from ..optim import Optimizer
-from ..optim.schedule import rate
+from .callbacks import Callback, EarlyStopping, as_callback
+from .checkpoint import Checkpoint
+from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
+from .history import COLUMNS, Epoch, History
+from .interrupt import Interrupt, Interrupted, noticed
+from .logs import JSONLines
+from .measure import Loss, Measure, Measured, Metrics, named
+from .progress import shown_progress
+from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
+from .training import Training
 
-Model = TypeVar("Model", bound=Callable[[Any], Any])
-Loss = Callable[[Value, Value], Value]
-Metric = Callable[[Any, Any], float]
-
-
-class Epoch(NamedTuple):
-    """What one pass over the data came to.
-
-    ``loss`` is the mean over the epoch's rows, each measured just before the step it took part in. The validation
-    numbers are measured after the epoch; None where nothing was given to measure.
-    """
-
-    number: int
-    loss: float
-    gradient_norm: float
-    validation_loss: float | None
-    metric: float | None
-    seconds: float
+Model = TypeVar("Model", bound=Callable[..., Any])
 
 
-@dataclass
-class History:
-    """One entry per epoch, in plain lists; ``best_epoch`` counts from 1 and is the epoch whose model was returned."""
-
-    loss: list[float] = field(default_factory=list)
-    gradient_norm: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    metric: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    steps: int = 0
-    best_epoch: int = 0
-
-    def append(self, epoch: Epoch) -> None:
-        """Add the numbers of one epoch."""
-        self.loss.append(epoch.loss)
-        self.gradient_norm.append(epoch.gradient_norm)
-        self.seconds.append(epoch.seconds)
-        if epoch.validation_loss is not None:
-            self.validation_loss.append(epoch.validation_loss)
-        if epoch.metric is not None:
-            self.metric.append(epoch.metric)
-
-
+@overload
 def fit(
-    model: Model,
+    model: Model, loss: Loss, data: tuple[Any, ...] | Batches, *, replicas: None = None, **settings: Any
+) -> tuple[Model, History]: ...
+@overload
+def fit(
+    model: Any, loss: Loss, data: tuple[Any, ...] | Batches, *, replicas: int, **settings: Any
+) -> tuple[Replicas, list[History]]: ...
+def fit(  # type: ignore[misc]  # the settings are those below
+    model: Any,
     loss: Loss,
-    data: tuple[Any, Any],
+    data: tuple[Any, ...] | Batches,
     *,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Sequence[Optimizer],
     epochs: int,
     batch_size: int | None = 32,
     rng: Seed = 0,
-    validation: tuple[Any, Any] | None = None,
-    metric: Metric | None = None,
+    validation: tuple[Any, ...] | float | None = None,
+    metrics: Metrics = None,
     patience: int | None = None,
-    progress: Callable[[Epoch], None] | None = None,
-) -> tuple[Model, History]:
-    """Minimise ``loss(model(x), y)`` over ``data`` by gradient descent.
+    callbacks: Iterable[Callback | Callable[[Epoch, Training], Any]] = (),
+    progress: bool | Callable[[Epoch], Any] = True,
+    log: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    resume: bool = False,
+    compile: bool = True,
+    replicas: int | None = None,
+) -> tuple[Any, Any]:
+    """Minimise ``loss(model(x), y)`` over ``data`` by gradient descent, an epoch being one native call.
 
     Parameters
     ----------
-    model : a callable tree of arrays, such as ``nn.MLP``; it is not changed
-    loss : of predictions and targets, the mean over rows
-    data : (x, y), arrays of equal length
+    model : a callable tree of arrays, such as ``nn.MLP``; it is not changed. In training ``nn.learn`` calls it, so that
+        dropout drops, and statistics move on
+    loss : of outputs and targets, and of weights if there are any; the mean over rows
+    data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; or batches of such: an iterable that
+        can be gone through anew every epoch, or a function that makes one of the epoch's number, which counts from 1
     optimizer : such as ``optim.Adam()``
     epochs : passes over the data; 0 returns the model as it is
     batch_size : rows per step. None: all rows, batch descent; 1: stochastic; in between: mini-batch
-    rng : seed or generator that decides the order of the rows; the same seed gives the same model
-    validation : (x, y) to measure after every epoch
-    metric : of predictions and targets, measured on ``validation`` too, such as the accuracy
+    rng : seed or generator that decides the order of the rows and what is random in the model; the same seed gives the
+        same bits, whatever the number of threads
+    validation : (x, y) or (x, y, weights) to measure after every epoch; or a share of the rows, drawn and held out
+    metrics : of outputs and targets, measured on ``validation`` too: a function, several, or a dict of them by name
     patience : with ``validation``: return the model of the epoch with the least validation loss, and stop once this
-        many epochs brought no better one
-    progress : called after every epoch
+        many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
+    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects
+    progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
+    log : a file that is given each epoch's numbers as a line of JSON; for TensorBoard, ``callbacks=[TensorBoard(...)]``
+    checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
+    resume : go on from the checkpoint, if there is one; the result has the bits of a run without interruption
+    compile : False takes the steps by NumPy, one operation after another
+    replicas : how many models to train side by side in one native function. ``model`` is then a sequence of as many, or
+        a function of the replica's number that makes one, or the beginning of all; ``optimizer`` may be a sequence too,
+        of different learning rates. Replica i is what the seed ``rng + i`` gives
 
     Returns
     -------
     model, history
-        A new model of the same structure, and what happened.
+        A new model of the same structure, and what happened. Ctrl-C returns too, with ``history.interrupted`` set: the
+        best model where ``patience`` keeps one, else the one after the last epoch that was whole; of batches from an
+        iterable, the last batch. A second Ctrl-C raises ``KeyboardInterrupt``. With ``replicas`` the models are a
+        ``train.Replicas``, and there is a history for each; one whose loss is no longer finite has nan.
 
     Raises
     ------
@@ -105,7 +97,7 @@ def fit(
     DataError
         No rows, or x and y of different lengths.
     TypeError
-        The optimizer is a name or a class.
+        The optimizer is a name or a class; something is no callback.
 
     Examples
     --------
@@ -117,114 +109,145 @@ def fit(
     >>> bool(abs(model.W.item() - 3) < 0.01), bool(abs(model.b.item() - 1) < 0.01), len(history.loss)
     (True, True, 100)
     """
-    _require_optimizer(optimizer)
-    x, y = _pair(data, "data")
-    held = None if validation is None else _pair(validation, "validation")
+    optimizers: list[Any] = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    if replicas is None and len(optimizers) != 1:
+        raise TypeError("fit: several optimisers: got a sequence; pass one, or replicas= for one training each")
+    for one in optimizers:
+        _require_optimizer(one)
+    wanted = named(metrics)
+    if reserved := set(wanted) & set(COLUMNS):
+        raise ValueError(f"fit: a metric cannot be called {reserved.pop()!r}, which the history has; rename it")
+    order = generator(rng)
+    feed, held = _held(feed_of(data, batch_size), validation, order)
     if patience is not None and held is None:
         raise DataError("fit: patience needs something to watch: got no validation; pass validation=(x, y)")
-    run = _Run(model, loss, optimizer)
-    order = generator(rng)
-    history = History()
-    best, best_loss = model, math.inf
-    for number in range(1, _count(epochs) + 1):
-        began = time.perf_counter()
-        mean_loss, norm = run.epoch(number, x, y, batch_size, order)
-        measured: tuple[float | None, float | None] = (None, None)
-        if held is not None:
-            measured = evaluate(run.model, loss, held, metric)
-        epoch = Epoch(number, mean_loss, norm, *measured, time.perf_counter() - began)
-        history.append(epoch)
-        if progress is not None:
-            progress(epoch)
-        if patience is None:
-            history.best_epoch = number
-        elif measured[0] is not None and measured[0] < best_loss:
-            best_loss, history.best_epoch = measured[0], number
-            best = tree.map(_copy, run.model)
-        elif number - history.best_epoch >= patience:
-            break
-    history.steps = run.steps
-    return (run.model if patience is None else best), history
+    watchers = [as_callback(callback) for callback in callbacks]
+    if patience is not None:
+        watchers.append(EarlyStopping(patience))
+    if log is not None:
+        watchers.append(JSONLines(log))
+    if resume and checkpoint is None:
+        raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
+    kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+    measure = None if held is None else Measure(loss, wanted, model, compile)
+    if replicas is not None:
+        _refuse(callbacks=list(callbacks), log=log, checkpoint=checkpoint, compile=not compile)
+        if not isinstance(feed, Rows):
+            raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y)")
+        with _shown(progress, epochs) as show:
+            return fit_replicas(
+                models_of(model, replicas),
+                optimizers_of(optimizers, replicas),
+                orders_of(rng, replicas),
+                loss,
+                feed,
+                _count(epochs),
+                None if measure is None else lambda one: measure(one, held or ()),
+                patience,
+                show,
+            )
+    training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
+    with noticed() as interrupt, _shown(progress, epochs) as show:
+        write = _writer(kept, training, watchers, resume)
+        for watcher in watchers:
+            watcher.on_start(training)
+        with contextlib.suppress(Interrupted):
+            while training.number <= epochs and not training.stopped and not interrupt.asked:
+                epoch = _epoch(training, interrupt, measure, held, None if kept is None else kept.steps, write)
+                for watcher in watchers:
+                    watcher.on_epoch(epoch, training)
+                show(epoch)
+                if kept is not None and epoch.number % kept.every == 0:
+                    write()
+        training.history.interrupted = interrupt.asked
+        write()
+        for watcher in watchers:
+            watcher.on_end(training)
+    return training.best, training.history
 
 
-def evaluate(
-    model: Callable[[Any], Any], loss: Loss, data: tuple[Any, Any], metric: Metric | None = None
-) -> tuple[float, float | None]:
-    """Loss and metric of a model on data it does not learn from, without recording a graph."""
-    x, y = data
-    with np.errstate(all="ignore"):
-        outputs = model(x)
-        return float(loss(outputs, y)), None if metric is None else float(metric(outputs, y))
+def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metrics: Metrics = None) -> Measured:
+    """Loss and metrics of a model on data it does not learn from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad import nn
+    >>> evaluate(lambda x: 2 * x, nn.squared_error, (np.ones((4, 1)), np.zeros((4, 1))))
+    Measured(loss=4.0, metrics={})
+    """
+    return Measure(loss, named(metrics), model, compiled=False)(model, arrays_of(data, "data"))
 
 
-class _Run:
-    """The model being trained, on arrays of its own that every step updates in place."""
+def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:
+    """What writes the checkpoint, if there is one; and training brought to where the one found there was."""
+    if kept is None:
+        return lambda: None
+    kept.begin(training, watchers, resume)
+    written: list[Any] = []
 
-    def __init__(self, model: Any, loss: Loss, optimizer: Optimizer) -> None:
-        self.model = tree.map(_copy, model)
-        self.optimizer = optimizer
-        self.state = optimizer.init(self.model)
-        self.derive = value_and_grad(lambda m, x, y: loss(m(x), y))
-        self.steps = 0
+    def write() -> None:
+        now = [int(training.carry.steps), training.number]
+        if now != written:
+            kept.write(training, watchers)
+            written[:] = now
 
-    def epoch(
-        self, number: int, x: Any, y: Any, batch_size: int | None, order: np.random.Generator
-    ) -> tuple[float, float]:
-        """One pass; returns mean loss over rows and mean length of the gradient over steps."""
-        total, norms = 0.0, 0.0
-        step = 0
-        for step, rows in enumerate(minibatches(len(x), batch_size, order), 1):
-            whole = len(rows) == len(x)
-            with np.errstate(all="ignore"):  # what overflows is reported below, with epoch and step
-                value, slope = self.derive(self.model, *((x, y) if whole else (x[rows], y[rows])))
-            number_of_loss = float(value)
-            if not math.isfinite(number_of_loss):
-                raise self._diverged(f"the loss became {number_of_loss}", number, step)
-            self.model, self.state = self.optimizer.step(self.model, slope, self.state, donate=True)
-            self.steps += 1
-            total += number_of_loss * len(rows)
-            norms += norm(slope)
-        if not all(np.isfinite(leaf).all() for leaf in tree.leaves(self.model) if _is_float(leaf)):
-            raise self._diverged("a parameter is no longer finite", number, step)
-        return total / len(x), norms / step
-
-    def _diverged(self, what: str, epoch: int, step: int) -> DivergedError:
-        lr = getattr(self.optimizer, "lr", None)
-        got = "" if lr is None else f" (got {rate(lr, self.steps + 1):g})"
-        return DivergedError(
-            f"fit: {what} at epoch {epoch}, step {step}: expected finite numbers; lower the learning rate{got}, or "
-            f"look for extreme values in the data"
-        )
+    return write
 
 
-def norm(slopes: Any) -> float:
-    """Length of a tree of gradients taken as one vector: √Σ|g|²."""
-    with np.errstate(over="ignore"):
-        return math.sqrt(sum(float(np.vdot(g, g).real) for g in tree.leaves(slopes)))
+def _epoch(
+    training: Training,
+    interrupt: Interrupt,
+    measure: Measure | None,
+    held: Any,
+    most: int | None,
+    write: Callable[[], None],
+) -> Epoch:
+    """One epoch, measured and noted."""
+    began = time.perf_counter()
+    number, lr = training.number, training.lr
+    loss, norm = training.epoch(interrupt, most, write)
+    held_loss, metrics = (None, {}) if measure is None else measure(training.model, held)
+    epoch = Epoch(number, loss, norm, held_loss, metrics, lr, time.perf_counter() - began)
+    training.history.append(epoch)
+    training.observe(loss if held_loss is None else held_loss)
+    return epoch
 
 
-def _copy(leaf: Any) -> Any:
-    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+def _held(feed: Rows | Stream, validation: Any, order: Any) -> tuple[Rows | Stream, tuple[Any, ...] | None]:
+    """What to learn from and what to measure on."""
+    if validation is None:
+        return feed, None
+    if not isinstance(validation, (int, float)):
+        held = arrays_of(validation, "validation")
+        rows_of(held, "validation")
+        return feed, held
+    if isinstance(feed, Stream):
+        raise DataError("fit: a share of the rows is held out of arrays only: got batches; pass validation=(x, y)")
+    return feed.split(float(validation), order)
 
 
-def _is_float(leaf: Any) -> bool:
-    return isinstance(leaf, (np.ndarray, np.generic, float, complex)) and np.asarray(leaf).dtype.kind in "fc"
+@contextlib.contextmanager
+def _shown(progress: Any, epochs: int) -> Any:
+    if callable(progress):
+        yield progress
+    elif progress:
+        with shown_progress(epochs, quiet=True) as show:
+            yield show
+    else:
+        yield lambda epoch: None
 
 
-def _pair(data: tuple[Any, Any], what: str) -> tuple[Any, Any]:
-    """The two arrays of ``data``, as equally many rows."""
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise DataError(f"fit: {what} must be a pair (x, y): got {type(data).__name__}; pass {what}=(x, y)")
-    x, y = (np.asarray(part) for part in data)
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
-        raise DataError(
-            f"fit: {what} does not fit: got x {x.shape} and y {y.shape}, expected as many rows of both, at least one"
-        )
-    return x, y
+def _refuse(**given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            raise ValueError(
+                f"fit: replicas are trained without {name}: got replicas and {name}; leave one of them out"
+            )
 
 
 def _require_optimizer(optimizer: Any) -> None:
-    if not isinstance(optimizer, type) and hasattr(optimizer, "init") and hasattr(optimizer, "step"):
+    if isinstance(optimizer, Optimizer):
         return
     name = optimizer.__name__ if isinstance(optimizer, type) else str(optimizer)
     known = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(name.lower(), "Adam")

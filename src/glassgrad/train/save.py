@@ -1,36 +1,34 @@
-"""Models in files: a zip of plain ``.npy`` arrays and one JSON description. Nothing in it is ever executed.
+"""Models in files: arrays in the safetensors layout, and a description in JSON. Nothing in it is ever executed.
 
-``numpy.load`` opens the arrays too. A file may come from anyone, so everything in it is compared with its description
-before a model is built.
+Any reader of safetensors finds the arrays, by their path in the model. A file may come from anyone, so its description
+is checked before a model is built.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
-import math
 import os
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import tree
 from ..data.record import Record
 from ..errors import DtypeError, GlassgradError, ModelFileError
 from ..graph.node import Node
-from ..nn.layers import MLP, Linear
-from .files import write_whole
+from ..nn.module import MODULES, file_name
+from . import safetensors
 
 FORMAT = "glassgrad model"
+CHECKPOINT = "glassgrad checkpoint"
 VERSION = 1
-DESCRIPTION = "glassgrad.json"
-MODULES: dict[str, type] = {kind.__name__: kind for kind in (Linear, MLP)}
+DESCRIPTION = "glassgrad"  # the name of our text in the file's metadata
 KINDS = "biufc"  # dtypes that are plain numbers
-MOST_DESCRIPTION = 64 << 20  # bytes
-EPOCH = (1980, 1, 1, 0, 0, 0)  # every entry's time, so that equal models are equal files
+WIDE = "complex128"  # which safetensors has not: stored as pairs of float64
+BFLOAT16 = "bfloat16"  # which NumPy has not
 
 
 class Saved(NamedTuple):
@@ -40,21 +38,13 @@ class Saved(NamedTuple):
     metadata: dict[str, Any]
 
 
-class Leaf(NamedTuple):
-    """An array the description promises."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
 def save(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None = None) -> None:
     """Write a model to one file; the file appears complete or not at all.
 
     Parameters
     ----------
     path : the file to write or replace
-    model : a layer, or dicts (with string keys), lists and tuples of arrays and layers
+    model : a module, or dicts (with string keys), lists and tuples of arrays and modules
     metadata : anything JSON can hold, to come back with the model
 
     Raises
@@ -69,86 +59,138 @@ def save(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | No
     >>> import pathlib, tempfile
     >>> from glassgrad import nn
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "model.glassgrad")
+    ...     path = pathlib.Path(folder, "model.safetensors")
     ...     save(path, nn.MLP((4, 8, 3), rng=0), {"classes": ["a", "b", "c"]})
     ...     load(path)
     Saved(model=MLP(4 -> 8 -> 3, relu), metadata={'classes': ['a', 'b', 'c']})
     """
     arrays: dict[str, Any] = {}
-    fields = {"format": FORMAT, "version": VERSION, "model": _describe(model, "model", arrays)}
-    try:
-        text = json.dumps({**fields, "metadata": metadata or {}}, indent=1, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise DtypeError(f"save: metadata must be plain JSON values: {error}; use str, int, list and dict") from None
-
-    def write(stream: BinaryIO) -> None:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(DESCRIPTION, EPOCH), text)
-            for name, array in arrays.items():
-                with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, version=(1, 0), allow_pickle=False)
-
-    write_whole(path, write, ModelFileError)
+    description = described(model, arrays)
+    safetensors.write(path, arrays, {DESCRIPTION: as_text(FORMAT, model=description, metadata=metadata or {})})
 
 
 def load(path: str | os.PathLike[str]) -> Saved:
-    """Read a model that ``save`` wrote.
+    """Read a model that ``save`` wrote, or the model of a checkpoint.
 
     Raises
     ------
     ModelFileError
         The file is missing, damaged, not a model, or of a later version.
     """
-    try:
-        with open(path, "rb") as stream:
-            return _load(stream, os.fstat(stream.fileno()).st_size)
-    except OSError as error:
-        if error.errno == errno.EINVAL:  # the zip points to before its beginning
-            raise ModelFileError(f"load: the model is damaged: {path}: parts are misplaced; save it again") from None
-        raise ModelFileError(f"load: cannot read {path}: {error.strerror or error}; check the path") from None
-    except ModelFileError as error:
-        raise ModelFileError(f"{error} (file {path})") from None
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-        # RuntimeError: an encrypted entry, or a description nested deeper than Python recurses
-        raise ModelFileError(f"load: damaged, or not a Glassgrad model: {path}: {error}; choose another") from None
+
+    def loaded(stream: BinaryIO, header: safetensors.Header) -> Saved:
+        record = record_of(header, FORMAT, CHECKPOINT)
+        if record.text("format") == CHECKPOINT:
+            if record.get("model") is None:
+                raise ModelFileError(
+                    "load: the checkpoint is of a model that only its own program can build; build it, and pass it to "
+                    "train.load_state"
+                )
+            return Saved(rebuilt(record.get("model"), stream, header, record.text("usable")), {})
+        metadata = record.get("metadata")
+        if not isinstance(metadata, dict):
+            record.refuse("metadata", "an object")
+        return Saved(rebuilt(record.get("model"), stream, header), metadata)
+
+    return safetensors.opened(path, loaded)
 
 
 def is_model(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a model of this or a later version, undamaged or not; what ``save`` may replace unasked."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(DESCRIPTION) as entry:
-            return FORMAT.encode() in entry.read(200)
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError):
+        with open(path, "rb") as stream:
+            return FORMAT in safetensors.header_of(stream).metadata.get(DESCRIPTION, "")[:200]
+    except (OSError, ModelFileError):
         return False
 
 
-def _describe(node: Any, path: str, arrays: dict[str, Any]) -> Any:
-    """The structure of a tree as JSON values; its arrays are put into ``arrays`` by their path."""
+def as_text(kind: str, **fields: Any) -> str:
+    """The text that goes into a file's metadata."""
+    try:
+        return json.dumps({"format": kind, "version": VERSION, **fields}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DtypeError(f"save: metadata must be plain JSON values: {error}; use str, int, list and dict") from None
+
+
+def record_of(header: safetensors.Header, *kinds: str) -> Record:
+    """The text in a file's metadata, if it is of one of these kinds and of a version known."""
+    if DESCRIPTION not in header.metadata:
+        raise ModelFileError(
+            "load: not a Glassgrad model: its metadata do not describe one; read plain arrays by "
+            "train.safetensors.read, or into a model by train.load_state"
+        )
+    try:
+        record = Record(json.loads(header.metadata[DESCRIPTION]), "description")
+    except (ValueError, RecursionError):
+        raise ModelFileError("load: the model is damaged: its description is no JSON; save it again") from None
+    record.text("format", among=kinds)
+    if record.number("version") != VERSION:
+        record.refuse("version", f"version {VERSION}; a later Glassgrad may read it")
+    return record
+
+
+# From a model to its description
+
+
+def described(node: Any, arrays: dict[str, Any], path: tuple[Any, ...] = ()) -> Any:
+    """The structure of a tree as JSON values; its arrays are put into ``arrays`` by their dotted path."""
     if node is None:
         return None
     kind = type(node)
     if kind is dict:
         if not all(isinstance(key, str) for key in node):
-            raise DtypeError(f"save: keys must be strings: got {list(node)} at {path}; rename them")
-        return {"dict": [[key, _describe(child, f"{path}[{key!r}]", arrays)] for key, child in node.items()]}
+            raise DtypeError(f"save: keys must be strings: got {list(node)} at {_shown(path)}; rename them")
+        return {"dict": [[key, described(child, arrays, (*path, key))] for key, child in node.items()]}
     if kind in (list, tuple):
-        return {kind.__name__: [_describe(child, f"{path}[{i}]", arrays) for i, child in enumerate(node)]}
+        return {kind.__name__: [described(child, arrays, (*path, i)) for i, child in enumerate(node)]}
     if kind in MODULES.values():
         static, names = _fields(kind)
         return {
-            "module": kind.__name__,
-            "static": {name: getattr(node, name) for name in static},
-            "fields": {name: _describe(getattr(node, name), f"{path}.{name}", arrays) for name in names},
+            "module": file_name(kind),
+            "static": {name: _static(getattr(node, name), (*path, name)) for name in static},
+            "fields": {name: described(getattr(node, name), arrays, (*path, name)) for name in names},
         }
     array = np.asarray(node.value if isinstance(node, Node) else node)
-    if array.dtype.kind not in KINDS:
+    if array.dtype.kind not in KINDS and array.dtype.name != BFLOAT16:
         raise DtypeError(
-            f"save: cannot save {kind.__name__} at {path}: expected arrays of numbers in dicts, lists, tuples and "
-            f"{', '.join(MODULES)}; save it as a dict of its arrays"
+            f"save: cannot save {kind.__name__} at {_shown(path)}: expected arrays of numbers in dicts, lists, tuples "
+            f"and modules; save it as a dict of its arrays"
         )
-    array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-    arrays[path] = array
-    return {"array": path, "shape": list(array.shape), "dtype": array.dtype.str}
+    name = free_name(path, arrays)
+    arrays[name] = packed(array)
+    return {"array": name, "dtype": array.dtype.name} if array.dtype.name in (WIDE, BFLOAT16) else {"array": name}
+
+
+def packed(array: Any) -> Any:
+    """An array as safetensors can hold it."""
+    return np.stack([array.real, array.imag], axis=-1) if array.dtype.name == WIDE else array
+
+
+def unpacked(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The array of dtype complex128 or bfloat16 that was written as this one; any other as it is."""
+    if dtype == WIDE and array.dtype == np.float64 and array.shape[-1:] == (2,):
+        return array.view(np.complex128)[..., 0]
+    if dtype == BFLOAT16 and array.dtype == np.float32:
+        import ml_dtypes  # the file was written by somebody who has it
+
+        return array.astype(ml_dtypes.bfloat16)
+    return array
+
+
+def free_name(path: tuple[Any, ...], taken: Mapping[str, Any]) -> str:
+    """What an array at a path of a tree is called in a file; with a stroke where another path reads the same.
+
+    >>> free_name(("layers", 0, "W"), {})
+    'layers.0.W'
+    """
+    name = ".".join(map(str, path)) or "value"
+    while name in taken or name == safetensors.METADATA:
+        name += "'"
+    return name
+
+
+def _shown(path: tuple[Any, ...]) -> str:
+    return "model" + "".join(f"[{key!r}]" for key in path)
 
 
 def _fields(kind: type) -> tuple[list[str], list[str]]:
@@ -158,45 +200,57 @@ def _fields(kind: type) -> tuple[list[str], list[str]]:
     return static, [f.name for f in fields if f.name not in static]
 
 
-def _load(stream: BinaryIO, size: int) -> Saved:
-    with zipfile.ZipFile(stream) as archive:
-        entries = {info.filename: info for info in archive.infolist()}
-        whole = sum(info.file_size for info in archive.infolist())
-        if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()) or whole > size:
-            raise ModelFileError("load: not a Glassgrad model: its entries are compressed or overlap; save it again")
-        if DESCRIPTION not in entries or entries[DESCRIPTION].file_size > MOST_DESCRIPTION:
-            raise ModelFileError(f"load: not a Glassgrad model: got a zip without {DESCRIPTION}; choose another file")
-        record = Record(json.loads(archive.read(DESCRIPTION)), "description")
-        record.text("format", among=(FORMAT,))
-        if record.number("version") != VERSION:
-            record.refuse("version", f"version {VERSION}; a later Glassgrad may read it")
-        promised: list[Leaf] = []
-        structure = _structure(record.get("model"), promised)
-        metadata = record.get("metadata")
-        if not isinstance(metadata, dict):
-            record.refuse("metadata", "an object")
-        names = [f"{leaf.name}.npy" for leaf in promised]
-        if sorted([*names, DESCRIPTION]) != sorted(info.filename for info in archive.infolist()):
-            raise ModelFileError("load: the model is damaged: its arrays are not those it describes; save it again")
-        sizes = [entries[name].file_size for name in names]
-        arrays = [_read(archive, leaf, n) for leaf, n in zip(promised, sizes, strict=True)]
-    model = tree.unflatten(structure, arrays)
+def _static(value: Any, path: tuple[Any, ...]) -> Any:
+    """A static field as JSON values."""
+    if isinstance(value, tuple):
+        return [_static(item, path) for item in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise DtypeError(
+        f"save: cannot save {type(value).__name__} at {_shown(path)}: expected text, numbers, None or tuples of those"
+    )
+
+
+# From a description to a model
+
+
+def rebuilt(description: Any, stream: BinaryIO, header: safetensors.Header, only: str = "") -> Any:
+    """The model that a description and the file's arrays make; every module is asked whether it fits together.
+
+    The arrays must be those described: all of the file, or all whose names begin with ``only``.
+    """
+    promised: list[Any] = []
+    structure = _structure(description, promised)
+    names = [leaf["array"] for leaf in promised]
+    if sorted(names) != sorted(name for name in header.entries if not only or name.partition(".")[0] == only):
+        raise ModelFileError("load: the model is damaged: its arrays are not those it describes; save it again")
+    arrays = safetensors.arrays_of(stream, header, names)
+    model = tree.unflatten(structure, [_array(leaf, arrays) for leaf in promised])
     for module in _modules(model):
         try:
             module.check()
-        except (GlassgradError, ValueError) as error:
+        except (GlassgradError, ValueError, TypeError, AttributeError) as error:
             raise ModelFileError(f"load: the model is damaged: {error}; save the model again") from None
-    return Saved(model, metadata)
+    return model
 
 
-def _structure(node: Any, promised: list[Leaf]) -> tree.Structure:
-    """The structure a description gives; its arrays are added to ``promised`` in leaf order."""
+def _array(leaf: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
+    array = unpacked(arrays[leaf["array"]], str(leaf.get("dtype")))
+    if leaf.get("dtype", array.dtype.name) != array.dtype.name:
+        raise _bad(leaf)
+    return array[()]
+
+
+def _structure(node: Any, promised: list[Any]) -> tree.Structure:
+    """The structure a description gives; what it says of arrays is added to ``promised`` in leaf order."""
     if node is None:
         return tree.EMPTY
     if not isinstance(node, dict):
         raise _bad(node)
     if "array" in node:
-        promised.append(_leaf(node))
+        if not isinstance(node["array"], str):
+            raise _bad(node)
+        promised.append(node)
         return tree.LEAF
     for name, kind in (("list", list), ("tuple", tuple)):
         if isinstance(children := node.get(name), list):
@@ -212,7 +266,7 @@ def _structure(node: Any, promised: list[Leaf]) -> tree.Structure:
     return _module(node, promised)
 
 
-def _module(node: dict[str, Any], promised: list[Leaf]) -> tree.Structure:
+def _module(node: dict[str, Any], promised: list[Any]) -> tree.Structure:
     kind = MODULES.get(str(node.get("module")))
     given, children = node.get("static"), node.get("fields")
     if kind is None or not isinstance(given, dict) or not isinstance(children, dict):
@@ -220,40 +274,15 @@ def _module(node: dict[str, Any], promised: list[Leaf]) -> tree.Structure:
     static, names = _fields(kind)
     if set(given) != set(static) or set(children) != set(names):
         raise _bad(node)
-    if not all(isinstance(value, str) for value in given.values()):  # every static field there is, is a name
-        raise _bad(node)
     found = tuple(_structure(children[name], promised) for name in names)
-    return tree.Structure(kind, tuple(names), found, tuple((name, given[name]) for name in static))
+    return tree.Structure(kind, tuple(names), found, tuple((name, _plain(given[name])) for name in static))
 
 
-def _leaf(node: dict[str, Any]) -> Leaf:
-    record = Record(node, "description of an array")
-    shape, dtype = record.get("shape"), record.text("dtype")
-    if not isinstance(shape, list) or len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
-        record.refuse("shape", "a list of sizes")
-    try:
-        kind = np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError):
-        record.refuse("dtype", "a dtype of numbers")
-    if kind.kind not in KINDS or kind.str != dtype:
-        record.refuse("dtype", "a dtype of numbers")
-    return Leaf(record.text("array"), tuple(shape), kind)
-
-
-def _read(archive: zipfile.ZipFile, leaf: Leaf, size: int) -> Any:
-    """One array, if its header says what the description says and its bytes are as many."""
-    with archive.open(f"{leaf.name}.npy") as entry:
-        if np.lib.format.read_magic(entry) != (1, 0):
-            raise ModelFileError(f"load: the model is damaged: {leaf.name} is of another .npy version; save it again")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(entry)
-        count = math.prod(shape)
-        if (shape, dtype) != (leaf.shape, leaf.dtype) or fortran or entry.tell() + count * dtype.itemsize != size:
-            raise ModelFileError(
-                f"load: the model is damaged: {leaf.name} is {dtype} {shape}, expected {leaf.dtype} {leaf.shape} and "
-                f"nothing more; save it again"
-            )
-        data = entry.read()  # to the end, where the checksum is compared
-    return np.frombuffer(bytearray(data), dtype).reshape(shape)[()]
+def _plain(value: Any) -> Any:
+    """A static field read from a file, whose lists are tuples."""
+    if isinstance(value, dict):
+        raise _bad(value)
+    return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
 def _modules(node: Any) -> Iterator[Any]:

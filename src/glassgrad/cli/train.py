@@ -1,0 +1,300 @@
+"""``glassgrad train``: a network for a table, from reading the data to the file the model is saved in."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from .. import __version__
+from ..data import Table, prepare
+from ..data.prepare import Prepared
+from ..data.table import shown
+from ..data.target import lone_classes
+from ..errors import DataError, ModelFileError
+from ..nn.activations import ACTIVATIONS
+from ..train.callbacks import Callback
+from ..train.files import require_place
+from ..train.logs import JSONLines, TensorBoard
+from ..train.progress import shown_progress
+from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
+from ..train.save import is_model
+from ..train.tabular import LOOK, Trained, train_table
+from .info import parameters
+from .options import Add, add_labels, add_reading, batch, between, command, whole, widths
+from .output import Output, note
+from .report import is_report, write_report
+from .sources import DATASETS, source_name, table_of, train_target
+
+INTERRUPTED = 130  # 128 + the signal's number, as shells count
+SHORT = 12  # columns or notes that are listed one by one
+
+EXAMPLES = """\
+  glassgrad train digits
+  glassgrad train houses.csv --target price --out houses.glassgrad
+  glassgrad train flowers.parquet --target kind --hidden 64,64 --dropout 0.1 --patience 20 --report report.html
+  glassgrad train train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --epochs 10
+  glassgrad train data.npz --target y --optimizer lion --schedule one-cycle --seed 7 --json
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    add = command(commands, "train", train, "train a network on a table and save it", EXAMPLES)
+    files = "a file: CSV (.gz too), Parquet, NumPy's .npz or .npy, IDX images"
+    add("data", metavar="DATA", help=f"{files}; or a data set of scikit-learn's: {', '.join(DATASETS)}")
+    add("--target", metavar="COLUMN", help="the column to predict; without a header its number, -1 for the last")
+    add("--out", metavar="MODEL", help="the file to save the model in [the data's name with .glassgrad]")
+    add_labels(add)
+    _add_network(add)
+    _add_descent(add)
+    _add_columns(add)
+    add_reading(add)
+    add("--checkpoint", metavar="FILE", help="keep training in a file after every epoch, for --resume")
+    add("--resume", metavar="FILE", help="go on from a checkpoint, with the same data and options")
+    add("--log", metavar="FILE.jsonl", help="a JSON object for each epoch, one a line, written as it goes")
+    add("--tensorboard", metavar="FOLDER", help="write the numbers of each epoch for TensorBoard")
+    add("--report", metavar="FILE.html", help="write a page with loss curves, settings, layers and the result")
+    add("--json", action="store_true", help="one JSON object on standard output at the end, and nothing else")
+    add("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_network(add: Add) -> None:
+    add("--model", choices=("mlp", "linear"), help="linear: the same as --hidden 0 [mlp]")
+    add("--hidden", type=widths, metavar="N,N", help="widths of hidden layers, 0 for none [by rows]")
+    add("--activation", choices=tuple(ACTIVATIONS), default="relu", metavar="NAME", help=_among(ACTIVATIONS, "relu"))
+    add("--dropout", type=between(0, 1), default=0.0, metavar="P", help="share of activations dropped in training [0]")
+
+
+def _add_descent(add: Add) -> None:
+    rates = ", ".join(f"{way.lr:g} for {name}" for name, way in DESCENTS.items())
+    add("--optimizer", choices=tuple(DESCENTS), default="adamw", metavar="NAME", help=_among(DESCENTS, "adamw"))
+    add("--lr", type=between(0), metavar="X", help=f"highest learning rate [{rates}]")
+    add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
+    add("--weight-decay", type=between(-1e-300), metavar="X", help="pull of weights towards 0 [by optimizer and rows]")
+    add("--clip", type=between(0), metavar="X", help="the greatest length of the gradient [none]")
+    add("--epochs", type=whole(1), metavar="N", help="passes over the data [by number of rows]")
+    add("--batch-size", type=batch, metavar="N|all", help="rows per step [by number of rows]")
+    add("--seed", type=whole(0), default=0, metavar="N", help="of split, first weights, dropout, order of rows [0]")
+    waiting = "stop after N epochs without a lower validation loss, and keep the best"
+    add("--patience", type=whole(1), metavar="N", help=waiting)
+    share = "share of training rows to watch and not to learn from [0.1 with --patience, else none]"
+    add("--validation", type=between(0, 1), metavar="X", help=share)
+    add("--test-fraction", type=between(0, 1), default=0.2, metavar="X", help="share of rows held out [0.2]")
+
+
+def _add_columns(add: Add) -> None:
+    add("--task", choices=("classification", "regression"), help="[by the target's values]")
+    add("--missing", choices=("impute", "refuse"), default="impute", help="missing feature values [impute]")
+    add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out; may be repeated")
+    add("--categorical", action="append", default=[], metavar="COLUMN", help="take numbers for names; may be repeated")
+    add("--max-categories", type=whole(2), default=100, metavar="N", help="most categories a column may have [100]")
+
+
+def _among(names: Any, default: str) -> str:
+    return f"{', '.join(names)} [{default}]"
+
+
+def train(options: argparse.Namespace, out: Output) -> int:
+    """Run the command."""
+    out.quiet = options.quiet or options.json
+    path = options.out or f"{source_name(options.data)}.glassgrad"
+    _require_place(path, "--out", is_model, "a model")
+    if options.report:
+        _require_place(options.report, "--report", is_report, "a report")
+    if options.log:
+        _require_place(options.log, "--log", is_log, "a log")
+    kept = _checkpoint(options)
+    settings = _settings(options)
+    table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
+    target = train_target(table, options)
+    prepared = _prepared(table, target, options)
+    chosen = plan(settings, len(prepared.x_train))
+    out.say(_describe(table, prepared))
+    if prepared.encoder.classes and not options.quiet:
+        _mention_lone_classes(table, target, options)
+    out.say(str(chosen))
+    began = time.perf_counter()
+    what = "validation" if settings.held else "test"
+    shown_at = contextlib.nullcontext() if out.quiet else shown_progress(chosen.epochs, cast(TextIO, out), held=what)
+    with shown_at as progress:
+        trained = train_table(
+            *(prepared, table.names, settings),
+            header=not options.no_header,
+            progress=progress,
+            callbacks=_logs(options),
+            checkpoint=kept,
+            resume=options.resume is not None,
+        )
+    seconds = time.perf_counter() - began
+    history = trained.history
+    if history.interrupted and not history.loss:
+        raise KeyboardInterrupt
+    trained.model.training.update(_facts(options, prepared, trained))
+    trained.model.save(path)
+    if options.report:
+        write_report(options.report, trained, table.source)
+    out.say(_result(trained, seconds))
+    out.say(f"\nsaved {path}; use it with: glassgrad predict {path} FILE")
+    if options.json:
+        out.json({"model": path, **_summary(trained), "seconds": seconds})
+    if not history.interrupted:
+        return 0
+    further = f"; go on by --resume {kept}" if kept else ""
+    reached, best = len(history.loss), history.best_epoch
+    note(f"interrupted after epoch {reached}; the model of epoch {best} is saved in {path}{further}")
+    return INTERRUPTED
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file holds the lines of an earlier run."""
+    with path.open("rb") as stream:
+        return stream.read(9) in (b"", b'{"epoch":')
+
+
+def _logs(options: argparse.Namespace) -> list[Callback]:
+    logs: list[Callback] = [JSONLines(options.log)] if options.log else []
+    return logs + ([TensorBoard(options.tensorboard)] if options.tensorboard else [])
+
+
+def _checkpoint(options: argparse.Namespace) -> str | None:
+    """The file training is kept in, if that is wanted."""
+    if options.resume is not None:
+        if options.checkpoint is not None:
+            raise ModelFileError("train: --resume keeps its file up to date: got --checkpoint too; leave one out")
+        if not Path(options.resume).exists():
+            raise ModelFileError(f"train: no checkpoint to go on from: got {options.resume}; begin with --checkpoint")
+    kept: str | None = options.resume or options.checkpoint
+    if kept is not None and require_place(kept, ModelFileError).exists() and options.resume is None:
+        raise ModelFileError(f"train: {kept} exists: go on from it by --resume {kept}, or remove it first")
+    return kept
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    if options.model == "linear" and options.hidden:
+        raise DataError("train: a linear model has no hidden layers: got --model linear and --hidden; leave one out")
+    return Settings(
+        hidden=() if options.model == "linear" else options.hidden,
+        activation=options.activation,
+        dropout=options.dropout,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimizer=options.optimizer,
+        lr=options.lr,
+        schedule=options.schedule,
+        weight_decay=options.weight_decay,
+        clip=options.clip,
+        seed=options.seed,
+        validation=options.validation,
+        patience=options.patience,
+    )
+
+
+def _prepared(table: Table, target: str, options: argparse.Namespace) -> Prepared:
+    task = options.task
+    if task is None and options.labels is not None and table[target].dtype.kind in "iu":
+        task = "classification"  # what labels are for, however many there are
+    return prepare(
+        table,
+        target,
+        task=task,
+        held_out=options.test_fraction,
+        rng=options.seed,
+        missing=options.missing,
+        ignore=options.ignore,
+        categorical=options.categorical,
+        max_categories=options.max_categories,
+    )
+
+
+def _require_place(path: str, option: str, is_ours: Any, what: str) -> None:
+    """Refuse a path where nothing can be written, or where something is that this command did not write."""
+    try:
+        place = require_place(path, ModelFileError)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}, with {option} FILE") from None
+    if not place.exists():
+        return
+    try:
+        place.open("rb").close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelFileError(f"save: {path} exists and cannot be read: {reason}; choose another {option}") from None
+    if not is_ours(place):
+        raise ModelFileError(f"save: {path} exists and is not {what}: choose another {option}, or remove it first")
+
+
+def _mention_lone_classes(table: Table, target: str, options: argparse.Namespace) -> None:
+    lone = lone_classes(table, target)
+    if not lone:
+        return
+    names = ", ".join(map(shown, list(lone)[:SHORT])) + (", ..." if len(lone) > SHORT else "")
+    header = options.no_header and 0 in lone.values()
+    fix = ": is the first row a header? leave out --no-header" if header else ""
+    which = "class has" if len(lone) == 1 else "classes have"
+    note(f"note: {len(lone)} {which} fewer than 2 rows of {shown(target)} ({names}){fix}")
+
+
+def _describe(table: Table, prepared: Prepared) -> str:
+    encoder = prepared.encoder
+    rows = f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from, {len(prepared.x_test)} held out"
+    if len(encoder.columns) <= SHORT:
+        return f"{rows}\n{encoder.describe()}"
+    lines = [
+        rows,
+        f"{encoder.task} of {encoder.target.describe()}",
+        f"{encoder.n_features} features from {len(encoder.columns)} of {len(table.names) - 1} columns",
+    ]
+    lines += [f"  {sentence}" for sentence in encoder.notes[:SHORT]]
+    more = len(encoder.notes) - SHORT
+    return "\n".join(lines + ([f"  and {more} more"] if more > 0 else []))
+
+
+def _facts(options: argparse.Namespace, prepared: Prepared, trained: Trained) -> dict[str, Any]:
+    """What the model's file says about its training: nothing that differs between two equal runs."""
+    learnt, watched = trained.rows
+    score = {name: value for name, value in trained.score.to_dict().items() if name != "confusion"}
+    return {
+        "source": Path(options.data).name,
+        "rows": {"training": learnt, "validation": watched, "held_out": len(prepared.x_test)},
+        "settings": trained.plan.to_dict(),
+        "epochs": len(trained.history.loss),
+        "best_epoch": trained.history.best_epoch,
+        "steps": trained.history.steps,
+        "held_out": score,
+        "glassgrad": __version__,
+    }
+
+
+def _summary(trained: Trained) -> dict[str, Any]:
+    """The result as plain values."""
+    model, history = trained.model, trained.history
+    return {
+        "task": model.encoder.task,
+        "target": model.encoder.target.name,
+        **({"classes": list(model.encoder.classes)} if model.encoder.classes else {}),
+        "features": model.encoder.n_features,
+        "architecture": repr(model.model),
+        "parameters": parameters(model.model),
+        **model.training,
+        "held_out": trained.score.to_dict(),
+        "interrupted": history.interrupted,
+        "history": history.to_dict(),
+    }
+
+
+def _result(trained: Trained, seconds: float) -> str:
+    history, network = trained.history, trained.model.model
+    lines = (
+        "",
+        f"held out: {trained.score}",
+        f"{network} has {parameters(network):,} parameters; {history.steps:,} steps took {seconds:.1f} s",
+        "",
+        str(trained.layers),
+        "",
+        f"On at most {LOOK} training rows, with loss {trained.layers.loss:.3g}. zero: activations that are exactly 0.",
+        "dead: units that are 0 for every row, so that no gradient reaches their weights.",
+    )
+    return "\n".join(lines)

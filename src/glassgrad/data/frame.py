@@ -1,0 +1,82 @@
+"""The columns of a dataframe, whichever library it is of; none is imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, MissingExtraError
+
+
+def dataframe_columns(frame: Any) -> dict[str, Iterable[Any]]:
+    """Each column's values by its name, as NumPy arrays where the library can make one.
+
+    Raises
+    ------
+    DataError
+        Not a dataframe, no columns or rows, or names that repeat.
+    """
+    labels = _labels(frame)
+    if labels is None:
+        frame = _through_arrow(frame)
+        labels = frame.column_names
+    names = [str(label) for label in labels]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"table: a column name is repeated: got {twice[0]!r:.60} more than once in the dataframe, expected "
+            f"distinct names; rename one"
+        )
+    try:
+        columns = {name: _values(frame[label]) for name, label in zip(names, labels, strict=True)}
+    except TypeError:
+        raise DataError(
+            f"table: the columns of {type(frame).__name__} cannot be read: expected frame[name] to be a column; "
+            f"collect() a lazy frame first"
+        ) from None
+    if not columns or len(next(iter(columns.values()))) == 0:
+        raise DataError("table: the dataframe has no rows or no columns: expected rows of data; check how it was made")
+    return columns
+
+
+def _labels(frame: Any) -> list[Any] | None:
+    """What ``frame[...]`` takes, one a column."""
+    if isinstance(frame, Mapping):
+        return list(frame)
+    for attribute in ("column_names", "columns"):  # PyArrow's columns are the columns themselves
+        labels = getattr(frame, attribute, None)
+        if labels is not None and hasattr(frame, "__getitem__") and not callable(labels):
+            return list(labels)
+    return None
+
+
+def _values(column: Any) -> Any:
+    if hasattr(column, "to_numpy"):
+        return column.to_numpy()
+    return np.asarray(column) if hasattr(column, "__array__") else list(column)
+
+
+def _through_arrow(frame: Any) -> Any:
+    """A PyArrow table of whatever speaks one of the two protocols for tables."""
+    if hasattr(frame, "__arrow_c_stream__"):
+        return pyarrow("").table(frame)
+    if hasattr(frame, "__dataframe__"):
+        return pyarrow(".interchange").from_dataframe(frame)
+    raise DataError(
+        f"table: not a dataframe: got {type(frame).__name__}, expected one of pandas, Polars or PyArrow, or a mapping "
+        f"of columns; for arrays use Table.from_columns"
+    )
+
+
+def pyarrow(module: str) -> Any:
+    """A module of PyArrow, by its name after ``pyarrow``, if it is installed."""
+    try:
+        return importlib.import_module(f"pyarrow{module}")
+    except ImportError:
+        raise MissingExtraError(
+            "table: reading this takes PyArrow, which is not installed; pip install 'glassgrad[parquet]'"
+        ) from None

@@ -1,0 +1,144 @@
+"""What looks on while a model trains, and may stop it: early stopping, and whatever the user writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from .history import Epoch
+
+if TYPE_CHECKING:
+    from .training import Training
+
+
+class Callback:
+    """Base of callbacks. A plain function ``f(epoch, training)`` is one too: it is called after every epoch.
+
+    ``training`` has ``model``, ``history``, ``epochs``, ``lr`` (which may be set) and ``stop()``. Its model's arrays
+    are overwritten by later epochs; ``training.copy()`` is one to keep.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad import nn, optim, train
+    >>> class Announce(train.Callback):
+    ...     def on_start(self, training):
+    ...         print("begins")
+    ...     def on_epoch(self, epoch, training):
+    ...         print("epoch", epoch.number)
+    ...         if epoch.number == 2:
+    ...             training.stop()
+    >>> x = np.ones((8, 1), np.float32)
+    >>> model, history = train.fit(nn.Linear(1, 1, rng=0), nn.squared_error, (x, x), optimizer=optim.SGD(0.1),
+    ...                            epochs=50, callbacks=[Announce()])
+    begins
+    epoch 1
+    epoch 2
+    """
+
+    def on_start(self, training: Training) -> None:
+        """Before the first epoch, or the first one after a resumption."""
+
+    def on_epoch(self, epoch: Epoch, training: Training) -> None:
+        """After every epoch, its validation included."""
+
+    def on_end(self, training: Training) -> None:
+        """After the last epoch, whatever ended training; not after an error."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint has to keep of it, as plain JSON values."""
+        return {}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Go on from what ``to_dict`` gave."""
+
+
+class Function(Callback):
+    """A plain function as a callback."""
+
+    def __init__(self, function: Callable[[Epoch, Training], Any]) -> None:
+        self.function = function
+
+    def on_epoch(self, epoch: Epoch, training: Training) -> None:
+        self.function(epoch, training)
+
+
+def as_callback(given: Any) -> Callback:
+    """A callback, or a function as one."""
+    if isinstance(given, Callback):
+        return given
+    if callable(given) and not isinstance(given, type):
+        return Function(given)
+    raise TypeError(
+        f"fit: not a callback: got {given!r:.60}, expected a function of (epoch, training) or a train.Callback"
+    )
+
+
+class EarlyStopping(Callback):
+    """Stop once ``patience`` epochs brought nothing better, and go back to the model of the best epoch.
+
+    Parameters
+    ----------
+    patience : epochs to wait for a better one
+    monitor : "validation_loss", "loss", or the name of a metric
+    least_change : by how much better is better
+    largest : whether large numbers are the good ones, as of an accuracy
+    restore : whether the best model, not the last, is what ``fit`` returns
+
+    Examples
+    --------
+    >>> EarlyStopping(10, "accuracy", largest=True)
+    EarlyStopping(10, 'accuracy', least_change=0.0, largest=True)
+    """
+
+    def __init__(
+        self,
+        patience: int,
+        monitor: str = "validation_loss",
+        *,
+        least_change: float = 0.0,
+        largest: bool = False,
+        restore: bool = True,
+    ) -> None:
+        self.patience, self.monitor = patience, monitor
+        self.least_change, self.largest, self.restores = least_change, largest, restore
+        self.best, self.best_epoch = math.inf, 0
+
+    def on_start(self, training: Training) -> None:
+        if len(training.history.loss) - self.best_epoch >= self.patience:  # it had stopped, and is resumed
+            training.stop()
+
+    def on_epoch(self, epoch: Epoch, training: Training) -> None:
+        value = watched(epoch, self.monitor, "EarlyStopping") * (-1 if self.largest else 1)
+        if value < self.best - (self.least_change if self.best_epoch else 0.0):
+            self.best, self.best_epoch = value, epoch.number
+            if self.restores:
+                training.keep()
+        elif epoch.number - self.best_epoch >= self.patience:
+            training.stop()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"best": self.best if self.best_epoch else None, "epoch": self.best_epoch}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        self.best_epoch = int(kept["epoch"])
+        self.best = float(kept["best"]) if self.best_epoch else math.inf
+
+    def __repr__(self) -> str:
+        return (
+            f"EarlyStopping({self.patience}, {self.monitor!r}, least_change={self.least_change}, "
+            f"largest={self.largest})"
+        )
+
+
+def watched(epoch: Epoch, monitor: str, who: str) -> float:
+    """The number of an epoch that somebody asks for by name."""
+    known = epoch.to_dict()
+    if monitor not in known:
+        raise DataError(
+            f"{who}: nothing to watch: got monitor={monitor!r}, expected one of {', '.join(known)}; pass validation= "
+            f"or metrics="
+        )
+    return float(known[monitor])

@@ -1,0 +1,81 @@
+"""Loss and metrics of a model on data it does not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import tree
+from ..compile import jit
+from .remember import remembered
+
+Loss = Callable[..., Any]
+Metric = Callable[[Any, Any], float]
+Metrics = Metric | Mapping[str, Metric] | Sequence[Metric] | None
+CHUNK = 2048  # rows that go through the model at once
+
+
+class Measured(NamedTuple):
+    """A loss, and metrics by name."""
+
+    loss: float
+    metrics: dict[str, float]
+
+
+class Measure:
+    """``loss(model(x), *targets)`` over all rows, and ``metric(outputs, y)``; without recording a graph.
+
+    Parameters
+    ----------
+    loss : as in ``fit``
+    metrics : as ``named`` gives them
+    model : like those to be measured
+    compiled : as native code, or by NumPy
+    """
+
+    def __init__(self, loss: Loss, metrics: Mapping[str, Metric], model: Any, compiled: bool = True) -> None:
+        self.predict, self.loss = _functions(loss, compiled, code=(loss, model))
+        self.metrics = metrics
+
+    def __call__(self, model: Any, data: tuple[Any, ...]) -> Measured:
+        """On arrays with rows along their first axis."""
+        x, *targets = data
+        with np.errstate(all="ignore"):
+            outputs = self.outputs(model, x)
+            loss = float(self.loss(outputs, tuple(targets)))
+            return Measured(loss, {name: float(metric(outputs, targets[0])) for name, metric in self.metrics.items()})
+
+    def outputs(self, model: Any, x: Any) -> Any:
+        """What the model makes of all rows of x."""
+        count = len(tree.leaves(x)[0])
+        found = [
+            self.predict(model, tree.map(lambda column, i=i: column[i : i + CHUNK], x) if count > CHUNK else x)
+            for i in range(0, count, CHUNK)
+        ]
+        return found[0] if len(found) == 1 else tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+@remembered
+def _functions(loss: Loss, compiled: bool) -> tuple[Any, Any]:
+    """``outputs = predict(model, x)`` and ``loss(outputs, targets)``."""
+    both = (lambda model, x: model(x)), (lambda outputs, targets: loss(outputs, *targets))
+    return (jit(both[0]), jit(both[1])) if compiled else both
+
+
+def named(metrics: Metrics) -> dict[str, Metric]:
+    """Metrics by name: a function's own where none is given.
+
+    >>> def accuracy(outputs, labels):
+    ...     return (outputs.argmax(-1) == labels).mean()
+    >>> list(named(accuracy)), list(named([accuracy])), list(named({"right": accuracy}))
+    (['accuracy'], ['accuracy'], ['right'])
+    """
+    if metrics is None:
+        return {}
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    if callable(metrics):
+        metrics = [metrics]
+    return {getattr(metric, "__name__", "metric").replace("<lambda>", "metric"): metric for metric in metrics}

@@ -1,0 +1,200 @@
+"""Checkpoints: going on as if nothing had been, whatever happened in between."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassgrad import nn, optim, tree
+from glassgrad.errors import DataError, ModelFileError
+from glassgrad.train import Checkpoint, EarlyStopping, fit, load, safetensors
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 4)).astype(np.float32)
+Y = RNG.integers(0, 3, 50)
+TIMES = ("seconds",)
+
+
+def network() -> Any:
+    return nn.Sequential(nn.Linear(4, 8, rng=0), nn.BatchNorm(8), nn.relu, nn.Dropout(0.3), nn.Linear(8, 3, rng=1))
+
+
+def run(path: Path | None = None, epochs: int = 6, **options: Any) -> Any:
+    given: dict[str, Any] = {
+        "optimizer": optim.AdamW(optim.Cosine(0.05, 40)),
+        "batch_size": 8,
+        "validation": 0.2,
+        "rng": 3,
+        "checkpoint": path,
+    }
+    given |= options
+    return fit(network(), nn.cross_entropy, given.pop("data", (X, Y)), epochs=epochs, **given)
+
+
+def same(one: Any, other: Any) -> None:
+    """The same bits of models, and the same numbers in histories but for the time they took."""
+    for a, b in zip(tree.leaves(one[0]), tree.leaves(other[0]), strict=True):
+        assert getattr(a, "dtype", None) == getattr(b, "dtype", None)
+        np.testing.assert_array_equal(a, b)
+    first, second = (dataclasses.asdict(result[1]) | {"seconds": None} for result in (one, other))
+    assert first == second
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(epoch: int) -> Any:
+    def kill(found: Any, training: Any) -> None:
+        if found.number == epoch:
+            raise Killed
+
+    return kill
+
+
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("generator", [np.random.Philox, np.random.PCG64, np.random.MT19937])
+def test_going_on_gives_the_bits_of_an_unbroken_run(tmp_path: Path, compile: bool, generator: Any) -> None:
+    whole = run(rng=np.random.Generator(generator(5)), compile=compile)
+    path = tmp_path / "c"
+    with pytest.raises(Killed):
+        run(path, rng=np.random.Generator(generator(5)), callbacks=[killed_after(4)], compile=compile)
+    same(run(path, rng=np.random.Generator(generator(5)), resume=True, compile=compile), whole)
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("dies", range(1, 10))
+def test_within_an_epoch_too(tmp_path: Path, dies: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five steps an epoch, written after every second one; death at each of those writes, before it."""
+    options = {"optimizer": optim.SGD(0.1, momentum=0.9), "epochs": 3, "compile": False}
+    whole = run(**options)
+    path, write, count = tmp_path / "c", Checkpoint.write, itertools.count(1)
+
+    def mortal(self: Any, *args: Any) -> None:
+        if next(count) == dies:
+            raise Killed
+        write(self, *args)
+
+    monkeypatch.setattr(Checkpoint, "write", mortal)
+    kept = Checkpoint(path, steps=2)
+    with pytest.raises(Killed):  # of 2 + 1 writes an epoch
+        run(**options, checkpoint=kept)
+    assert path.exists() == (dies > 1)
+    same(run(**options, checkpoint=kept, resume=True), whole)
+
+
+def test_native_parts_of_an_epoch_are_the_epoch(tmp_path: Path) -> None:
+    whole = run(epochs=2)
+    same(run(epochs=2, checkpoint=Checkpoint(tmp_path / "c", steps=2)), whole)
+
+
+def test_early_stopping_is_remembered(tmp_path: Path) -> None:
+    options = {"patience": 3, "epochs": 40, "optimizer": optim.Adam(0.1), "compile": False}
+    whole = run(**options)
+    assert len(whole[1].loss) < 40
+    for epoch in range(1, len(whole[1].loss) + 1):
+        path = tmp_path / str(epoch)
+        with pytest.raises(Killed):
+            run(path, **options, callbacks=[killed_after(epoch)])
+        same(run(path, **options, resume=True), whole)
+    again = run(tmp_path / "1", **options, resume=True)  # it had ended
+    same(again, whole)
+    kept = load(tmp_path / "1").model  # a checkpoint is a file of its best model too
+    np.testing.assert_array_equal(kept(X), whole[0](X))
+
+
+def test_an_average_that_the_optimiser_keeps(tmp_path: Path) -> None:
+    options: Any = {"optimizer": optim.Averaged(optim.SGD(0.1), 0.9), "compile": False}
+    whole = run(**options)
+    path = tmp_path / "c"
+    with pytest.raises(Killed):
+        run(path, **options, callbacks=[killed_after(3)])
+    same(run(path, **options, resume=True), whole)
+    np.testing.assert_array_equal(load(path).model(X), whole[0](X))
+
+
+def test_more_epochs_later(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    run(path, epochs=2)
+    same(run(path, epochs=6, resume=True), run(epochs=6))
+
+
+def test_batches_from_a_function(tmp_path: Path) -> None:
+    def batches(epoch: int) -> Any:
+        rows = np.random.default_rng(epoch).permutation(50)
+        return ((X[part], Y[part]) for part in np.split(rows, 5))
+
+    options: Any = {"data": batches, "validation": (X, Y), "compile": False}
+    path = tmp_path / "c"
+    with pytest.raises(Killed):
+        run(path, **options, callbacks=[killed_after(3)])
+    same(run(path, **options, resume=True), run(**options))
+
+
+def test_a_model_of_the_users_own_and_wide_numbers(tmp_path: Path) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Spiral:
+        z: Any
+        steps: Any
+        shape: Any  # a function: no array
+
+        def __call__(self, x: Any) -> Any:
+            return self.shape(self.z * x).real
+
+    first = Spiral(np.array([1 + 2j, 0.5j]), np.array(3), abs)
+    data = (X[:, :2].astype(float), X[:, 2:].astype(float) ** 2)
+    options: Any = {"optimizer": optim.Adam(0.05), "epochs": 3}
+    whole = fit(first, nn.squared_error, data, **options)
+    fit(first, nn.squared_error, data, **options | {"epochs": 1}, checkpoint=tmp_path / "c")
+    same(fit(first, nn.squared_error, data, **options, checkpoint=tmp_path / "c", resume=True), whole)
+    with pytest.raises(ModelFileError, match="only its own program can build"):
+        load(tmp_path / "c")
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    run(tmp_path / "c", epochs=1)
+    before = (tmp_path / "c").read_bytes()
+    with pytest.raises(ModelFileError, match="exists: pass resume=True"):
+        run(tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == before
+    with pytest.raises(ValueError, match="resume needs a file"):
+        run(resume=True)
+    with pytest.raises(ValueError, match="numbers above 0"):
+        Checkpoint(tmp_path / "c", every=0)
+
+
+def test_what_is_not_the_same_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    run(path, epochs=1)
+    with pytest.raises(DataError, match="of other data: got .*20.*, expected .*40"):
+        run(path, resume=True, data=(X[:25], Y[:25]))
+    with pytest.raises(DataError, match="of other data"):
+        run(path, resume=True, batch_size=9)
+    with pytest.raises(ModelFileError, match=r"another model or optimiser: got nothing for optimizer\.\S*averages"):
+        run(tmp_path / "d", epochs=1, optimizer=optim.SGD(0.1))
+        run(tmp_path / "d", resume=True)
+    with pytest.raises(ModelFileError, match="another random generator: got PCG64, expected Philox"):
+        run(path, resume=True, rng=np.random.default_rng(0))
+    safetensors.write(tmp_path / "w", {"w": np.ones(2)})
+    with pytest.raises(ModelFileError, match="not a Glassgrad model"):
+        run(tmp_path / "w", resume=True)
+
+
+def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    options: Any = {"epochs": 1, "compile": False, "callbacks": [EarlyStopping(3)]}
+    whole = run(path, **options)
+    data = path.read_bytes()
+    name = data.index(b"crc32")
+    for n in RNG.integers(0, len(data), 100):
+        if not name <= n < name + 5:
+            path.write_bytes(data[:n] + bytes([data[n] ^ 1 << int(n) % 8]) + data[n + 1 :])
+            with pytest.raises(ModelFileError):
+                run(path, **options, resume=True)
+    path.write_bytes(data)
+    same(run(path, **options, resume=True), whole)
