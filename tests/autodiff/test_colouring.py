@@ -37,7 +37,9 @@ def test_columns_and_rows_of_one_colour_share_nothing(seed: int, order: str | No
 @pytest.mark.parametrize("seed", range(8))
 def test_both_ways_each_nonzero_is_alone_in_one(seed: int, order: str | None) -> None:
     p = random_pattern(seed, False)
-    across, along = colouring.both(p, order)
+    pair = colouring.both(p, order)
+    assert pair is not None
+    across, along = pair
     a = p.toarray()
     for i, j in zip(*np.nonzero(a), strict=True):
         in_row = along.colours[i] < 0 and np.sum(a[i] & (across.colours == across.colours[j])) == 1
@@ -96,7 +98,14 @@ def test_an_arrow() -> None:
     p = arrow(200)
     assert colouring.columns(p).count == 200
     assert colouring.star(p).count == colouring.acyclic(p).count == 2
-    assert sum(c.count for c in colouring.both(p)) == 3
+    assert sum(c.count for c in colouring.both(p) or ()) == 3
+    assert colouring.both(p, below=3) is None
+
+
+def test_a_full_matrix() -> None:
+    p = sparse.csr_array(np.ones((5, 5), bool))
+    for find in (colouring.columns, colouring.rows, colouring.star, colouring.acyclic):
+        assert find(p).colours.tolist() == [0, 1, 2, 3, 4] and find(p).count == 5
 
 
 def test_a_grid() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,6 +61,8 @@ def columns(pattern: Pattern, order: str | None = None) -> Colouring:
     by_row, by_column = pattern.tocsr(), pattern.tocsc()
     used = np.diff(by_column.indptr) > 0
     bound = int(np.diff(by_row.indptr).max(initial=0))
+    if order in (None, "natural") and bound == np.sum(used):  # a full row: each column has a colour of its own
+        return Colouring(np.where(used, np.cumsum(used) - 1, -1), bound, "natural")
 
     def colour(vertices: Sequence[int]) -> tuple[list[int], int]:
         seen = [0] * by_row.shape[0]  # of each row the colours of its columns
@@ -84,17 +87,17 @@ def rows(pattern: Pattern, order: str | None = None) -> Colouring:
     return columns(pattern.T.tocsr(), order)
 
 
-def both(pattern: Pattern, order: str | None = None) -> tuple[Colouring, Colouring]:
+def both(pattern: Pattern, order: str | None = None, below: int | None = None) -> tuple[Colouring, Colouring] | None:
     """Colours for some columns and some rows, so that each nonzero is alone with one of them: a few full rows, or
     columns, are taken one way and the rest the other.
 
-    Returns the colours of columns and of rows. Of the ways to cut by the number of nonzeros in a row, or a column,
-    those are tried whose lower bound is least.
+    Returns the colours of columns and of rows; with ``below`` None if there is no hope of fewer than that. Of the ways
+    to cut by the number of nonzeros in a row, or a column, those are tried whose lower bound is least.
     """
     best: tuple[Colouring, Colouring] | None = None
     for turned in (False, True):
         p = pattern.T.tocsr() if turned else pattern.tocsr()
-        for full in _cuts(p):
+        for full in _cuts(p, below):
             crossing = columns(p[np.flatnonzero(~full)], order)
             taken = rows(p[np.flatnonzero(full)], order)
             colours = np.full(len(full), -1)
@@ -102,19 +105,18 @@ def both(pattern: Pattern, order: str | None = None) -> tuple[Colouring, Colouri
             pair = crossing, replace(taken, colours=colours)
             if best is None or sum(c.count for c in pair) < sum(c.count for c in best):
                 best = pair[::-1] if turned else pair
-    assert best is not None
     return best
 
 
-def _cuts(p: Pattern) -> list[Any]:
+def _cuts(p: Pattern, below: int | None) -> list[Any]:
     """Sets of the fullest rows to be taken one way, those first that promise least colours."""
     counts = np.diff(p.indptr)
-    levels = np.unique(counts)[::-1][:16]
     promised = []
-    for level in levels:
+    for level in np.unique(counts)[::-1][:16]:
         full = counts > level
         crowd = int(np.bincount(p[np.flatnonzero(full)].indices, minlength=1).max(initial=0))
-        promised.append((int(level) + crowd, full))
+        if below is None or int(level) + crowd < below:
+            promised.append((int(level) + crowd, full))
     return [full for _, full in sorted(promised, key=lambda pair: pair[0])[:3]]
 
 
@@ -123,6 +125,8 @@ def star(pattern: Pattern, order: str | None = None) -> Colouring:
 
     Then each nonzero, or the one opposite to it, is alone in its row with its colour, and can be read off directly.
     """
+    if pattern.nnz == math.prod(pattern.shape):
+        return _each_its_own(pattern)
     near = _neighbours(pattern)
 
     def colour(vertices: Sequence[int]) -> tuple[list[int], int]:
@@ -158,6 +162,8 @@ def acyclic(pattern: Pattern, order: str | None = None) -> Colouring:
 
     Fewer colours than ``star``; the nonzeros follow by substitution along the trees of each two colours.
     """
+    if pattern.nnz == math.prod(pattern.shape):
+        return _each_its_own(pattern)
     near = _neighbours(pattern)
 
     def colour(vertices: Sequence[int]) -> tuple[list[int], int]:
@@ -200,6 +206,11 @@ def acyclic(pattern: Pattern, order: str | None = None) -> Colouring:
         return found, max(found, default=-1) + 1
 
     return _best(colour, lambda: near, np.flatnonzero(_present(pattern)), order, 2)
+
+
+def _each_its_own(pattern: Pattern) -> Colouring:
+    n = pattern.shape[0]
+    return Colouring(np.arange(n), n, "natural")
 
 
 def _best(

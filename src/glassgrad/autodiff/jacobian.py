@@ -15,7 +15,7 @@ from .. import tree
 from ..array import as_array
 from ..dtypes import is_inexact
 from ..errors import DtypeError, TreeError
-from ..graph.node import Node, Value, shape_of, value_of
+from ..graph.node import Node, Value, shape_of
 from ..graph.origin import here
 from ..ops import elementwise, logic, reduction, view
 from .arguments import Opened, Owned, open_argument, plain_kind, release, run
@@ -237,7 +237,6 @@ class Held(NamedTuple):
     opened : the arguments differentiated by
     targets : the nodes of their leaves
     nodes, structure : the results, and the tree they belong to
-    recorded : whether something outside is being differentiated or traced, so that derivatives are nodes of its graph
     outside : whether the arguments hold Arrays
     aux : auxiliary results
     """
@@ -246,7 +245,6 @@ class Held(NamedTuple):
     targets: list[Any]
     nodes: list[Any]
     structure: tree.Structure
-    recorded: bool
     outside: bool
     aux: Any
 
@@ -264,11 +262,10 @@ def hold(function: Any, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool,
     if any(isinstance(leaf, (str, bytes)) or callable(leaf) for leaf in leaves) or not leaves:
         raise TreeError(f"{what}: the function returned {type(value).__name__}, expected arrays at {here(3)}")
     nodes = [as_array(leaf) for leaf in leaves]
-    recorded = plan(nodes, targets).recording
     outside = any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs]))
     if has_aux:
-        aux = release(aux, recorded, as_array if outside else plain_kind, Owned())
-    return Held([opened[i] for i in chosen], targets, nodes, structure, recorded, outside, aux)
+        aux = release(aux, plan(nodes, targets).recording, as_array if outside else plain_kind, Owned())
+    return Held([opened[i] for i in chosen], targets, nodes, structure, outside, aux)
 
 
 def size_of(x: Any) -> int:
@@ -341,7 +338,7 @@ def _like_arguments(at: Held, parts: Sequence[Value], argnums: Argnums, own: Own
     made = []
     for o in at.opened:
         leaves = [
-            None if t is None else in_kind(own(plain_kind(next(supply) if at.recorded else value_of(next(supply)))))
+            None if t is None else in_kind(own(plain_kind(next(supply))))
             for t, in_kind in zip(o.targets, o.in_kind, strict=True)
         ]
         made.append(tree.unflatten(o.structure, leaves))

@@ -14,11 +14,12 @@ from .. import tree
 from ..array import as_array
 from ..dtypes import dtype_of, is_inexact
 from ..errors import DensePatternWarning, DtypeError, ShapeError
-from ..graph.node import Node, Value, is_symbolic, shape_of, spec_of
+from ..graph.node import Value, is_symbolic, shape_of, spec_of
 from ..graph.origin import here
 from ..graph.program import trace
 from ..ops import view
 from . import colouring
+from .arguments import plain_kind
 from .batch import vmap
 from .derivatives import Argnums, grad, positions, present
 from .jacobian import Held, above, hold, size_of
@@ -266,16 +267,16 @@ class SparseJacobian(_Sparse):
         m, n = pattern.shape
         idle = {"columns": np.full(n, -1), "rows": np.full(m, -1)}
         plans = []
-        if self.mode in (None, "forward"):
+        if self.mode in (None, "forward") or not pattern.nnz:
             found = colouring.columns(pattern, self.order)
             plans.append(Plan(pattern, "forward", found.colours, idle["rows"], found.order))
-        least = int(np.bincount(pattern.indices, minlength=1).max(initial=0))  # no fewer passes by rows than this
-        if self.mode == "reverse" or (self.mode is None and plans[0].passes > least):
+        if self.mode == "reverse" or (self.mode is None and _rows_may_do(pattern, plans[0].passes)):
             found = colouring.rows(pattern, self.order)
             plans.append(Plan(pattern, "reverse", idle["columns"], found.colours, found.order))
-        if self.mode == "both" or (self.mode is None and min(p.passes for p in plans) > 3):
-            across, along = colouring.both(pattern, self.order)
-            plans.append(Plan(pattern, "both", across.colours, along.colours, across.order))
+        if self.mode in (None, "both"):
+            pair = colouring.both(pattern, self.order, min((p.passes for p in plans), default=None))
+            if pair is not None:
+                plans.append(Plan(pattern, "both", pair[0].colours, pair[1].colours, pair[0].order))
         return self._warned(min(plans, key=lambda p: p.passes), min(m, n))
 
     def _passes(self, plan: Plan, args: tuple[Any, ...]) -> Value:
@@ -335,6 +336,13 @@ class SparseHessian(_Sparse):
         return _read(at, pushed, None if plan.mode == "acyclic" else plan.places)
 
 
+def _rows_may_do(pattern: Pattern, passes: int) -> bool:
+    """Whether fewer passes than these are possible by rows."""
+    fullest = int(np.bincount(pattern.indices, minlength=1).max(initial=0))
+    m, n = pattern.shape
+    return fullest < passes and (m != n or (pattern != pattern.T).nnz > 0)
+
+
 def _split(seeds: Any, like: Sequence[Any]) -> list[Any]:
     ends = np.cumsum([0, *map(size_of, like)]).tolist()
     return [
@@ -374,6 +382,4 @@ def _read(at: Held, found: Sequence[Value], places: Any) -> Any:
     if len(found) > 1:
         whole = view.concatenate(found)
     values = whole if places is None else whole[places]
-    if isinstance(values, Node) and not at.recorded:
-        values = values.value
-    return as_array(values) if at.outside else values
+    return as_array(values) if at.outside else plain_kind(values)
