@@ -159,8 +159,14 @@ def hessian(
         made: Callable[..., Any] = SparseHessian(function, argnums, colouring, order)
         return made
     slope = jacrev(function, argnums, has_aux=has_aux, holomorphic=holomorphic)
-    second = jacfwd(slope, argnums, has_aux=has_aux, holomorphic=holomorphic)
-    return present(lambda *args, **kwargs: second(*args, **kwargs), function, "Hessian")
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        at = hold(slope, argnums, args, kwargs, has_aux, "hessian")
+        _check_kinds(at, True, holomorphic, "hessian")
+        result = _assembled(at, _by_columns(at, symmetric=True), argnums)
+        return (result, at.aux) if has_aux else result
+
+    return present(wrapped, function, "Hessian")
 
 
 def hvp(function: Callable[..., Any], x: Any, v: Any, *args: Any) -> Any:
@@ -291,11 +297,16 @@ def _filled(values: Sequence[Value | None], like: Sequence[Any]) -> list[Value]:
     return [np.zeros(x.shape, x.dtype) if v is None else v for v, x in zip(values, like, strict=True)]
 
 
-def _by_columns(at: Held) -> list[list[Value]]:
-    """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments."""
+def _by_columns(at: Held, symmetric: bool = False) -> list[list[Value]]:
+    """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments.
+
+    ``symmetric`` says that results are first derivatives: of a number by one array, they need not be transposed.
+    """
     if not sum(map(size_of, at.targets)):
         return _empty(at)
     pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts), at.nodes), at.targets)
+    if symmetric and [n.shape for n in at.nodes] == [t.shape for t in at.targets] and len(at.nodes) == 1:
+        return [[view.reshape(pushed[0], at.nodes[0].shape * 2)]]
     ends = np.cumsum([0, *map(size_of, at.targets)]).tolist()
     blocks = []
     for node, columns in zip(at.nodes, pushed, strict=True):
