@@ -51,7 +51,8 @@ def main():
     print("Newton's method from (-1.2, 1), six steps:", newton(rosenbrock, np.array([-1.2, 1.0]), 6))
 
     v = np.array([1.0, -1.0])
-    print("H v without H:", gg.hvp(rosenbrock, minimum, v), "and the diagonal:", gg.hessian_diagonal(rosenbrock)(minimum))
+    print("H v without H:", gg.hvp(rosenbrock, minimum, v))
+    print("the diagonal alone:", gg.hessian_diagonal(rosenbrock)(minimum))
     sparse_newton(np.zeros(10_000), 6)
 
 

@@ -338,6 +338,15 @@ def test_the_nonzeros_alone_can_be_traced_and_differentiated() -> None:
     assert trace[0] == pytest.approx(2400.0 * X[0]) and trace[1] == pytest.approx(-400.0)
 
 
+def test_of_compiled_functions_and_of_one_another() -> None:
+    f = EXACT["rolled"]
+    numpy.testing.assert_allclose(gg.jacobian(gg.jit(f), sparse=True)(X).toarray(), gg.jacobian(f)(X))
+    numpy.testing.assert_allclose(gg.hessian(gg.jit(rosenbrock), sparse=True)(X).toarray(), gg.hessian(rosenbrock)(X))
+    hess = gg.hessian(rosenbrock, sparse=True)
+    third = gg.jacobian(hess.values, sparse=True)(X)
+    numpy.testing.assert_allclose(third.toarray(), gg.jacobian(hess.values)(X))
+
+
 def test_plans_can_be_read() -> None:
     plan = gg.jacobian(lambda x: x[1:] * x[:-1], sparse=True).plan(X)
     assert str(plan) == "5 x 6, 10 nonzeros (33.33%); forward, 2 passes instead of 5; natural order"
@@ -356,6 +365,7 @@ def test_a_dense_pattern_is_said() -> None:
         (lambda: gg.jacobian(lambda x: x, sparse=True), 3.0, errors.ShapeError, "got shape \\(\\)"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), X + 1j, errors.DtypeError, "got a complex argument"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), numpy.arange(3), errors.DtypeError, "int64"),
+        (lambda: gg.jacobian(lambda x: x, sparse=True), [], errors.DtypeError, "jacobian: nothing to differentiate by"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), gg.variable(X), errors.DtypeError, "use .values"),
         (lambda: gg.jacobian(lambda x: x if x[0] > 0 else -x, sparse=True), X, errors.TracedValueError, "where"),
         (lambda: gg.jacobian(lambda x: x, mode="up", sparse=True), X, ValueError, "mode is 'up'"),

@@ -29,9 +29,9 @@ class _Custom(Generic[P, R]):
     """A function whose derivative is a rule, not what its operations say."""
 
     def __init__(self, function: Callable[P, R]) -> None:
+        functools.update_wrapper(self, function)  # first, for it copies the attributes of a function that has some
         self.function = function
         self.signature = inspect.signature(function)
-        functools.update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)

@@ -19,7 +19,7 @@ from ..graph.origin import here
 from ..graph.program import trace
 from ..ops import view
 from . import colouring
-from .arguments import plain_kind
+from .arguments import open_argument, plain_kind
 from .batch import vmap
 from .derivatives import Argnums, grad, positions, present
 from .jacobian import Held, above, hold, size_of
@@ -135,11 +135,11 @@ class _Sparse:
     what = ""
 
     def __init__(self, function: Callable[..., Any], argnums: Argnums, order: str | None) -> None:
+        present(self, function, self.what)  # first, for it copies the attributes of a function that has some
         self.function, self.argnums, self.order = function, argnums, order
         self._derived = function
         self._plans: dict[Any, Plan] = {}
         self._compiled: dict[Any, Callable[..., Any]] = {}
-        present(self, function, self.what)
 
     def __call__(self, *args: Any) -> Any:
         """The matrix at these arguments, as a ``scipy.sparse.csr_array``."""
@@ -179,6 +179,7 @@ class _Sparse:
 
     def _check(self, args: tuple[Any, ...]) -> None:
         for k in positions(self.argnums, len(args), self.what):
+            open_argument(args[k], self.what)  # which says what is wrong with it
             leaves, structure = tree.flatten(args[k])
             if structure == tree.LEAF and len(shape_of(leaves[0])) != 1:
                 raise ShapeError(
