@@ -26,8 +26,16 @@ def data(run: Any) -> None:
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    """``glassgrad ...`` as its installed script begins it, in a process that says so first."""
-    script = "import glassgrad_command, sys; print('begun', flush=True); sys.exit(glassgrad_command.main())"
+    """``glassgrad ...`` as its installed script begins it, in a process that says when it begins to load the package."""
+    script = """
+import glassgrad_command, sys
+class Begun:
+    def find_spec(self, name, *rest):
+        if name == "glassgrad":
+            print("begun", flush=True)
+sys.meta_path.insert(0, Begun())
+sys.exit(glassgrad_command.main())
+"""
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=folder,

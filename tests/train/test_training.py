@@ -242,6 +242,7 @@ def test_a_callback_sets_the_rate_and_nothing_is_compiled_again(compile: bool, m
     monkeypatch.setattr(
         "glassgrad.train.training.native_epoch", lambda step: made.append(native_epoch(step)) or made[-1]
     )
+    monkeypatch.setattr("glassgrad.train.remember.fixed", lambda code: False)
 
     def halve(epoch: Any, training: Training) -> None:
         training.lr /= 2
