@@ -3,12 +3,14 @@
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
 from .autodiff.batch import vmap
+from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
 from .autodiff.custom import custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
 from .autodiff.jvp import jvp
 from .autodiff.loops import fori_loop, scan
 from .autodiff.variables import Gradients, backward
+from .autodiff.whiles import while_loop
 from .graph.origin import scope
 from .graph.program import Program, trace
 from .ops.control import name, stop_gradient
@@ -21,6 +23,8 @@ __all__ = [
     "Program",
     "backward",
     "check_grads",
+    "checkpoint",
+    "cond",
     "custom_vjp",
     "errors",
     "fori_loop",
@@ -36,6 +40,7 @@ __all__ = [
     "set_threads",
     "special",
     "stop_gradient",
+    "switch",
     "threads",
     "trace",
     "tree",
@@ -43,6 +48,7 @@ __all__ = [
     "variable",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 
 

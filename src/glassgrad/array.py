@@ -208,7 +208,7 @@ class Array(Node):
         if self.value is None:
             raise TracedValueError(
                 f"{what} of a traced Array at {here(2)}: while tracing there is no value, only shape {self.shape} and "
-                f"dtype {self.dtype}; use where(...) for a choice between values, or leave the function untraced"
+                f"dtype {self.dtype}; use where(...), gg.cond or gg.while_loop, or leave the function untraced"
             )
         return self.value
 

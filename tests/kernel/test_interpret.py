@@ -12,6 +12,7 @@ from glassgrad.kernel.interpret import run, run_kernel
 from glassgrad.kernel.ir import (
     Accumulate,
     Affine,
+    Branch,
     Buffer,
     Call,
     Check,
@@ -32,6 +33,7 @@ from glassgrad.kernel.ir import (
     Reset,
     Scalar,
     Store,
+    While,
 )
 from glassgrad.kernel.show import show, show_kernel
 from glassgrad.kernel.verify import verify, verify_kernel
@@ -335,6 +337,65 @@ def test_repeat_walks_through_slices() -> None:
     for t in range(5):
         h = np.tanh(h + x[t])
         np.testing.assert_allclose(y[4 - t], h, rtol=1e-6)
+
+
+def collatz() -> Program:
+    """x ← x / 2 where it is even and 3 x + 1 where it is odd, as long as it is more than 1; how often."""
+
+    def kernel(*scalars: tuple[str, int], dtype: str = "int64", apart: bool = True) -> Kernel:
+        body: list[Any] = [load("x0", 0, at(), "int64")]
+        for i, (instruction, number) in enumerate(scalars):
+            value = Scalar(instruction, (Name(f"x{i}"), Literal(number, "int64")))
+            body.append(Let(f"x{i + 1}", dtype, value))
+        body.append(Store(int(apart), at(), Name(f"x{len(scalars)}")))
+        return Kernel((Formal("int64", 1), Formal(dtype, 1))[: 1 + apart], tuple(body))
+
+    kernels = (
+        kernel(),
+        kernel(("multiply", 0)),
+        kernel(("greater", 1), dtype="bool"),
+        kernel(("remainder", 2)),
+        kernel(("floor_divide", 2), apart=False),
+        kernel(("multiply", 3), ("add", 1), apart=False),
+        kernel(("add", 1), apart=False),
+    )
+    number = lambda kind, place=0: Buffer("int64", 1, Place(kind, place))
+    buffers = (
+        *(number("argument"), number("arena"), Buffer("bool", 1, Place("arena", 64)), number("arena", 128)),
+        number("output"),
+    )
+    launch = lambda kernel, *on: Region((Launch(kernel, on),), 1)
+    halve_or_triple = Branch(3, ((launch(4, 1),), (launch(5, 1),)))
+    loop = While("t", (launch(2, 1, 2),), 2, (launch(3, 1, 3), halve_or_triple, launch(6, 4)))
+    return Program(kernels, buffers, (launch(0, 0, 1), launch(1, 0, 4), loop), 192)
+
+
+@pytest.mark.parametrize(("start", "rounds"), [(1, 0), (2, 1), (6, 8), (27, 111)])
+def test_while_and_branch(start: int, rounds: int) -> None:
+    program = collatz()
+    verify(program)
+    out = np.full(1, 77)
+    assert run(program, [np.array([start])], [out]) == 0
+    assert out[0] == rounds
+
+
+def test_a_branch_that_is_not_there_is_the_last() -> None:
+    arms = tuple((Region((Launch(k, (0, 1)),), 1),) for k in (0, 1))
+    kernels = (unary("negative", 6), unary("exp", 6))
+    which = Buffer("int64", 1, Place("argument", 1))
+    program = Program(kernels, (buffer(6, "argument"), buffer(6, "output"), which), (Branch(2, arms),), 0)
+    verify(program)
+    x = numbers(6)
+    for chosen in (0, 1, 2, -1):
+        y = np.empty(6, np.float32)
+        run(program, [x, np.array([chosen])], [y])
+        np.testing.assert_allclose(y, np.exp(x) if chosen else -x, rtol=1e-6)
+
+
+def test_steps_that_hold_steps_are_shown() -> None:
+    text = show(collatz())
+    assert "  while t, m2 after:\n    region in 1:\n      k2(m1, m2)\n  do:\n    region in 1:\n      k3(m1, m3)" in text
+    assert "    arm 0 of m3:\n      region in 1:\n        k4(m1)\n    arm 1 of m3:" in text
 
 
 def test_slices_of_slices_in_nested_repeats() -> None:

@@ -11,6 +11,7 @@ from glassgrad.errors import GlassgradError
 from glassgrad.kernel.ir import (
     Accumulate,
     Affine,
+    Branch,
     Buffer,
     Call,
     Check,
@@ -28,6 +29,7 @@ from glassgrad.kernel.ir import (
     Repeat,
     Reset,
     Store,
+    While,
 )
 from glassgrad.kernel.verify import KernelError, uses, verify, verify_kernel
 from tests.kernel.test_interpret import F, at, buffer, gather, let, load, product, recurrence, sizes, softmax, unary
@@ -222,6 +224,11 @@ def sliced(*slices: Buffer, launched: tuple[int, ...] = (0, 1)) -> Program:
     return program(region((0, 1)), Repeat("t", 3, (region(launched),)), buffers=(IN, OUT, *slices))
 
 
+def deciding(*steps: Any, dtype: str = "int64", size: int = 1) -> Program:
+    """Buffer 4 is an argument by which a step decides."""
+    return program(*steps, buffers=(IN, OUT, A, B, buffer(size, "argument", 1, dtype=dtype)))
+
+
 CHECKED = Kernel(FORMALS[3:4], (loop(load("b", 0, I, "bool"), Check(Name("b"), 2)),))
 
 PROGRAMS = {
@@ -248,6 +255,29 @@ PROGRAMS = {
     "step 0: 0 chunks": program(region((0, 1), chunks=0)),
     "repeat t: 0 times": program(Repeat("t", 0, ())),
     "repeat t: the name is taken": program(Repeat("t", 1, (Repeat("t", 1, ()),))),
+    # branches and while loops
+    "while t: the name is taken": program(Repeat("t", 1, (While("t", (), 0, ()),))),
+    "step 0: buffer 4 is int32[1], not int64[1]": deciding(Branch(4, ((), ())), dtype="int32"),
+    "step 0: buffer 4 is bool[2], not bool[1]": deciding(While("t", (), 4, ()), dtype="bool", size=2),
+    "step 0: no arms": deciding(Branch(4, ())),
+    "step 1, launch of kernel 0: buffer 2 is read, but was not written before": deciding(
+        Branch(4, ((region((0, 2)),), (region((0, 3)),))), region((2, 1))
+    ),
+    "step 0, step 0, launch of kernel 0: buffer 2 is read, but was not written before": deciding(
+        Branch(4, ((region((2, 1)),), (region((0, 2)),)))
+    ),
+    "step 1: buffer 2 is read, but was not written before, or is overwritten": program(
+        region((0, 1)), Branch(2, ((),)), buffers=(IN, OUT, buffer(1, "arena", dtype="int64"))
+    ),
+    "step 1, launch of kernel 0: buffer 2 is read, but was not": deciding(  # there may have been no round
+        While("t", (), 4, (region((0, 2)),)), region((2, 1)), dtype="bool"
+    ),
+    "step 2, launch of kernel 0: buffer 2 is read, but was not": program(
+        region((0, 2)),
+        While("t", (), 4, (region((0, 3)),)),
+        region((2, 1)),
+        buffers=(IN, OUT, buffer(24, "arena"), B, buffer(1, "argument", 1, dtype="bool")),
+    ),
     "step 0: no function 0": program(Call(0, (0, 1))),
     "step 0: there is no buffer 4": program(Call(0, (4,)), functions=(print,)),
     # launches
@@ -310,6 +340,8 @@ SOUND_PROGRAMS = {
         Repeat("t", 2, (region((2, 3)),)),
         buffers=(buffer(24, "argument"), OUT, slice_of(0, 0, 32, 8), slice_of(0, 32, 32, 8)),
     ),
+    "what every arm writes": deciding(Branch(4, ((region((0, 2)),), (region((0, 2), (0, 3)),))), region((2, 1))),
+    "what a test writes": deciding(While("t", (region((0, 2)),), 4, (region((2, 1)),)), region((2, 1)), dtype="bool"),
     "an output of no size": program(region((0, 1)), buffers=(IN, OUT, buffer(0, "output", 1))),
 }
 

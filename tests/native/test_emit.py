@@ -12,6 +12,7 @@ import pytest
 from glassgrad.kernel import interpret
 from glassgrad.kernel.ir import (
     Accumulate,
+    Branch,
     Buffer,
     Call,
     Check,
@@ -33,6 +34,7 @@ from glassgrad.kernel.ir import (
 from glassgrad.native import emit, library
 from glassgrad.native.driver import failed
 from glassgrad.native.target import PORTABLE, host
+from tests.kernel.test_interpret import collatz
 from tests.native.by_hand import (
     at,
     both,
@@ -474,6 +476,33 @@ def test_repetition_over_slices(chunks: int) -> None:
     np.testing.assert_allclose(y.reshape(outer, inner, n)[:, ::-1].reshape(-1, n), rows, rtol=1e-5)
 
 
+@pytest.mark.parametrize("start", [1, 2, 6, 27])
+def test_while_and_branch(start: int) -> None:
+    fast, slow = np.full(1, 77), np.full(1, 77)
+    assert compiled(collatz())(np.array([start]), fast) == interpret.run(collatz(), [np.array([start])], [slow])
+    assert fast == slow
+
+
+@pytest.mark.parametrize("chosen", [-1, 0, 1, 5])
+def test_parts_and_slices_inside_of_arms_and_rounds(chosen: int) -> None:
+    """A branch in a repeat, whose arms are cut into parts; none of the numbers is the last arm's."""
+    f, n = "float32", 12
+    buffers = (
+        *(Buffer(f, 3 * n, Place("argument", 0)), Buffer(f, 3 * n, Place("output", 0))),
+        *(Buffer(f, n, Place("slice", k, 0, 4 * n, "t")) for k in (0, 1)),
+        Buffer("int64", 1, Place("argument", 1)),
+    )
+    add = Region((Launch(0, (2, 2, 3)),), 5)
+    copy = Kernel((Formal(f, n),) * 2, (vector("i", n, read("x", f, 0, at(i=1)), write(1, at(i=1), "x")),))
+    steps = (Repeat("t", 3, (Branch(4, ((add,), (Region((Launch(1, (2, 3)),), 1),))),)),)
+    program = Program((add_into(n), copy), buffers, steps, 64)
+    x, y, slow = draw(f, 3 * n), np.zeros(3 * n, f), np.zeros(3 * n, f)
+    assert compiled(program)(x, np.array([chosen]), y) == 0
+    interpret.run(program, [x, np.array([chosen])], [slow])
+    np.testing.assert_array_equal(y, slow)
+    np.testing.assert_array_equal(y, 2 * x if chosen == 0 else x)
+
+
 def test_launches_of_a_region_share_parts() -> None:
     f, n = "float32", 40
     kinds = (("argument", 0), ("argument", 1), ("arena", 0), ("output", 0))
@@ -521,6 +550,23 @@ def test_calls_and_their_failures() -> None:
     assert seen == [0, 9]
     assert failed(run(x, y, functions=(bad, good))) == (0, 9)
     assert run(x + 100, y, functions=(good, bad)) == 3  # failed before, and perhaps because
+
+
+def test_a_call_now_and_then() -> None:
+    seen: list[int] = []
+    often = CALLED(lambda buffers: seen.append(ctypes.c_double.from_address(_first(buffers)).value) or 0)
+    n = Buffer("float64", 1, Place("argument", 0))
+    one = Kernel((Formal("float64", 1),), (read("x", "float64", 0, at()), let("y", "float64", "add", "x", ONE), STORE))
+    steps = (Repeat("t", 8, (Region((Launch(0, (0,)),), 1), Call(0, (0,), every=3))),)
+    assert compiled(Program((one,), (n,), steps, 64, functions=("f",)))(np.zeros(1), functions=(often,)) == 0
+    assert seen == [3, 6]
+
+
+ONE, STORE = Literal(1.0, "float64"), write(0, at(), "y")
+
+
+def _first(buffers: int) -> int:
+    return int(ctypes.c_void_p.from_address(buffers).value or 0)
 
 
 # Other machines

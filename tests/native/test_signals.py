@@ -54,6 +54,15 @@ def test_a_handler_ends_a_loop_of_minutes(alarm: Any) -> None:
         long(x)
 
 
+def test_a_handler_ends_a_loop_that_has_no_end(alarm: Any) -> None:
+    endless = gg.jit(lambda x: gg.while_loop(lambda c: c.sum() > -1.0, lambda c: gnp.sin(c) + 1.0, x))
+    assert endless.lower(np.ones(3)).executable.plain
+    alarm(0.2)
+    with pytest.raises(Stopped):
+        endless(np.ones(3))
+    assert endless(np.full(3, -2.0)).tolist() == [-2.0] * 3
+
+
 def test_short_loops_do_not_look(alarm: Any) -> None:
     assert "signals" not in repeated(3).lower(np.eye(4)).loops
     assert "signals" in repeated(10_000_000).lower(np.eye(100)).loops

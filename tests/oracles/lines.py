@@ -77,6 +77,9 @@ STEPS = (  # of a scan, on a carry c and a row x; k is captured, s a square matr
     "(lambda c, x: (c * np.exp(-x * x) + 0.1, c))",
     "(lambda c, x: (np.sin(c) + {k} * x, x))",
     "(lambda c, x: (0.5 * c + x.mean() + {k}, (c * {k}).sum()))",
+    "(lambda c, x: (gg.while_loop(lambda h: h[1] < 3, lambda h: (np.sin(h[0]) + x * {k}, h[1] + 1), (c, 0))[0], c))",
+    "(lambda c, x: (gg.fori_loop(0, 3, lambda n, d: gg.switch(n, (np.sin, lambda d: d + x, np.tanh), d), c), x))",
+    "(lambda c, x: (gg.checkpoint(lambda c: np.sin(np.tanh(c) + x))(c), c))",
 )
 VECTOR_LINES = (  # on x of an axis at least, the last of n elements, of dtype d
     "np.sort({x}, axis=-1)",

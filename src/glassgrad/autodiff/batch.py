@@ -91,7 +91,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
             positional, named = tree.unflatten(structure, list(given))
             return function(*positional, **named)
 
-        results, over, packing = _mapped(example, moved, [axis is not None for axis in axes], size)
+        results, over, packing = mapped(example, moved, [axis is not None for axis in axes], size)
         value = tree.unflatten(packing, results)
         rows = zip(tree.paths(value), results, over, _axes("out_axes", out_axes, value), strict=True)
         made = [_placed(*row, size) for row in rows]
@@ -173,7 +173,7 @@ def _placed(label: str, value: Value, over: bool, axis: int | None, size: int) -
     return view.moveaxis(value if over else view.repeated(value, size), 0, axis)
 
 
-def _mapped(
+def mapped(
     function: Callable[..., Any], given: Sequence[Any], over: Sequence[bool], size: int
 ) -> tuple[list[Value], list[bool], tree.Structure]:
     """The leaves of ``function`` for every example, which of them have the axis of the batch, and their structure."""
@@ -293,7 +293,7 @@ def _override(op: Any, size: int, over: tuple[bool, ...], *xs: Value, rule: Call
             seeds = given[: len(gs)]
             return rule(seeds if isinstance(g, tuple) else seeds[0], *given[len(gs) :])
 
-        found, batched, packing = _mapped(example, (*gs, *inputs), (*(True for _ in gs), *over), size)
+        found, batched, packing = mapped(example, (*gs, *inputs), (*(True for _ in gs), *over), size)
         # Every example has its own part in what they share; the walk adds them up.
         cotangents = [c if b else view.repeated(c, size) for c, b in zip(found, batched, strict=True)]
         return tuple(tree.unflatten(packing, cotangents))

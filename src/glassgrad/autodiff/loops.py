@@ -108,9 +108,9 @@ def _scan(name: str, f: Callable[..., Any], carry: Any, xs: Any, length: int | N
     columns, rows = tree.flatten(xs)
     arrays = [array_of(x) for x in columns]
     count = _length(name, tree.paths(xs), arrays, length)
-    step = _Step(name, f, structure, tree.paths(carry), rows)
+    step = CheckedStep(name, f, structure, tree.paths(carry), rows)
     results = None
-    if count and not any(isinstance(x, Node) and _recorded(x) for x in (*held, *arrays)):
+    if count and not any(isinstance(x, Node) and recorded(x) for x in (*held, *arrays)):
         results = _in_python(step, held, [value_of(x) for x in arrays], count, bool(reverse))
     last, ys, result = results or _as_node(step, held, arrays, count, bool(reverse))
     return tree.unflatten(structure, last), tree.unflatten(result, ys)
@@ -133,17 +133,17 @@ def _length(name: str, names: list[str], arrays: list[Any], length: int | None) 
     return count
 
 
-def _number(leaf: Any) -> Any:
+def number_of(leaf: Any) -> Any:
     """The Python number that a leaf is, or promotes as because it stands for such an argument; None for any other."""
     number = (leaf.program.weak.get(leaf) if leaf.program else None) if isinstance(leaf, Node) else leaf
     return number if type(number) in WEAK else None
 
 
-def _recorded(node: Node) -> bool:
+def recorded(node: Node) -> bool:
     return node.tracked or node.value is None
 
 
-class _Step(NamedTuple):
+class CheckedStep(NamedTuple):
     """The user's function on leaves, its result checked."""
 
     name: str
@@ -180,7 +180,7 @@ class _Step(NamedTuple):
                 f"{self.name}: the body changed the shape of {label}: got {now.shape}, expected {shape_of(before)} at "
                 f"{here(2)}; begin with an array of the shape that the body returns"
             )
-        number = _number(before)
+        number = number_of(before)
         if now.dtype != (before.dtype if number is None else result_type(now.dtype, number)):
             expected = str(before.dtype) if number is None else f"one that holds {number!r}"
             raise DtypeError(
@@ -189,7 +189,7 @@ class _Step(NamedTuple):
             )
 
 
-def _in_python(step: _Step, first: list[Any], arrays: list[Any], length: int, reverse: bool) -> Any:
+def _in_python(step: CheckedStep, first: list[Any], arrays: list[Any], length: int, reverse: bool) -> Any:
     """The loop in Python: leaves of the last carry and of the ys, and the structure of y.
 
     None as soon as a step gives something tracked or traced: then the body closes over it, and the loop is for a graph.
@@ -198,12 +198,12 @@ def _in_python(step: _Step, first: list[Any], arrays: list[Any], length: int, re
     rows: list[list[Any]] = []
     for i in range(length - 1, -1, -1) if reverse else range(length):
         carry, ys, structure = step(carry, [array_of(x[i]) for x in arrays])
-        if any(_recorded(x) for x in (*carry, *ys)):
+        if any(recorded(x) for x in (*carry, *ys)):
             return None
         if not rows:
-            begun = list(map(_typed, first, carry))
+            begun = list(map(typed, first, carry))
         elif [spec_of(y) for y in ys] != [spec_of(y) for y in rows[0]]:
-            if any(_number(leaf) is not None for leaf in first):  # which promote weakly, in the first step only
+            if any(number_of(leaf) is not None for leaf in first):  # which promote weakly, in the first step only
                 return _in_python(step, begun, arrays, length, reverse)
             got, expected = ([tuple(spec_of(y)) for y in row] for row in (ys, rows[0]))
             raise ShapeError(f"{step.name}: y changed between two steps: got {got}, expected {expected} at {here(2)}")
@@ -212,9 +212,9 @@ def _in_python(step: _Step, first: list[Any], arrays: list[Any], length: int, re
     return [owned(x) for x in carry], [constant(np.stack([y.value for y in ys])) for ys in columns], structure
 
 
-def _typed(leaf: Any, like: Any) -> Any:
+def typed(leaf: Any, like: Any) -> Any:
     """A Python number as an array of the dtype that a step gives it."""
-    if _number(leaf) is None:
+    if number_of(leaf) is None:
         return leaf
     if not isinstance(leaf, Node):
         return array_of(np.asarray(leaf, like.dtype))
@@ -222,11 +222,11 @@ def _typed(leaf: Any, like: Any) -> Any:
     return apply(logic.Cast if is_inexact(like.dtype) else logic.ToInteger, (leaf,), {"dtype": like.dtype})
 
 
-def _as_node(step: _Step, first: list[Any], arrays: list[Any], length: int, reverse: bool) -> Any:
+def _as_node(step: CheckedStep, first: list[Any], arrays: list[Any], length: int, reverse: bool) -> Any:
     """The loop as one node; what it returns is as of ``_in_python``."""
-    if any(_number(leaf) is not None for leaf in first):
+    if any(number_of(leaf) is not None for leaf in first):
         after, _, _ = _traced(step, first, arrays)[2]
-        first = list(map(_typed, first, after))
+        first = list(map(typed, first, after))
     trace, inputs, (after, ys, structure) = _traced(step, first, arrays)
     tracked = [node for node, x in zip(inputs, (*first, *arrays), strict=True) if x.tracked]
     body, outer = closed(trace, inputs, [*after, *ys], len(first), tracked)
@@ -239,10 +239,10 @@ def _as_node(step: _Step, first: list[Any], arrays: list[Any], length: int, reve
     return leaves[: len(first)], leaves[len(first) :], structure
 
 
-def _traced(step: _Step, first: list[Any], arrays: list[Any]) -> Any:
+def _traced(step: CheckedStep, first: list[Any], arrays: list[Any]) -> Any:
     """One step on values that are not there yet: its trace, inputs and results. A Python number stays what it is."""
     with opened() as trace:
-        carry = [placeholder(spec_of(x), trace, is_inexact(x.dtype)) if _number(x) is None else x for x in first]
+        carry = [placeholder(spec_of(x), trace, is_inexact(x.dtype)) if number_of(x) is None else x for x in first]
         rows = [placeholder(spec_of(x)._replace(shape=x.shape[1:]), trace, is_inexact(x.dtype)) for x in arrays]
         return trace, [*carry, *rows], step(carry, rows)
 

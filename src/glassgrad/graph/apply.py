@@ -114,7 +114,7 @@ class Output(Structured):
 def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     """The node of a traced program for this op, made or found."""
     traces = {x.program for x in inputs if isinstance(x, Node) and x.program is not None}
-    trace: Trace = max(traces, key=creation_order)
+    trace: Trace = max(traces | Context.branch, key=creation_order)
     if any(t.closed for t in traces):
         raise TracedValueError(
             f"{op.name}: a value of a loop's body, or of an example under vmap, is used outside of it at {here(2)}; "

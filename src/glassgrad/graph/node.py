@@ -29,6 +29,8 @@ class Trace:
     """The nodes of one program being traced, keyed by (op, inputs, params): the same work is the same node.
 
     The trace of a loop's body is ``inner``: until it is closed its nodes may be made from those of the programs around.
+    While that of a branch is ``Context.branch``, what is made of values around it only is of the branch too, because it
+    must not be computed where the branch is not taken.
     """
 
     def __init__(self, inner: bool = False) -> None:

@@ -72,9 +72,11 @@ class Origin(NamedTuple):
 
 
 class _Context(threading.local):
-    """What the nodes being made now belong to, in each thread: the scope, and the forward node being derived."""
+    """What the nodes being made now belong to, in each thread: the scope, and the forward node being derived; and the
+    trace of the branch that is being traced, if any."""
 
     place: tuple[str, Any] = ("", None)
+    branch: frozenset[Any] = frozenset()
 
 
 Context = _Context()

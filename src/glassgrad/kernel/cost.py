@@ -7,7 +7,23 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .instructions import itemsize
-from .ir import Accumulate, Kernel, Let, Load, Loop, MatMul, Program, Region, Repeat, Scalar, Statement, Step, Store
+from .ir import (
+    Accumulate,
+    Branch,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    MatMul,
+    Program,
+    Region,
+    Repeat,
+    Scalar,
+    Statement,
+    Step,
+    Store,
+    While,
+)
 
 # Operations an instruction stands for; what is not listed counts as one.
 OPERATIONS = (
@@ -114,7 +130,7 @@ def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterato
 
 
 def program_cost(program: Program) -> Cost:
-    """The sum over all launches. Library calls are not counted."""
+    """The sum over all launches: of a while loop one round's, of branches the dearest's; not of library calls."""
     return steps_cost(program.steps, program.kernels)
 
 
@@ -133,4 +149,8 @@ def _sum(step: Step, each: list[Cost]) -> Cost:
         return _total([each[launch.kernel] for launch in step.launches])
     if isinstance(step, Repeat):
         return Cost(*(step.count * one for one in _total([_sum(s, each) for s in step.steps])))
+    if isinstance(step, Branch):
+        return max((_total([_sum(s, each) for s in arm]) for arm in step.arms), key=lambda cost: cost.nanoseconds)
+    if isinstance(step, While):
+        return _total([_sum(s, each) for s in (*step.test, *step.steps)])
     return Cost(0.0, 0.0, 0.0)

@@ -14,7 +14,7 @@ from typing import Any
 from . import index as ix
 from .index import Axis
 from .ir import Affine, Let, Load, Name, Store
-from .lower import Again, Lowered, Outside
+from .lower import Holding, Lowered, Outside
 from .nest import Names, Nest, aligned, renamed_axes, with_atoms
 
 NEAR = 4  # how many groups that read the same arrays a nest tries to join
@@ -27,7 +27,7 @@ class Group:
 
     nests: list[Nest]
     rows: list[Axis]
-    outside: Outside | Again | None = None
+    outside: Outside | Holding | None = None
 
     def reads(self) -> set[int]:
         if self.outside:

@@ -21,6 +21,7 @@ from .ir import (
     Accumulate,
     Affine,
     Atom,
+    Branch,
     Buffer,
     Call,
     Check,
@@ -42,6 +43,7 @@ from .ir import (
     Statement,
     Step,
     Store,
+    While,
     steps_of,
 )
 
@@ -117,6 +119,14 @@ class _Machine:
                 for i in range(step.count):
                     self.iterations[step.loop] = i
                     self.steps(step.steps)
+            elif isinstance(step, While):
+                self.steps(step.test)
+                while self.view(step.buffer)[0]:
+                    self.steps(step.steps)
+                    self.steps(step.test)
+            elif isinstance(step, Branch):
+                chosen = int(self.view(step.buffer)[0])
+                self.steps(step.arms[chosen if 0 <= chosen < len(step.arms) else -1])
             elif isinstance(step, Call):
                 self.functions[step.function](*map(self.view, step.buffers))
             else:

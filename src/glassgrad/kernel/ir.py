@@ -3,8 +3,8 @@
 A ``Kernel`` is loops over flat buffers. Every arithmetic step has a name of its own (``Let``), so nothing nests but
 loops, and equal kernels are equal values: a program with twenty equal layers holds one kernel and twenty launches.
 
-A ``Program`` is what one native call does: launches of kernels, library calls and repetitions, over buffers that are
-arguments, outputs, constants or places in one arena.
+A ``Program`` is what one native call does: launches of kernels, library calls, repetitions and branches, over buffers
+that are arguments, outputs, constants or places in one arena.
 
 Dtypes are names: bool, int8 … uint64, float16, bfloat16, float32, float64. There are no complex numbers here: a
 complex buffer is a real one of twice the size. Arithmetic on 16-bit floats is done in float32: a ``Load`` of them is
@@ -217,7 +217,7 @@ class Region(NamedTuple):
 class Call(NamedTuple):
     """A library function, or Python's own, on these buffers: number ``function`` of the program's table.
 
-    In a Repeat, only in every so-many-th of its rounds. The first ``inputs`` buffers are read, the others written.
+    In a Repeat or While, only in every so-many-th round. The first ``inputs`` buffers are read, the others written.
     """
 
     function: int
@@ -234,7 +234,32 @@ class Repeat(NamedTuple):
     steps: tuple[Step, ...]
 
 
-Step = Region | Call | Repeat
+class While(NamedTuple):
+    """The steps as long as, after those of the ``test``, the one element of the buffer, a bool, is true."""
+
+    loop: str
+    test: tuple[Step, ...]
+    buffer: int
+    steps: tuple[Step, ...]
+
+
+class Branch(NamedTuple):
+    """The steps of the arm whose number is the one element of the buffer, an int64; of the last one by default."""
+
+    buffer: int
+    arms: tuple[tuple[Step, ...], ...]
+
+
+Step = Region | Call | Repeat | While | Branch
+
+
+def inside(step: Step) -> tuple[tuple[Step, ...], ...]:
+    """The lists of steps that a step holds, in the order in which they stand."""
+    if isinstance(step, Repeat):
+        return (step.steps,)
+    if isinstance(step, While):
+        return step.test, step.steps
+    return step.arms if isinstance(step, Branch) else ()
 
 
 @dataclass(frozen=True)

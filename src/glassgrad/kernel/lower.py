@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..graph.apply import Output
 from ..graph.bfloat16 import evaluate
 from ..graph.node import Node
-from ..ops import loop
+from ..ops import branch, loop
 from . import index as ix
 from . import read, write
 from .index import Axis
@@ -78,8 +78,47 @@ class Again:
     outputs: tuple[int, ...]
     carried: tuple[tuple[int, int], ...]
 
+    @property
+    def parts(self) -> list[tuple[Lowered, tuple[tuple[int, int], ...]]]:
+        """What it holds, each with the results that take the place of others."""
+        return [(self.body, self.carried)]
 
-Unit = Nest | Outside | Again
+
+@dataclass(frozen=True)
+class AsLong:
+    """Steps that are repeated as long as a test holds: a while loop. Attributes as of ``Again``."""
+
+    test: Lowered
+    more: int
+    body: Lowered
+    loop: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    carried: tuple[tuple[int, int], ...]
+
+    @property
+    def parts(self) -> list[tuple[Lowered, tuple[tuple[int, int], ...]]]:
+        return [(self.test, ()), (self.body, self.carried)]
+
+
+@dataclass(frozen=True)
+class Either:
+    """Steps of one of several branches: a switch. Each part makes all outputs.
+
+    Attributes
+    ----------
+    index : the buffer that says which part
+    parts : of each branch its nests, and (what it makes, where that is found afterwards)
+    """
+
+    index: int
+    parts: list[tuple[Lowered, tuple[tuple[int, int], ...]]]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+Holding = Again | AsLong | Either  # steps that hold steps
+Unit = Nest | Outside | Holding
 
 
 @dataclass(frozen=True)
@@ -171,8 +210,8 @@ class Lowering(Reader):
 
     def write(self, node: Node) -> None:
         """Give a node a buffer, and what fills it."""
-        if node.op is loop.Scan:
-            self.again(node)
+        if node.op in HOLDING:
+            HOLDING[node.op](self, node)
             return
         if isinstance(node.spec, tuple) and not hasattr(node.spec, "shape"):
             self.outside(node, list(node.spec))
@@ -237,6 +276,46 @@ class Lowering(Reader):
             )
         )
 
+    def as_long(self, node: Node) -> None:
+        """A while loop: the leaves of the carry that something needs in buffers of their own."""
+        test, step, n = (node.params[k] for k in ("test", "step", "carry"))
+        kept = _needed_carry(test, step, n, self.asked.get(node, set()))
+        given = [self.held(x) if k >= n else -1 for k, x in enumerate(node.inputs)]
+        for k in range(n):
+            x = step.inputs[k]
+            given[k] = self.buffer(x.dtype, math.prod(x.shape), "value")
+            if k in kept and 0 not in x.shape:
+                self.found.append(write.copied(self, given[k], x.dtype, node.inputs[k]))
+        self.many[node] = given[:n]
+        carry = [given[k] for k in kept]
+        (more,), condition = self.part(test.inputs, given, test.outputs)
+        made, body = self.part(step.inputs, given, [step.outputs[k] for k in kept])
+        inputs, carried = (*given[n:], *carry), tuple(zip(made, carry, strict=True))
+        self.found.append(AsLong(condition, more, body, self.names("l"), inputs, tuple(carry), carried))
+
+    def either(self, node: Node) -> None:
+        """A switch: each branch writes the outputs that somebody reads."""
+        branches, asked = node.params["branches"], sorted(self.asked.get(node, ()))
+        index, *given = (self.held(x) for x in node.inputs)
+        self.many[node] = [self.buffer(y.dtype, math.prod(y.shape), "value") for y in branches[0].outputs]
+        outputs = [self.many[node][i] for i in asked]
+        parts = []
+        for body in branches:
+            made, lowered = self.part(body.inputs, given, [body.outputs[i] for i in asked])
+            parts.append((lowered, tuple(zip(made, outputs, strict=True))))
+        self.found.append(Either(index, parts, (index, *given), tuple(outputs)))
+
+    def part(
+        self, inputs: Sequence[Node], buffers: Sequence[int], results: Sequence[Node]
+    ) -> tuple[list[int], Lowered]:
+        """Nests that compute results from inputs in these buffers, and where the results are."""
+        inner = Lowering(self)
+        inner.place.update(zip(inputs, buffers, strict=True))
+        inner.given = set(buffers)
+        inner.write_all(results)
+        made = inner.results(results)
+        return made, inner.lowered(made)
+
     def row(self, buffer: int, length: int, name: str, reverse: bool) -> int:
         """A buffer that is row i of another in step i of a loop."""
         whole = self.memory[buffer]
@@ -265,6 +344,24 @@ class Lowering(Reader):
                     self.found.append(write.copied(self, held, dtype, node))
             taken.append(held)
         return taken
+
+
+HOLDING: dict[Any, Callable[[Lowering, Node], None]] = {
+    loop.Scan: Lowering.again,
+    loop.While: Lowering.as_long,
+    branch.Switch: Lowering.either,
+}
+
+
+def _needed_carry(test: loop.Body, step: loop.Body, n: int, asked: set[int]) -> list[int]:
+    """The leaves of a carry that are asked for, or that the test or another needed one is made from."""
+    inputs = {x: k for k, x in enumerate(step.inputs[:n])}
+    found: set[int] = set()
+    later = asked | {inputs[x] for x in needed_nodes(test.outputs) if x in inputs}
+    while later - found:
+        found |= later
+        later = {inputs[x] for x in needed_nodes([step.outputs[k] for k in found]) if x in inputs}
+    return sorted(found)
 
 
 def _empty(nest: Unit) -> bool:

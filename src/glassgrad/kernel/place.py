@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import index as ix
@@ -11,6 +12,7 @@ from .cost import steps_cost
 from .instructions import itemsize
 from .ir import (
     Affine,
+    Branch,
     Buffer,
     Call,
     Formal,
@@ -27,8 +29,10 @@ from .ir import (
     Repeat,
     Step,
     Store,
+    While,
+    inside,
 )
-from .lower import Lowered, Outside
+from .lower import Again, AsLong, Lowered, Outside
 from .nest import opened
 from .read import Memory
 from .regions import grouped
@@ -73,6 +77,9 @@ class _Placing:
         arguments = {m.number: b for b, m in enumerate(self.memory) if m.kind == "argument"}
         pairs = [(outputs[o], arguments[a]) for o, a in self.donated.items()]
         steps = self.steps(self.in_place(pieces, pairs))
+        for number, memory in enumerate(self.memory):
+            if memory.kind == "slice":
+                self.memory[number] = memory._replace(number=self.real(memory.number))
         buffers, arena = self.arena(steps)
         used = sorted(buffers)
         numbers = {b: i for i, b in enumerate(used)}
@@ -101,30 +108,50 @@ class _Placing:
             close()
             if isinstance(piece, Outside):
                 self.functions.append(piece)
-                found.append(Call(len(self.functions) - 1, (*piece.inputs, *piece.outputs), inputs=len(piece.inputs)))
+                buffers = tuple(map(self.real, (*piece.inputs, *piece.outputs)))
+                found.append(Call(len(self.functions) - 1, buffers, inputs=len(piece.inputs)))
             else:
-                again = piece.again
-                inside = self.steps(self.in_place(piece.pieces, again.carried))
-                inside += self.attentive(inside, again.count)
-                found.append(Repeat(again.loop, again.count, tuple(inside)))
+                found += self.round(piece)
         close()
         return found
 
-    def attentive(self, inside: Sequence[Step], count: int) -> list[Call]:
+    def round(self, piece: Round) -> Sequence[Step]:
+        """A step that holds steps; a branch that is the only one is no step of its own."""
+        held = piece.holding
+        parts = [
+            self.steps(self.in_place(pieces, taken)) for pieces, (_, taken) in zip(piece.parts, held.parts, strict=True)
+        ]
+        if isinstance(held, Again):
+            (body,) = parts
+            return [Repeat(held.loop, held.count, (*body, *self.attentive(body, held.count)))]
+        if isinstance(held, AsLong):
+            test, body = parts
+            more = self.real(held.more)
+            return [While(held.loop, tuple(test), more, (*body, *self.attentive([*test, *body], math.inf)))]
+        return [Branch(self.real(held.index), tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
+
+    def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
         """What lets Python see, now and then in a long loop, whether the user wants to end it."""
-        each = steps_cost(inside, list(self.kernels)).nanoseconds
+        each = max(steps_cost(steps, list(self.kernels)).nanoseconds, 1.0)
         if each * count < LONG:
             return []
         if SIGNALS not in self.functions:
             self.functions.append(SIGNALS)
         return [Call(self.functions.index(SIGNALS), (), max(1, int(ATTENTION / each)))]
 
+    def real(self, buffer: int) -> int:
+        """The buffer whose memory this one is written over, if it is."""
+        while buffer in self.same:
+            buffer = self.same[buffer]
+        return buffer
+
     def storage(self) -> list[int]:
         """The buffer that each buffer's memory is part of."""
         found: list[int] = []
         for number, memory in enumerate(self.memory):
             while memory.kind == "slice":
-                number, memory = memory.number, self.memory[memory.number]
+                number = self.real(memory.number)
+                memory = self.memory[number]
             found.append(number)
         return found
 
@@ -142,13 +169,20 @@ class _Placing:
                 writers.setdefault(buffer, []).append(number)
             for buffer in written | _reads(piece):
                 users.setdefault(buffer, []).append(number)
+        dropped: set[int] = set()
         for target, source in pairs:
+            copies = _copies(pieces, writers.get(target, []), target, source)
+            if copies and max(users[source]) <= copies[-1]:
+                self.same[target] = source  # what is written to a part of it afterwards stays in its place
+                dropped.update(copies)
+                continue
             (last,) = writers.get(target, [-1])[-1:]
             alone = len(writers.get(target, ())) == 1 and max(users.get(source, [-1])) <= last
             if alone and _overwrites(pieces[last], target, source):
                 self.same[target] = source
             else:
                 late.append((target, source))
+        found = [piece for number, piece in enumerate(found) if number not in dropped]
         for target, source in late:
             memory = self.memory[target]
             self.memory[target] = memory._replace(kind="value")
@@ -168,7 +202,7 @@ class _Placing:
 
     def kernel(self, piece: Piece) -> tuple[Kernel, tuple[int, ...]]:
         """The piece with names, axes and buffers numbered as they appear, and the buffers it is launched on."""
-        numbering = _Numbering(self.same, piece.local)
+        numbering = _Numbering(self.real, piece.local)
         body = tuple([numbering.statement(s) for s in piece.body])
         formals = []
         for buffer in numbering.buffers:
@@ -211,6 +245,22 @@ class _Placing:
         return self.memory[buffer].size * itemsize(self.memory[buffer].dtype)
 
 
+def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:
+    """The pieces by which a buffer begins as a copy of another, where others write to it later."""
+    found = []
+    for number in writers:
+        piece = pieces[number]
+        if not isinstance(piece, Piece) or _writes(piece) != {target} or _reads(piece) != {source}:
+            break
+        statements = opened(piece.body)
+        loaded = {s.name: s.value.index for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
+        stores = [s for s in statements if isinstance(s, Store)]
+        if not all(isinstance(s.value, Name) and not s.reducer and loaded.get(s.value.id) == s.index for s in stores):
+            break
+        found.append(number)
+    return found if len(found) < len(writers) else []
+
+
 def _overwrites(piece: Work, target: int, source: int) -> bool:
     """Whether a piece reads the old value only where, and before, it writes the new one."""
     if not isinstance(piece, Piece) or source in _writes(piece):
@@ -235,14 +285,14 @@ def _overwrites(piece: Work, target: int, source: int) -> bool:
 class _Numbering:
     """Names, axes and buffers by order of appearance, so that equal bodies become equal."""
 
-    def __init__(self, same: dict[int, int], local: dict[int, int]) -> None:
-        self.same = same
+    def __init__(self, real: Callable[[int], int], local: dict[int, int]) -> None:
+        self.real = real
         self.names: dict[str, str] = {}
         self.buffers: dict[int, int] = {}
         self.axes: dict[str, str] = {}
 
     def buffer(self, number: int) -> int:
-        return self.buffers.setdefault(self.same.get(number, number), len(self.buffers))
+        return self.buffers.setdefault(self.real(number), len(self.buffers))
 
     def name(self, name: str) -> str:
         return self.names.setdefault(name, f"x{len(self.names)}")
@@ -301,15 +351,17 @@ class _Lives:
     def walk(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self.time += 1
-            if not isinstance(step, Repeat):
-                for buffer in _touched(step):
+            begin, before = self.time, set(self.born)
+            for buffer in _touched(step) if not inside(step) else _looked_at(step):
+                self.use(buffer)
+            for steps in inside(step):
+                self.walk(steps)
+                for buffer in _looked_at(step):
                     self.use(buffer)
+            if not isinstance(step, (Repeat, While)):
                 continue
-            begin = self.time
-            before = set(self.born)
-            self.walk(step.steps)
             self.time += 1
-            for buffer in self.crossing(step.steps, before):
+            for buffer in self.crossing(step, before):
                 self.born[buffer] = min(self.born[buffer], begin)
                 self.dies[buffer] = self.time
 
@@ -327,9 +379,9 @@ class _Lives:
             found.append(buffer)
         return found
 
-    def crossing(self, steps: Sequence[Step], before: set[int]) -> set[int]:
+    def crossing(self, step: Step, before: set[int]) -> set[int]:
         """The buffers that are alive on the border of a loop's round: used before it, or sliced in it."""
-        touched = {b for step in steps for b in _touched(step)}
+        touched = set(_touched(step))
         parents = {p for b in touched for p in self.parents(b)}
         return (touched & before) | parents | {b for b in touched if self.memory[b].loop}
 
@@ -338,7 +390,7 @@ def _reads(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.inputs)
     if isinstance(piece, Round):
-        return set(piece.again.inputs).union(*map(_reads, piece.pieces))
+        return set(piece.holding.inputs).union(*(_reads(p) for part in piece.parts for p in part))
     statements = opened(piece.body)
     found = {s.value.buffer for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
     return found | {load.buffer for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)}
@@ -348,7 +400,7 @@ def _writes(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.outputs)
     if isinstance(piece, Round):
-        return set(piece.again.outputs).union(*map(_writes, piece.pieces))
+        return set(piece.holding.outputs).union(*(_writes(p) for part in piece.parts for p in part))
     return {s.buffer for s in opened(piece.body) if isinstance(s, Store)}
 
 
@@ -357,7 +409,12 @@ def _touched(step: Step) -> list[int]:
         return list(step.buffers)
     if isinstance(step, Region):
         return [b for launch in step.launches for b in launch.buffers]
-    return [b for inner in step.steps for b in _touched(inner)]
+    return [*_looked_at(step), *(b for steps in inside(step) for inner in steps for b in _touched(inner))]
+
+
+def _looked_at(step: Step) -> list[int]:
+    """The buffer by which a step decides where to go."""
+    return [step.buffer] if isinstance(step, (While, Branch)) else []
 
 
 def _in_parent(buffer: Buffer, numbers: dict[int, int]) -> Buffer:
@@ -371,4 +428,8 @@ def _renumbered(step: Step, numbers: dict[int, int]) -> Step:
     if isinstance(step, Region):
         launches = [launch._replace(buffers=tuple([numbers[b] for b in launch.buffers])) for launch in step.launches]
         return step._replace(launches=tuple(launches))
-    return step._replace(steps=tuple([_renumbered(s, numbers) for s in step.steps]))
+    within = [tuple([_renumbered(s, numbers) for s in steps]) for steps in inside(step)]
+    if isinstance(step, Repeat):
+        return step._replace(steps=within[0])
+    at = numbers[step.buffer]
+    return Branch(at, tuple(within)) if isinstance(step, Branch) else While(step.loop, within[0], at, within[1])

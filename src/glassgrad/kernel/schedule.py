@@ -12,7 +12,7 @@ from .fuse import Group, fuse
 from .index import Axis
 from .instructions import itemsize
 from .ir import Accumulate, Affine, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
-from .lower import Again, Lowered, Outside
+from .lower import Holding, Lowered, Outside
 from .nest import Nest, moved, opened, renamed_axes, with_atoms, with_axes
 
 BLOCK = 4096  # elements of a long map that are one piece of work
@@ -33,10 +33,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Round:
-    """The pieces of a step that is repeated."""
+    """A step that holds steps, and the pieces of each of its parts."""
 
-    again: Again
-    pieces: list[Work]
+    holding: Holding
+    parts: list[list[Work]]
 
 
 Work = Piece | Outside | Round
@@ -51,9 +51,8 @@ def schedule(groups: Sequence[Group], lowered: Lowered) -> list[Work]:
             readers.setdefault(buffer, set()).add(number)
     found: list[Work] = []
     for number, group in enumerate(groups):
-        if isinstance(group.outside, Again):
-            body = group.outside.body
-            found.append(Round(group.outside, schedule(fuse(body), body)))
+        if isinstance(group.outside, Holding):
+            found.append(Round(group.outside, [schedule(fuse(part), part) for part, _ in group.outside.parts]))
         elif group.outside:
             found.append(group.outside)
         elif group.rows:

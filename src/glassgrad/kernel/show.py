@@ -9,6 +9,7 @@ from typing import Any
 from .ir import (
     Accumulate,
     Atom,
+    Branch,
     Buffer,
     Call,
     Check,
@@ -30,6 +31,7 @@ from .ir import (
     Statement,
     Step,
     Store,
+    While,
 )
 
 FOLDS = {"add": "+=", "multiply": "*=", "maximum": "max=", "minimum": "min=", "and": "and=", "or": "or="}
@@ -95,6 +97,15 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
         elif isinstance(step, Call):
             often = f" every {step.every} rounds" if step.every > 1 else ""
             yield f"call {step.function}({_buffers(step.buffers)}){often}"
+        elif isinstance(step, Branch):
+            for number, arm in enumerate(step.arms):
+                yield f"arm {number} of m{step.buffer}:"
+                yield from _indented(_steps(arm))
+        elif isinstance(step, While):
+            yield f"while {step.loop}, m{step.buffer} after:"
+            yield from _indented(_steps(step.test))
+            yield "do:"
+            yield from _indented(_steps(step.steps))
         else:
             yield f"repeat {step.loop} < {step.count}:"
             yield from _indented(_steps(step.steps))

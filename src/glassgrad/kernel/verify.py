@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .index import add, affine, limits
 from .instructions import DTYPES, itemsize
-from .ir import Affine, Buffer, Call, Launch, Program, Region, Repeat, Step
+from .ir import Affine, Branch, Buffer, Call, Launch, Program, Region, Repeat, Step, While, inside
 from .scope import KernelError, Use, text_of, uses, verify_kernel
 
 __all__ = ["KernelError", "uses", "verify", "verify_kernel"]
@@ -43,6 +43,7 @@ class _Memory:
 
     Attributes
     ----------
+    names : of the loops
     counts : iterations of each Repeat
     spans : of each buffer
     ever : roots that were written at any time
@@ -52,6 +53,7 @@ class _Memory:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.where: list[str] = []
+        self.names: set[str] = set()
         self.counts: dict[str, int] = {}
         self.spans: list[_Span] = []
         self.written: set[int] = set()
@@ -74,12 +76,15 @@ class _Memory:
 
     def count(self, steps: Sequence[Step]) -> None:
         for step in steps:
+            if isinstance(step, (Repeat, While)):
+                self.where = [f"{type(step).__name__.lower()} {step.loop}"]
+                self.demand(step.loop not in self.names, "the name is taken")
+                self.names.add(step.loop)
             if isinstance(step, Repeat):
-                self.where = [f"repeat {step.loop}"]
-                self.demand(step.loop not in self.counts, "the name is taken")
                 self.demand(step.count > 0, f"{step.count} times")
                 self.counts[step.loop] = step.count
-                self.count(step.steps)
+            for steps in inside(step):
+                self.count(steps)
 
     # Buffers
 
@@ -123,11 +128,47 @@ class _Memory:
             if isinstance(step, Repeat):
                 for _ in range(min(step.count, 2)):  # the second time with what the first has overwritten
                     self.steps(step.steps, loops | {step.loop})
+            elif isinstance(step, While):
+                self.rounds(step, loops)
+            elif isinstance(step, Branch):
+                self.arms(step, loops)
             elif isinstance(step, Call):
                 self.call(step, loops)
             else:
                 self.region(step, loops)
         self.where = outside
+
+    def rounds(self, step: While, loops: frozenset[str]) -> None:
+        """There may be none: what a round has written may not have been, and what it overwrote may have been."""
+        self.steps(step.test, loops)
+        self.decides(step.buffer, "bool", loops)
+        for _ in range(2):
+            before = set(self.written)
+            self.steps(step.steps, loops)
+            self.steps(step.test, loops)
+            self.decides(step.buffer, "bool", loops)
+            self.written &= before
+
+    def arms(self, step: Branch, loops: frozenset[str]) -> None:
+        """What is written after it is what every arm leaves written."""
+        self.decides(step.buffer, "int64", loops)
+        self.demand(bool(step.arms), "no arms")
+        before, after = set(self.written), list[set[int]]()
+        for arm in step.arms:
+            self.written = set(before)
+            self.steps(arm, loops)
+            after.append(self.written)
+        self.written = set.intersection(*after)
+
+    def decides(self, number: int, dtype: str, loops: frozenset[str]) -> None:
+        buffer = self.reach(number, loops)
+        self.demand(buffer[:2] == (dtype, 1), f"buffer {number} is {text_of(buffer)}, not {dtype}[1]")
+        self.filled(number)
+
+    def filled(self, number: int) -> None:
+        span = self.spans[number]
+        held = span.root[0] in ("argument", "constant") or span.owner in self.written or not span.size
+        self.demand(held, f"buffer {number} is read, but was not written before, or is overwritten")
 
     def call(self, call: Call, loops: frozenset[str]) -> None:
         """The first buffers are read. The others may be, and are written."""
@@ -160,10 +201,8 @@ class _Memory:
             buffer = self.reach(number, loops)
             fits = buffer.dtype == formal.dtype and buffer.size >= formal.size
             self.demand(fits, f"buffer {number} is {text_of(buffer)}, not {text_of(formal)}")
-            span = self.spans[number]
-            filled = span.root[0] in ("argument", "constant") or span.owner in self.written or not span.size
-            problem = f"buffer {number} is read, but was not written before, or is overwritten"
-            self.demand(filled or not use.read_first, problem)
+            if use.read_first:
+                self.filled(number)
         self.apart([(number, use.written) for number, use in used])
         for number, use in used:
             if use.written:

@@ -1,4 +1,4 @@
-"""The function that runs a program: launches of kernels, calls of library functions, repetitions.
+"""The function that runs a program: launches of kernels, calls of library functions, repetitions, branches.
 
 Regions cut into parts become functions of their own, which threads are given: ``glassgrad_parallel(task, context,
 chunks)`` calls ``task(context, chunk)`` for every chunk, in any order and on any thread, and returns when all are done.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..kernel import ir
-from .builder import I32, I64, PTR, Builder, Module, Value, integer, number
+from .builder import I8, I32, I64, PTR, Builder, Module, Value, integer, number
 from .threads import SHORT
 
 PARALLEL = "glassgrad_parallel"
@@ -76,7 +76,7 @@ class Driver:
         self.program = program
         self.attributes = attributes
         self.layout = layout(program)
-        self.loops = [step.loop for step in every(program.steps) if isinstance(step, ir.Repeat)]
+        self.loops = [step.loop for step in every(program.steps) if isinstance(step, (ir.Repeat, ir.While))]
         self.regions = 0
 
     def emit(self) -> None:
@@ -157,7 +157,7 @@ class Driver:
         if call.every > 1:
             (*_, iteration) = frame.iterations.values()
             rest = f.op("urem", iteration, integer(call.every))
-            with f.when(f.compare("icmp eq", rest, integer(0))):
+            with f.when(f.compare("icmp eq", rest, integer(call.every - 1))):  # not in every loop that is short
                 self.call(call._replace(every=1), frame, context)
             return
         buffers = f.local(PTR, max(len(call.buffers), 1), align=8)
@@ -179,6 +179,36 @@ class Driver:
             inside = frame._replace(iterations={**frame.iterations, repeat.loop: iteration})
             self.run(repeat.steps, inside, context)
 
+    def as_long(self, step: ir.While, frame: Frame, context: Value) -> None:
+        f, rounds = frame.f, frame.f.local(I64, align=8)
+        head, body, done = f.labels("test", "round", "done")
+        f.store(integer(0), rounds)
+        f.line(f"br label %{head}")
+        f.block(head)
+        iteration = f.load(rounds, I64)
+        f.store(iteration, slot(f, context, 2 + self.loops.index(step.loop)))
+        within = frame._replace(iterations={**frame.iterations, step.loop: iteration})
+        self.run(step.test, within, context)
+        more = f.compare("icmp ne", f.load(self.address(step.buffer, frame), I8), number(0, I8))
+        f.line(f"br i1 {more.text}, label %{body}, label %{done}")
+        f.block(body)
+        self.run(step.steps, within, context)
+        f.store(f.op("add", iteration, integer(1)), rounds)
+        f.line(f"br label %{head}")
+        f.block(done)
+
+    def branch(self, step: ir.Branch, frame: Frame, context: Value) -> None:
+        f = frame.f
+        chosen = f.load(self.address(step.buffer, frame), I64)
+        *arms, after = f.labels(*(f"arm{i}_" for i in range(len(step.arms))), "after")
+        cases = " ".join(f"i64 {i}, label %{arm}" for i, arm in enumerate(arms[:-1]))
+        f.line(f"switch i64 {chosen.text}, label %{arms[-1]} [{cases}]")
+        for arm, steps in zip(arms, step.arms, strict=True):
+            f.block(arm)
+            self.run(steps, frame, context)
+            f.line(f"br label %{after}")
+        f.block(after)
+
     def result(self, frame: Frame, otherwise: Value) -> Value:
         """The code of the Checks that failed; it goes before a failure they may have led to."""
         f = frame.f
@@ -190,6 +220,8 @@ STEPS: dict[type, Callable[[Driver, Any, Frame, Value], None]] = {
     ir.Region: Driver.region,
     ir.Call: Driver.call,
     ir.Repeat: Driver.repeat,
+    ir.While: Driver.as_long,
+    ir.Branch: Driver.branch,
 }
 
 
@@ -204,8 +236,8 @@ def part(f: Builder, extent: int, chunks: int, chunk: Value) -> Value:
 
 
 def every(steps: Sequence[ir.Step]) -> Iterator[ir.Step]:
-    """All steps, those repeated too."""
+    """All steps, those that others hold too."""
     for step in steps:
         yield step
-        if isinstance(step, ir.Repeat):
-            yield from every(step.steps)
+        for within in ir.inside(step):
+            yield from every(within)

@@ -1,4 +1,4 @@
-"""Scan: a step repeated along an axis, held in the graph as one node with the step's own graph inside."""
+"""Scan and While: a step repeated, held in the graph as one node with the step's own graph inside."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import numpy as np
 
 from ..dtypes import is_inexact
 from ..errors import ShapeError
-from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of
+from ..graph.apply import Output, apply
+from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of, value_of
+from ..graph.origin import Context
 from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
+from .control import Alias
 
 # The derivatives of a scan are scans over derivatives of its body, which the walks make. They stand above the ops, and
 # enter here what they do when imported.
@@ -83,12 +86,20 @@ class Body:
         """What a step works longest at: products and library functions, as far as something is differentiated by."""
         return [x for x in self.nodes if x.tracked and issubclass(x.op, (Contraction, Opaque)) and x.op.outputs == 1]
 
+    def evaluate(self, values: Sequence[Any]) -> list[Any]:
+        """The values of the outputs for values of the inputs, by NumPy."""
+        held = self.constants.copy()
+        held[: len(values)] = values
+        for evaluate, arguments, params, place in self.steps:
+            held[place] = evaluate(*[held[k] for k in arguments], **params)
+        return [held[self.places[node]] for node in self.outputs]
+
     def saving(self, carry: int, nodes: Iterable[Node]) -> Body:
         """This body, returning also these nodes of a step, where it did not."""
         returned = set(self.outputs[carry:])
         return Body(self.inputs, [*self.outputs, *(node for node in nodes if node not in returned)])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines, _, last = show([*self.inputs, *self.outputs]).rpartition("\n")
         names = last.removeprefix("return ").split(", ")
         inside = f"{lines}\nreturn {', '.join(names[len(self.inputs) :])}"
@@ -128,12 +139,10 @@ class Scan(Structured):
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> tuple[Spec, ...]:
         body, counts, length = params["body"], params["counts"], params["length"]
-        for k, (spec, node) in enumerate(zip(specs, body.inputs, strict=True)):
-            expected = spec_of(node)
-            if counts.carry <= k < counts.carry + counts.xs:
-                expected = Spec((length, *expected.shape), expected.dtype)
-            if (spec if isinstance(spec, Spec) else spec_of(spec)) != expected:
-                raise ShapeError(f"scan: input {k} does not fit the body: got {spec}, expected {expected}")
+        expected = list(map(spec_of, body.inputs))
+        for k in range(counts.carry, counts.carry + counts.xs):
+            expected[k] = Spec((length, *expected[k].shape), expected[k].dtype)
+        fitting(cls.name, specs, expected)
         rows = [Spec((length, *node.shape), node.dtype) for node in body.outputs[counts.carry :]]
         return (*(spec_of(node) for node in body.outputs[: counts.carry]), *rows)
 
@@ -148,14 +157,67 @@ class Scan(Structured):
         return tangents
 
 
+class While(Structured):
+    """carry = step(carry, captured) as long as test(carry, captured) holds: the last carry.
+
+    Inputs are the leaves of the first carry and the captured values; ``carry`` tells how many the first are. The last
+    leaf of the carry is the number of rounds so far, of int64. The VJP runs parts of the loop again from at most
+    ``checkpoints`` carries that it keeps: autodiff/whiles.py.
+    """
+
+    private = True  # its bodies are graphs: tests/ops/test_loop.py samples it
+    outputs = 2
+
+    @staticmethod
+    def eval(*values: Any, test: Body, step: Body, carry: int, checkpoints: int) -> tuple[Any, ...]:
+        held = list(values)
+        while test.evaluate(held)[0]:
+            held[:carry] = step.evaluate(held)
+        return tuple([np.array(v, node.dtype)[()] for v, node in zip(held[:carry], step.inputs, strict=False)])
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> tuple[Spec, ...]:
+        fitting(cls.name, specs, list(map(spec_of, params["step"].inputs)))
+        return tuple(map(spec_of, params["step"].outputs))
+
+    @staticmethod
+    def vjp(g: Any, y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
+        cotangents: tuple[Any, ...] = above["pull while"](g, y, xs, **params)
+        return cotangents
+
+    @staticmethod
+    def jvp(ts: Any, y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
+        tangents: tuple[Any, ...] = above["push while"](ts, xs, **params)
+        return tangents
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], *xs: Any, **params: Any) -> tuple[Any, ...]:
+        values: tuple[Any, ...] = above["batch while"](size, over, *xs, **params)
+        return values
+
+
+def fitting(name: str, specs: Sequence[Any], expected: Sequence[Spec]) -> None:
+    """Refuse inputs that a body was not traced for."""
+    for k, (spec, fits) in enumerate(zip(specs, expected, strict=True)):
+        if (spec if isinstance(spec, Spec) else spec_of(spec)) != fits:
+            raise ShapeError(f"{name}: input {k} does not fit the body: got {spec}, expected {fits}")
+
+
 @contextlib.contextmanager
-def opened() -> Iterator[Trace]:
-    """The trace of a body; what is made in it is of no use once it is closed, but by ``closed``."""
+def opened(branch: bool = False) -> Iterator[Trace]:
+    """The trace of a body; what is made in it is of no use once it is closed, but by ``closed``.
+
+    Of a ``branch`` is also what is made meanwhile of values around it only.
+    """
     trace = Trace(inner=True)
+    before = Context.branch
+    if branch:
+        Context.branch = frozenset([trace])
     try:
         yield trace
     finally:
         trace.closed = True
+        Context.branch = before
 
 
 def placeholder(like: Any, trace: Trace, tracked: bool) -> Any:
@@ -185,6 +247,37 @@ def copied(outputs: Sequence[Node], places: Mapping[Node, Node], trace: Trace) -
         )
         copies[node] = _as_weak(copy, node)
     return [copies[node] for node in outputs]
+
+
+def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
+    """The outputs of a body for other inputs, values or nodes, as operations of whatever these belong to."""
+    held: dict[Node, Any] = dict(zip(body.inputs, values, strict=True))
+    for node in body.nodes:
+        if node in held:
+            continue
+        if not node.inputs:
+            held[node] = node
+        elif node.op is Output:
+            held[node] = held[node.inputs[0]][node.params["index"]]
+        else:
+            made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
+            if isinstance(made, Node) and made.program is not None:
+                _as_weak(made, node)
+    return [held[node] for node in body.outputs]
+
+
+def opened_by(body: Body, values: Sequence[Any], wanted: Iterable[int]) -> tuple[list[Any], list[Node]]:
+    """Values of a body's inputs, those wanted as nodes to differentiate by; and these nodes."""
+    inputs, targets = list(values), []
+    for k in wanted:
+        x = inputs[k]
+        if isinstance(x, Node) and (x.tracked or x.value is None):
+            node = apply(Alias, (x,))
+            inputs[k] = _as_weak(node, body.inputs[k]) if node.program is not None else node
+        else:
+            inputs[k] = make(Input, (), NO_PARAMS, value_of(x), tracked=True)
+        targets.append(inputs[k])
+    return inputs, targets
 
 
 def closed(

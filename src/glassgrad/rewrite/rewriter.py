@@ -67,7 +67,7 @@ class Rewriter:
     def better(self, node: Node) -> Node:
         """The first thing a rule makes of a node, or the node itself."""
         if node.op.outputs > 1:
-            return _with_simple_body(node) if node.op is loop.Scan else node
+            return _with_simple_bodies(node)
         inputs, params, op = node.inputs, node.params, node.op
         found: Node | None
         if all(x.value is not None for x in inputs):
@@ -194,12 +194,22 @@ def remade(node: Node, inputs: tuple[Node, ...], **params: Any) -> Node:
     return made
 
 
-def _with_simple_body(node: Node) -> Node:
-    """A scan whose step is rewritten by itself, once for all scans by it."""
-    body = node.params["body"]
-    simple = body.derived.get("simplified")
+def _with_simple_bodies(node: Node) -> Node:
+    """A loop whose step, or branches of which each, is rewritten by itself, once for all loops by it."""
+    changed = {}
+    for name, value in node.params.items():
+        bodies = value if isinstance(value, tuple) else (value,)
+        if bodies and all(isinstance(body, loop.Body) for body in bodies):
+            simple = tuple(map(_simple, bodies))
+            if any(a is not b for a, b in zip(simple, bodies, strict=True)):
+                changed[name] = simple if isinstance(value, tuple) else simple[0]
+    return remade(node, node.inputs, **changed) if changed else node
+
+
+def _simple(body: loop.Body) -> loop.Body:
+    simple: loop.Body | None = body.derived.get("simplified")
     if simple is None:
         outputs = Rewriter().run(body.outputs)
         same = all(a is b for a, b in zip(outputs, body.outputs, strict=True))
         simple = body.derived["simplified"] = body if same else loop.Body(body.inputs, outputs)
-    return node if simple is body else remade(node, node.inputs, body=simple)
+    return simple
