@@ -26,9 +26,11 @@ check: $(VENV)/ready-dev
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
-bench: $(VENV)/ready-bench
-	$(BIN)/python bench/run.py
-	$(BIN)/python bench/report.py
+# The peers have an environment of their own: they bring gigabytes, and versions of NumPy and SciPy that suit them.
+bench:
+	$(MAKE) VENV=.venv-bench .venv-bench/ready-bench
+	.venv-bench/bin/python bench/run.py
+	.venv-bench/bin/python bench/report.py
 
 # One stamp per extra, written last: an interrupted installation is done again.
 $(VENV)/ready-%: pyproject.toml $(VENV)/built

@@ -1,6 +1,6 @@
 """Run one group in this process, print its table and write results/GROUP.json.
 
-    python bench/group.py GROUP [--quick] [--compile]
+    python bench/group.py GROUP [--quick] [--no-compile]
 
 run.py starts this, with the number of threads set, one group a process.
 """
@@ -54,11 +54,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("group", choices=GROUPS)
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that all runs, not how fast")
-    parser.add_argument("--compile", action="store_true", help="with torch.compile, which needs a C++ compiler")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, half a minute a row")
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # what libraries say about themselves is not part of a table
     module = importlib.import_module(options.group)
-    outcomes = module.measure(QUICK if options.quick else FULL, options.quick, options.compile)
+    outcomes = module.measure(QUICK if options.quick else FULL, options.quick, not options.no_compile)
     name = f"{options.group}.quick.json" if options.quick else f"{options.group}.json"
     write(RESULTS / name, options.group, module.TITLE, options.quick, outcomes)
     print(f"\n{module.TITLE}\n\n{text(outcomes)}", flush=True)

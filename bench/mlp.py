@@ -21,7 +21,6 @@ SIZES: dict[str, tuple[tuple[int, ...], int]] = {
     "784-512-256-10": ((784, 512, 256, 10), 128),
     "784-1024-1024-10": ((784, 1024, 1024, 10), 256),
 }
-COMPILED = ("64-64-10", "784-128-10")  # rows that torch.compile takes part in; it needs many seconds for each
 
 
 def loss_with(lib: Library) -> Loss:
@@ -72,7 +71,7 @@ def row(name: str, optimiser: str, compile_: bool) -> Row:
     work = flops(sizes, batch)
     return Row(
         f"{name}, batch {batch}, {optimiser}",
-        contenders(model(sizes, batch), optimiser, compile_ and name in COMPILED),
+        contenders(model(sizes, batch), optimiser, compile_),
         target("mlp", name),
         tolerance=1e-2,  # of displacements of float32 parameters, themselves a thousandth of the parameters
         figures=lambda seconds: {"ours, GFLOP/s": work / seconds[OURS] / 1e9} if OURS in seconds else {},

@@ -51,14 +51,15 @@ MODELS = {
     "transformer, batch 32": ("2 blocks of 64, length 64", lambda: transformer.model(32)),
     "transformer, batch 256": ("2 blocks of 64, length 64", lambda: transformer.model(256)),
 }
-COMPILED = ("transformer, batch 1", "transformer, batch 32")
+
+UNCOMPILED = ("LSTM",)  # its loop is PyTorch's own kernel, which torch.compile calls as it is
 
 
 def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
     rows = [
         Row(
             f"{name}, {size}",
-            contenders(build(), "Adam", compile_ and name in COMPILED),
+            contenders(build(), "Adam", compile_ and name not in UNCOMPILED),
             target("models", name),
             tolerance=1e-2,
         )

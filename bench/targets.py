@@ -26,6 +26,7 @@ def at_most(bound: float) -> tuple[Target, ...]:
 
 
 BANDWIDTH = "of the bandwidth"  # bytes that have to move, over the time, over the measured bandwidth
+PYTORCH = "PyTorch ÷ ours"
 GRADIENT = "gradient ÷ value"  # time of value and gradient together over the time of the value alone
 
 PIECE = (Target("ratio", 1.5), Target(BANDWIDTH, 0.8))
@@ -46,6 +47,7 @@ TARGETS: dict[str, dict[str, tuple[Target, ...]]] = {
         "transformer, batch 32": faster(1.5),
         "LeNet": faster(1.5),
     },
+    "fitting": {"small": (Target(PYTORCH, 5),), "digits": (Target(PYTORCH, 5),), "estimator": faster(10)},
     "pieces": {"softmax": PIECE, "layer norm": PIECE, "Adam": PIECE, "log-sum-exp": PIECE},
     "matmul": {"square 1024": faster(1.15), "square 2048": faster(1.15)},
     "calls": {

@@ -47,7 +47,7 @@ __all__ = [
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
+_FOLDERS = ("compile", "data", "inspect", "nn", "optim", "sklearn", "train")
 _NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import is_inexact, not_numbers
+from .dtypes import is_inexact, named, not_numbers
 from .errors import DtypeError, TracedValueError, UnsupportedError
 from .graph.apply import apply
 from .graph.node import NO_PARAMS, Node, Variable, borrowed, constant, make
@@ -505,7 +505,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None) -> Any:
     data = value.value if isinstance(value, Node) else value
     if data is None:
         raise TracedValueError(f"variable: got a traced Array at {here(2)}; make variables outside the traced function")
-    array = np.array(data, dtype)
+    array = np.array(data, named(dtype))
     if not is_inexact(array.dtype):
         raise DtypeError(
             f"variable: got dtype {array.dtype}, expected a floating or complex one at {here(2)}; write 3.0 for 3, or "

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .array import as_array
+from .dtypes import kind_of, named
 from .errors import DtypeError, RandomnessError, ShapeError
 from .graph.node import Node, Value, is_symbolic, shape_of, spec_of, value_of
 from .ops import elementwise, indexing, logic, view
@@ -94,7 +95,7 @@ def uniform(low: Value = 0.0, high: Value = 1.0, size: Size = None, *, rng: Rng 
     Array([0.8805202 , 0.60548185, 0.36209112])
     """
     shape, dtype, (low, high) = _arguments("uniform", size, dtype, low, high)
-    return as_array(low + (high - low) * draw.uniform(_key(rng), shape, dtype))
+    return _drawn(low + (high - low) * draw.uniform(_key(rng), shape, dtype), dtype)
 
 
 def normal(loc: Value = 0.0, scale: Value = 1.0, size: Size = None, *, rng: Rng = None, dtype: Any = float) -> Any:
@@ -114,21 +115,21 @@ def normal(loc: Value = 0.0, scale: Value = 1.0, size: Size = None, *, rng: Rng 
     """
     _no_negative("normal", "scale", scale)
     shape, dtype, (loc, scale) = _arguments("normal", size, dtype, loc, scale)
-    return as_array(loc + scale * draw.normal(_key(rng), shape, dtype))
+    return _drawn(loc + scale * draw.normal(_key(rng), shape, dtype), dtype)
 
 
 def exponential(scale: Value = 1.0, size: Size = None, *, rng: Rng = None, dtype: Any = float) -> Any:
     """Waiting times of mean ``scale``: -scale ln(1 - u). A gradient flows through ``scale``."""
     _no_negative("exponential", "scale", scale)
     shape, dtype, (scale,) = _arguments("exponential", size, dtype, scale)
-    return as_array(scale * draw.exponential(_key(rng), shape, dtype))
+    return _drawn(scale * draw.exponential(_key(rng), shape, dtype), dtype)
 
 
 def gumbel(loc: Value = 0.0, scale: Value = 1.0, size: Size = None, *, rng: Rng = None, dtype: Any = float) -> Any:
     """Gumbel's distribution, of the largest of many: loc - scale ln(-ln u). Gradients flow through both parameters."""
     _no_negative("gumbel", "scale", scale)
     shape, dtype, (loc, scale) = _arguments("gumbel", size, dtype, loc, scale)
-    return as_array(loc + scale * draw.gumbel(_key(rng), shape, dtype))
+    return _drawn(loc + scale * draw.gumbel(_key(rng), shape, dtype), dtype)
 
 
 def bernoulli(p: Value = 0.5, size: Size = None, *, rng: Rng = None) -> Any:
@@ -269,7 +270,7 @@ def categorical(logits: Any, size: Size = None, *, rng: Rng = None, axis: int = 
     logits = logits if isinstance(logits, Node) else np.asarray(logits)
     if not shape_of(logits) or not shape_of(logits)[axis]:
         raise ShapeError(f"categorical: got logits of shape {shape_of(logits)}, expected at least one outcome")
-    if np.dtype(spec_of(logits).dtype).kind != "f":
+    if kind_of(np.dtype(spec_of(logits).dtype)) != "f":
         logits = logic.astype(logits, np.float64)
     logits = view.moveaxis(logits, axis, -1)
     shape = _shape("categorical", size, logits[..., 0])
@@ -336,16 +337,21 @@ def _shape(what: str, size: Size, *parameters: Value) -> tuple[int, ...]:
 
 def _arguments(what: str, size: Size, dtype: Any, *parameters: Value) -> tuple[Any, np.dtype[Any], list[Value]]:
     """Shape, floating dtype, and the parameters in that dtype."""
-    dtype = np.dtype(dtype)
-    if dtype.kind != "f":
+    dtype = np.dtype(named(dtype))
+    if kind_of(dtype) != "f":
         raise DtypeError(f"{what}: got dtype {dtype}, expected a real floating one, such as numpy.float32")
     cast = [p if isinstance(p, (int, float)) else logic.astype(_real(what, p), dtype) for p in parameters]
     return _shape(what, size, *cast), dtype, cast
 
 
+def _drawn(numbers: Value, dtype: np.dtype[Any]) -> Any:
+    """Numbers as an Array; where NumPy's operators made float32 of bfloat16, they are rounded here."""
+    return as_array(logic.astype(numbers, dtype))
+
+
 def _real(what: str, parameter: Value) -> Value:
     parameter = parameter if isinstance(parameter, Node) else np.asarray(parameter)
-    if parameter.dtype.kind not in "biuf":
+    if kind_of(parameter.dtype) not in "biuf":
         raise DtypeError(f"{what}: got a parameter of dtype {parameter.dtype}, expected real numbers")
     return parameter
 

@@ -217,6 +217,37 @@ def test_walks_compose(name: str) -> None:
     agree(gg.vmap(second)(X, Y, Y), one_by_one(second, (0, 0, 0), X, Y, Y), 1e-8)
 
 
+KEYS: dict[str, Callable[[Any], Any]] = {
+    "apart": lambda i: (i, slice(None), i),
+    "side by side": lambda i: (slice(None), i, i),
+    "an ellipsis of none": lambda i: (slice(None), i, ..., i),
+    "with a new axis": lambda i: (None, slice(0, 2), i, None),
+    "with a number": lambda i: (1, slice(None), i),
+    "grid": lambda i: (i[:, None], i, slice(None, None, -1)),
+    "from the end": lambda i: (..., i - 2),
+    "places alone": lambda i: i,
+    "no arrays": lambda i: (0, ..., slice(2)),
+    "a mask beside": lambda i: (i[:2], numpy.array([True, True, False])),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("over", [(0, 0, 0), (0, None, None), (None, 0, None), (None, None, 0), (0, None, 0)])
+def test_indices_by_numpys_rules(key: str, over: tuple[Any, ...]) -> None:
+    """Read, written and added to: arrays of the index apart or together, batched or not, like what is written."""
+    x, i = RNG.normal(size=(3, 2, 3, 3)), RNG.integers(0, 2, (3, 4))
+    read = lambda x, i: np.asarray(x)[KEYS[key](i)]
+    shape = read(x[0], i[0]).shape
+    for v in (RNG.normal(size=(3, *shape)), RNG.normal(size=3), RNG.normal(size=(3, 1, 1, *shape))):
+        given = [a if k == 0 else a[0] for a, k in zip((x, i, v), over, strict=True)]
+        for f in (
+            lambda x, i, v: np.asarray(x).at[KEYS[key](i)].set(v),
+            lambda x, i, v: np.asarray(x).at[KEYS[key](i)].add(np.reshape(v, v.shape[-len(shape) :] if v.ndim else ())),
+            lambda x, i, v: (read(x, i), v),
+        ):
+            agree(gg.vmap(f, over)(*given), one_by_one(f, over, *given))
+
+
 def test_a_batch_of_batches_is_every_pair() -> None:
     distance = lambda a, b: np.sqrt(((a - b) ** 2).sum())
     pairs = gg.vmap(gg.vmap(distance, (None, 0)), (0, None))

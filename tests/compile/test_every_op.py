@@ -17,7 +17,9 @@ import glassgrad.ops
 from glassgrad import dtypes
 from glassgrad.graph.apply import apply
 from glassgrad.graph.primitive import Elementwise
+from tests.oracles import halves
 from tests.oracles.cases import arity, cases, every_op
+from tests.oracles.halves import bfloat16
 
 for module in pkgutil.iter_modules(glassgrad.ops.__path__):
     importlib.import_module(f"glassgrad.ops.{module.name}")
@@ -42,7 +44,7 @@ def listed(result: Any) -> list[np.ndarray[Any, Any]]:
 
 
 def unit(dtype: np.dtype[Any]) -> float:
-    return float(np.finfo(dtype).eps) if dtype.kind in "fc" else 0.0
+    return float(dtypes.finfo(dtype).eps) if dtypes.is_inexact(dtype) else 0.0
 
 
 def agree(got: Any, want: Any, ulps: float, whole: float = 0.0, what: object = "") -> None:
@@ -51,12 +53,12 @@ def agree(got: Any, want: Any, ulps: float, whole: float = 0.0, what: object = "
     for a, b in zip(listed(got), listed(want), strict=True):
         assert a.dtype == b.dtype, (what, "dtype", a.dtype, b.dtype)
         assert a.shape == b.shape, (what, "shape", a.shape, b.shape)
-        if a.dtype.kind not in "fc":
+        if not dtypes.is_inexact(a.dtype):
             np.testing.assert_array_equal(a, b, err_msg=str(what))
             continue
+        tiny, eps = 2.0 * float(dtypes.finfo(a.dtype).smallest_subnormal), unit(a.dtype)
+        a, b = (x.astype(np.float32) if x.dtype == bfloat16 else x for x in (a, b))
         largest = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0))
-        tiny = 2.0 * float(np.finfo(a.dtype).smallest_subnormal)
-        eps = unit(a.dtype)
         np.testing.assert_allclose(a, b, rtol=ulps * eps, atol=whole * eps * largest + tiny, err_msg=str(what))
 
 
@@ -84,11 +86,12 @@ def test_values_are_those_of_numpy(op: Any) -> None:
 NARROW = {
     np.float32: {np.dtype(np.float64): np.float32, np.dtype(np.complex128): np.complex64},
     np.float16: {np.dtype(np.float64): np.float16},
+    bfloat16: {np.dtype(np.float64): bfloat16},
 }
 
 
 @pytest.mark.parametrize("op", OPS, **NAMES)
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, bfloat16])
 def test_values_of_narrow_floats_are_those_of_numpy(op: Any, dtype: Any) -> None:
     """Where NumPy takes them: its factorisations and transforms have no half precision."""
     for number, (inputs, params) in enumerate(cases(op)):
@@ -99,23 +102,25 @@ def test_values_of_narrow_floats_are_those_of_numpy(op: Any, dtype: Any) -> None
         if not usable(op, inputs) or all(a is b or a.dtype == b.dtype for a, b in zip(narrow, inputs, strict=True)):
             continue
         try:
-            want = op.eval(*narrow, **params)
+            want = halves.computed(op, narrow, params)
         except TypeError:
             continue
         ulps, whole = tolerances(op)  # compiled code rounds to half precision at the end, NumPy after every step
         whole = max(whole, 4.0) if dtype == np.float16 else whole
+        if listed(want)[0].dtype == bfloat16:  # both round once
+            ulps, whole = 1.0, min(whole, 1.0)
         agree(compiled(op, params)(*narrow), want, ulps, whole, what=(number, params))
 
 
 @pytest.mark.parametrize("op", POINTWISE, **NAMES)
 def test_special_values_are_those_of_numpy(op: Any) -> None:
-    """Every combination of special arguments, NaN, infinities and zeros of both signs among them, in three precisions
+    """Every combination of special arguments, NaN, infinities and zeros of both signs among them, in four precisions
     by one program."""
     chosen = [*sorted({*op.samples.special, 0.5, 2.0, -3.5}, key=repr), -0.0]
     table = np.array(list(itertools.product(chosen, repeat=arity(op)))).T
-    arguments = [table.astype(d) for d in (np.float64, np.float32, np.float16)]
+    arguments = [table.astype(d) for d in (np.float64, np.float32, np.float16, bfloat16)]
     try:
-        want = [op.eval(*t) for t in arguments]
+        want = [halves.computed(op, list(t), {}) for t in arguments]
     except TypeError:  # an op on integers
         return
     got = gg.jit(lambda ts: [apply(op, tuple(t)) for t in ts])([list(t) for t in arguments])
@@ -149,7 +154,7 @@ def test_integers_are_those_of_numpy(op: Any) -> None:
 def as_function(op: Any, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The op as a function of its floating arrays, and those."""
     places = [
-        k for k, x in enumerate(inputs) if dtypes.dtype_of(x).kind in "fc" and not isinstance(x, (float, complex))
+        k for k, x in enumerate(inputs) if dtypes.is_inexact(dtypes.dtype_of(x)) and not isinstance(x, (float, complex))
     ]
 
     def function(*varied: Any) -> Any:
@@ -195,6 +200,30 @@ def test_derivatives_are_the_eager_ones(op: Any, mode: str) -> None:
         weights, directions = seeds(function, varied, op, inputs, params)
         walk = reverse(function, weights) if mode == "reverse" else forward(function, directions)
         agree(gg.jit(walk)(*varied), walk(*varied), 64.0, 64.0, what=(number, params))
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE, **NAMES)
+def test_derivatives_of_bfloat16_are_float32s(op: Any) -> None:
+    """In the dtype of the argument, and as near as values of 8 bits let them be."""
+    for number, (inputs, params) in enumerate(cases(op)):
+        narrow = halves.narrowed(inputs)
+        single = halves.widened(narrow)
+        function, varied = as_function(op, narrow, params)
+        if not any(x.dtype == bfloat16 for x in varied) or not usable(op, inputs):
+            continue
+        same, wide = as_function(op, single, params)
+        weights, _ = seeds(same, wide, op, single, params)
+        got = gg.jit(lambda *xs: gg.vjp(function, *xs)[1](cotangents(weights, function(*xs))))(*varied)  # noqa: B023
+        assert [g.dtype for g in got] == [x.dtype for x in varied]
+        want = [np.asarray(w).astype(g.dtype) for w, g in zip(reverse(same, weights)(*wide), got, strict=True)]
+        agree(got, want, 8.0, 8.0, what=(number, params))
+
+
+def cotangents(weights: Any, like: Any) -> Any:
+    """Weights in the dtypes of what they are cotangents of."""
+    if isinstance(like, tuple):
+        return tuple(cotangents(w, y) for w, y in zip(weights, like, strict=True))
+    return np.asarray(weights).astype(like.dtype)
 
 
 @pytest.mark.parametrize("op", [op for op in POINTWISE if op.differentiable], **NAMES)

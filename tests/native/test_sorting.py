@@ -10,10 +10,12 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from glassgrad.dtypes import finfo
 from glassgrad.kernel.lower import Outside
 from glassgrad.native import sorting
 from glassgrad.native.routines import routine
 from glassgrad.ops.sorting import Argsort
+from tests.oracles import halves
 
 DTYPES = [*sorting.FRACTION, *sorting.INTEGERS]
 FLOATS = list(sorting.FRACTION)
@@ -35,7 +37,8 @@ def argsort(x: Any, axis: int = 0) -> Any:
 
 
 def check(x: Any, axis: int = 0) -> None:
-    np.testing.assert_array_equal(argsort(x, axis), np.argsort(x, axis=axis, kind="stable"))
+    (known,) = halves.widened([x])  # NumPy does not put the NaNs of ml_dtypes last
+    np.testing.assert_array_equal(argsort(x, axis), np.argsort(known, axis=axis, kind="stable"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -60,7 +63,7 @@ def test_equal_elements_keep_their_order(dtype: str, size: int) -> None:
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("size", [30, 300])
 def test_nan_comes_last_and_zeros_are_equal(dtype: str, size: int) -> None:
-    tiny = np.finfo(dtype).smallest_subnormal
+    tiny = finfo(dtype).smallest_subnormal
     values = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, tiny, -tiny], dtype)
     check(np.random.default_rng(2).choice(values, size))
 

@@ -39,7 +39,7 @@ FORMULAS: dict[str, Callable[[Any], Any]] = {
     "log_softmax": lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True)),
     "identity": lambda x: x,
 }
-X = np.random.default_rng(0).normal(size=(4, 9)) * 3
+X = np.random.default_rng(0).normal(size=(2, 7)) * 3
 
 
 def test_every_activation_has_a_formula_here() -> None:

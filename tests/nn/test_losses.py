@@ -1,4 +1,4 @@
-"""Losses against plain NumPy formulas and PyTorch: values, gradients, weights, extremes, and shapes that are refused."""
+"""Losses against plain NumPy formulas and PyTorch: values, gradients, weights, extremes, and refused shapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from glassgrad import nn
 from glassgrad.errors import DtypeError, ShapeError
 
 RNG = np.random.default_rng(0)
-N, C = 6, 4
+N, C = 4, 4
 SCORES, TARGET = RNG.normal(size=(N, C)) * 2, RNG.normal(size=(N, C))
 LABELS = RNG.integers(0, C, N)
 P = RNG.dirichlet(np.ones(C), N)
@@ -101,7 +101,7 @@ def test_gradients_eager_and_compiled(name: str) -> None:
     ours = CASES[name][0]
     z = SCORES if name != "kl of logits" else TARGET
     f = lambda z: ours(z, weights=WEIGHTS)
-    gg.check_grads(f, (z,))
+    gg.check_grads(f, (z,), order=1)
     value, slope = gg.value_and_grad(f)(z)
     fast, compiled = gg.jit(gg.value_and_grad(f))(z)
     np.testing.assert_allclose(fast, value, rtol=1e-12)

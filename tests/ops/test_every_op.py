@@ -18,6 +18,7 @@ from glassgrad.graph.apply import apply
 from glassgrad.graph.node import Node
 from glassgrad.graph.primitive import Elementwise
 from glassgrad.graph.verify import verify
+from tests.oracles import halves
 from tests.oracles.cases import arity, cases, every_op
 
 for module in pkgutil.iter_modules(glassgrad.ops.__path__):
@@ -84,6 +85,22 @@ def test_a_traced_op_has_the_shape_dtype_and_value_of_an_eager_one(op: Any) -> N
             assert node.shape == np.shape(eager), op.name
             assert node.dtype == np.asarray(eager).dtype, op.name
             np.testing.assert_array_equal(traced, eager)
+
+
+@pytest.mark.parametrize("op", OPS, **NAMES)
+def test_bfloat16_is_float32_rounded(op: Any) -> None:
+    for inputs, params in cases(op):
+        narrow = halves.narrowed(inputs)
+        expected = leaves(halves.computed(op, narrow, params))
+        for nodes in (tuple(as_array(x) if hasattr(x, "dtype") else x for x in narrow), narrow):
+            for e, got in zip(expected, leaves(apply(op, nodes, params)), strict=True):
+                assert got.dtype == e.dtype
+                np.testing.assert_array_equal(np.asarray(got, e.dtype), e)
+        if any(np.asarray(x).dtype.kind == "b" for x in inputs[1:]) and op.name in ("gather", "scatter", "update"):
+            continue
+        program = gg.trace(lambda *xs: apply(op, xs, params), *narrow)  # noqa: B023
+        assert verify(program.outputs) > 0
+        assert [(y.shape, y.dtype) for y in program.outputs] == [(np.shape(e), e.dtype) for e in expected]
 
 
 @pytest.mark.parametrize("op", [op for op in OPS if issubclass(op, Elementwise) and not op.samples.cases], **NAMES)

@@ -10,7 +10,7 @@ import pytest
 
 import glassgrad as gg
 import glassgrad.numpy as gnp
-from glassgrad import tree
+from glassgrad import optim, tree
 from glassgrad.optim import SGD, Adagrad, Adam, AdamW, Cosine, Lion, Optimizer, RMSProp
 from tests.optim.papers import CASES
 from tests.optim.test_optim import Pair
@@ -140,6 +140,15 @@ def test_what_has_no_gradient_is_left_alone() -> None:
     np.testing.assert_array_equal(new["frozen"], np.ones(2))
     assert (new["count"], new["none"]) == (3, None)
     assert [None if slots is None else int(slots.updates) for slots in state.slots] == [1, 0, None]
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_a_gradient_that_is_a_constant_of_the_program(name: str) -> None:
+    optimizer, p, g = optim.by_name(name), np.array([1.0, 2.0]), np.array([0.0, 1.0])
+    state = optimizer.init(p)
+    compiled, _ = gg.jit(lambda p, state: optimizer.step(p, g, state))(p, state)
+    np.testing.assert_allclose(compiled, optimizer.step(p, g, state)[0], rtol=1e-12)
+    np.testing.assert_array_equal(g, [0.0, 1.0])
 
 
 def test_a_gradient_of_more_digits_does_not_widen_a_parameter() -> None:

@@ -23,6 +23,7 @@ from glassgrad.optim import (
     Step,
     WarmUp,
 )
+from tests.oracles.names import stable
 
 LR = 0.2
 TORCH: list[tuple[Any, str, dict[str, Any]]] = [
@@ -56,7 +57,7 @@ def torch_path(torch: Any, make: Any, steps: int = 50) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize(("schedule", "name", "options"), TORCH, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("schedule", "name", "options"), TORCH, ids=stable)
 def test_schedules_equal_torch(schedule: Any, name: str, options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
     kind = getattr(torch.optim.lr_scheduler, name)
@@ -98,7 +99,7 @@ FORMULAS: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("schedule", "formula"), FORMULAS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("schedule", "formula"), FORMULAS, ids=stable)
 def test_schedules_are_their_formulas_outside_and_inside(schedule: Any, formula: Any) -> None:
     expected = [formula(t) for t in range(50)]
     found = path(schedule)
@@ -108,7 +109,7 @@ def test_schedules_are_their_formulas_outside_and_inside(schedule: Any, formula:
     np.testing.assert_allclose(compiled(np.arange(1, 51)), expected, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("schedule", [s for s, _ in FORMULAS], ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize("schedule", [s for s, _ in FORMULAS], ids=stable)
 def test_a_schedule_goes_on_after_its_end(schedule: Any) -> None:
     assert all(math.isfinite(schedule(n)) and schedule(n) >= 0 for n in (51, 52, 1000))
 
@@ -148,7 +149,7 @@ def losses(kind: int) -> Any:
     return np.where(np.arange(60) == 7, np.nan, noisy)
 
 
-@pytest.mark.parametrize("plateau", PLATEAUS, ids=str)
+@pytest.mark.parametrize("plateau", PLATEAUS, ids=stable)
 def test_a_plateau_equals_torch(plateau: Plateau) -> None:
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
@@ -164,7 +165,7 @@ def test_a_plateau_equals_torch(plateau: Plateau) -> None:
     assert ours.rate(state) < LR / 2
 
 
-@pytest.mark.parametrize("plateau", PLATEAUS, ids=str)
+@pytest.mark.parametrize("plateau", PLATEAUS, ids=stable)
 def test_a_plateau_counts(plateau: Plateau) -> None:
     """The rule as a loop over the losses, in plain Python."""
     optimizer = SGD(plateau)
@@ -193,6 +194,7 @@ def test_replicas_have_a_plateau_each() -> None:
         alone = [optimizer.observe(state, loss) for state, loss in zip(alone, row, strict=True)]
     np.testing.assert_array_equal(together.scale, [state.scale for state in alone])
     assert len(set(together.scale)) > 1
+    np.testing.assert_allclose(optimizer.rate(together), LR * together.scale)
 
 
 def test_a_scale_changes_the_rate_and_compiles_nothing() -> None:

@@ -11,6 +11,7 @@ import glassgrad as gg
 from glassgrad import tree
 from glassgrad.optim import Lion, Optimizer
 from tests.optim.papers import CASES, Rule
+from tests.oracles.names import stable
 
 STEPS = 100
 DTYPES = ["float64", "float32", "complex128", "complex64"]
@@ -55,7 +56,7 @@ def real(a: Any) -> Any:
 
 
 @pytest.mark.parametrize(("dtype", "compiled"), [*((d, False) for d in DTYPES), ("float64", True)])
-@pytest.mark.parametrize(("ours", "rule"), [case[:2] for case in CASES], ids=lambda v: str(v)[:60])
+@pytest.mark.parametrize(("ours", "rule"), [case[:2] for case in CASES], ids=stable)
 def test_trajectories_are_the_papers(ours: Optimizer, rule: Rule, dtype: str, compiled: bool) -> None:
     first, last, grads = trajectory(ours, dtype, compiled)
     for k, (p, got) in enumerate(zip(map(real, tree.leaves(first)), tree.leaves(last), strict=True)):
@@ -69,7 +70,7 @@ def test_trajectories_are_the_papers(ours: Optimizer, rule: Rule, dtype: str, co
 @pytest.mark.parametrize(
     ("ours", "peer"),
     [(c[0], c[2]) for c in CASES if c[2]],
-    ids=lambda v: str(v)[:60] if isinstance(v, Optimizer) else "",
+    ids=lambda v: stable(v) if isinstance(v, Optimizer) else "",
 )
 def test_trajectories_equal_torch(ours: Optimizer, peer: tuple[str, dict[str, Any]], dtype: str) -> None:
     torch = pytest.importorskip("torch")

@@ -9,6 +9,7 @@ import pytest
 
 import glassgrad as gg
 from glassgrad import nn, tree
+from glassgrad.errors import ShapeError, TreeError
 from glassgrad.optim import SGD, Accumulated, Adagrad, Adam, AdamW, Averaged, Clipped, Lion, Optimizer, RMSProp
 from tests.optim.test_trajectories import close, parameters
 
@@ -61,7 +62,9 @@ def test_a_step_is_pure_and_a_donated_one_in_place(optimizer: Optimizer) -> None
     grads = [parameters(rng, "float64") for _ in range(4)]
     before = copied((params, state, grads))
     once = optimizer.step(params, grads[0], state)
-    optimizer.step(*once[:1], grads[1], once[1])
+    further = optimizer.step(once[0], grads[1], once[1])
+    for _ in range(3):
+        further = optimizer.step(further[0], grads[1], further[1], donate=True)
     for a, b in zip(tree.leaves((params, state, grads)), tree.leaves(before), strict=True):
         np.testing.assert_array_equal(a, b)
     again = optimizer.step(params, grads[0], state)
@@ -107,6 +110,17 @@ def test_what_has_no_gradient_is_left_alone(optimizer: Optimizer) -> None:
         assert (one["count"], one["name"], one["none"]) == (3, "x", None)
 
 
+@pytest.mark.parametrize("optimizer", AROUND, ids=lambda o: str(o)[:60])
+def test_what_does_not_fit_is_named(optimizer: Optimizer) -> None:
+    p = np.ones(3)
+    state = optimizer.init(p)
+    for step in (optimizer.step, gg.jit(optimizer.step)):
+        with pytest.raises(ShapeError, match=r"gradient does not fit its parameter: got shape \(1,\), expected \(3,\)"):
+            step(p, np.ones(1), state)
+        with pytest.raises(TreeError, match="state is of other parameters: got 1 leaves, expected 2"):
+            step([p, p], [p, p], state)
+
+
 def test_the_rate_and_its_scale_are_seen_from_outside() -> None:
     optimizer = Averaged(Accumulated(Clipped(SGD(lr=lambda n: 1.0 / n), value=10.0), steps=2))
     p = np.zeros(1)
@@ -121,6 +135,27 @@ def test_the_rate_and_its_scale_are_seen_from_outside() -> None:
     for _ in range(2):
         p, state = optimizer.step(p, np.ones(1), state)
     np.testing.assert_allclose(p, -1.6)
+
+
+@pytest.mark.skipif(not hasattr(gg, "vmap"), reason="no gg.vmap")
+@pytest.mark.parametrize("optimizer", AROUND, ids=lambda o: str(o)[:60])
+def test_replicas_with_a_scale_each_are_as_many_runs(optimizer: Optimizer) -> None:
+    rng = np.random.default_rng(9)
+    draw = lambda: {"w": rng.normal(size=(4, 3)), "b": rng.normal(size=4)}
+    row = lambda values, r: tree.map(lambda a: a[r], values)
+    together = draw()
+    state = tree.map(np.asarray, gg.vmap(optimizer.init)(together))._replace(scale=np.geomspace(1e-2, 1, 4))
+    alone = [(row(together, r), optimizer.init(row(together, r))) for r in range(4)]
+    alone = [(p, s._replace(scale=state.scale[r])) for r, (p, s) in enumerate(alone)]
+    step = gg.jit(gg.vmap(optimizer.step))
+    for _ in range(5):
+        grads = draw()
+        together, state = step(together, grads, state)
+        alone = [optimizer.step(p, row(grads, r), s) for r, (p, s) in enumerate(alone)]
+    for r in range(4):
+        for a, b in zip(tree.leaves((together, state)), tree.leaves(alone[r]), strict=True):
+            np.testing.assert_allclose(a[r], b, rtol=1e-9, atol=1e-12)
+    assert len(step.signatures) == 1
 
 
 # Clipping
@@ -300,7 +335,7 @@ def test_a_mask_in_a_compiled_step_and_of_a_models_form() -> None:
     new, _ = gg.jit(Clipped(optimizer, norm=1.0).step)(model, zeros, optimizer.init(model))
     np.testing.assert_allclose(new.W, model.W * np.float32(0.95), rtol=1e-6)
     np.testing.assert_array_equal(new.b, model.b)
-    with pytest.raises(gg.errors.TreeError, match="structures differ"):
+    with pytest.raises(TreeError, match="structures differ"):
         AdamW(decays={"W": True}).step(model, zeros, optimizer.init(model))
 
 

@@ -20,7 +20,7 @@ import pytest
 from glassgrad import tree
 from glassgrad.train import Checkpoint, fit, load, safetensors
 
-KILLS = int(os.environ.get("GLASSGRAD_KILLS", "4"))
+KILLS = int(os.environ.get("GLASSGRAD_KILLS", "3"))
 EPOCHS = 20 * (1 + KILLS)
 
 # Written after every step, and large enough for a write to take its time. 3 steps an epoch.

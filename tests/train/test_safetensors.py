@@ -90,12 +90,12 @@ def entry(dtype: Any = "F32", shape: Any = (1,), start: Any = 0, stop: Any = 4, 
 
 
 LIES: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "not a safetensors file"),
-    "short": (b"\2\0\0", "not a safetensors file"),
-    "header beyond the end": (joined({}, b"", 1000), "not a safetensors file"),
-    "header of 2⁶⁴ bytes": (joined({}, b"", 2**64 - 1), "not a safetensors file"),
-    "list": (joined([], b""), "no header"),
-    "spaces first": (joined(b" {}", b""), "no header"),
+    "empty": (b"", "or other safetensors file"),
+    "short": (b"\2\0\0", "or other safetensors file"),
+    "header beyond the end": (joined({}, b"", 1000), "or other safetensors file"),
+    "header of 2⁶⁴ bytes": (joined({}, b"", 2**64 - 1), "or other safetensors file"),
+    "list": (joined([], b""), "has no header"),
+    "spaces first": (joined(b" {}", b""), "has no header"),
     "no JSON": (joined(b"{]", b""), "no JSON"),
     "other text": (joined("{}".encode("utf-16-le"), b""), "no JSON"),
     "deep": (joined(b'{"a":' + b"[" * 100_000, b""), "no JSON"),
@@ -150,7 +150,7 @@ def test_the_library_refuses_them_too(tmp_path: Path, name: str) -> None:
         pass
 
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda name: name != "__metadata__")
 FORMS = st.sampled_from(sorted(DTYPES.values())).map(np.dtype)
 VALUES = arrays_by.arrays(FORMS, arrays_by.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))

@@ -222,7 +222,7 @@ def test_layers_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_foreign_files(tmp_path: Path) -> None:
     for data in (b"", b"a,b\n1,2\n", b"PK\3\4 and the rest of a zip", joined(b"[]", b"")):
-        assert "not a safetensors file" in refused(tmp_path, data)
+        assert "or other safetensors file" in refused(tmp_path, data)
     safetensors.write(tmp_path / "s", {"w": np.ones(2)})
     assert "do not describe one; read plain arrays by" in refused(tmp_path, (tmp_path / "s").read_bytes())
     for text in ("[" * 200_000, "{", ""):

@@ -59,7 +59,7 @@ def _open_leaf(leaf: Any) -> Any:
     if isinstance(leaf, np.ma.MaskedArray):
         raise DtypeError("grad: got a masked array, whose mask would be lost; use x.filled(0.0), and where(mask, ...)")
     value = np.asarray(leaf)
-    return make(Input, (), NO_PARAMS, value[()], tracked=True) if value.dtype.kind in "fc" else None
+    return make(Input, (), NO_PARAMS, value[()], tracked=True) if is_inexact(value.dtype) else None
 
 
 def run(function: Callable[..., Any], targets: Sequence[Any], *args: Any, **kwargs: Any) -> Any:

@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array
+from ..dtypes import finfo, is_inexact, kind_of
 from ..errors import DtypeError, GradientCheckError
-from ..graph.node import Node, value_of
+from ..graph.node import value_of
 from ..ops import elementwise as ew
 from ..ops import reduction
 from .derivatives import vjp
@@ -20,7 +21,7 @@ from .jvp import jvp
 
 MODES = ("rev", "fwd")
 MOST_ELEMENTS = 50  # per argument and order; of more, as many are sampled, and two random directions added
-COARSE = {2: 5e-2, 4: 2e-4}  # least tolerances by bytes of a real number: float16 and float32
+COARSE = {2: 5e-2, 4: 2e-4}  # least tolerances by bytes of a real number: 16-bit floats and float32
 ROUNDING = 1e-11  # of f / x, what a derivative and its numerical counterpart may lose where they cancel
 STEPS = (2e-3, 1e-4, 3e-6)  # the smaller ones for points near a kink, where the larger would step across it
 
@@ -102,7 +103,7 @@ def check_grads(
     order : 1 for gradients, 2 for gradients of gradients, and so on
     modes : "rev" for reverse mode, "fwd" for forward mode
     rtol, atol : tolerance, relative to the larger of the two values, and to the largest derivative by that argument; at
-        least 2e-4 for float32 and 5e-2 for float16, whose derivatives carry no more digits
+        least 2e-4 for float32 and 5e-2 for 16-bit floats, whose derivatives carry no more digits
     rng : seed of the weights and of the sampled elements
 
     Returns
@@ -184,7 +185,7 @@ def _check_order(
     else:
         units = [unit / min(size, 1.0) for unit, size in zip(units, sizes, strict=True)]
     for label, place, element, v, engine in asked:
-        rtol, atol = (max(t, COARSE.get(np.finfo(points[place].dtype).dtype.itemsize, 0.0)) for t in tolerances)
+        rtol, atol = (max(t, COARSE.get(finfo(points[place].dtype).dtype.itemsize, 0.0)) for t in tolerances)
         floor = atol * largest[place] + ROUNDING * units[place]
         found = _nearest(scalar, points, place, v, engine, (rtol, floor))
         compared.append(Difference(mode, level, label, element, engine, *found))
@@ -213,7 +214,7 @@ def _weighted(f: Callable[..., Any], args: tuple[Any, ...], rng: np.random.Gener
             phase = draw.uniform(0.5, 1.5, leaf.shape)
             if leaf.dtype.kind == "c" and not _stepping.get():
                 total = total + reduction.sum(weight * ew.real(leaf) + phase * ew.imag(leaf))
-            elif leaf.dtype.kind in "fc":
+            elif is_inexact(leaf.dtype):
                 total = total + reduction.sum(weight * leaf)
         return total
 
@@ -231,7 +232,7 @@ def _numbers(leaf: Any) -> Any:
 def _kind(leaf: Any) -> str:
     if isinstance(leaf, (str, bytes)) or callable(leaf):
         return "O"
-    return leaf.dtype.kind if isinstance(leaf, Node) else np.asarray(leaf).dtype.kind
+    return kind_of(_numbers(leaf).dtype)
 
 
 def _gradient(f: Callable[..., Any], xs: Sequence[Any]) -> tuple[Any, ...]:
@@ -303,7 +304,7 @@ def _numerical(f: Callable[..., Any], points: list[Any], place: int, v: Any) -> 
             value = f(*(as_array(m) for m in moved))
         return np.asarray(value_of(value))[()]
 
-    stepped = _imaginary_step(at) if all(p.dtype.kind == "f" for p in points) else None
+    stepped = _imaginary_step(at) if all(kind_of(p.dtype) == "f" for p in points) else None
     size = float(np.max(np.abs(wide[place]) * (v != 0), initial=0.0))
     height = abs(at(0.0))
     for h in [*(step * max(1.0, size) for step in STEPS), *([1e-3 * size] if 0 < size < 1 else [])]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array
-from ..dtypes import is_inexact
+from ..dtypes import is_inexact, kind_of
 from ..errors import (
     DtypeError,
     IndependentOutputWarning,
@@ -216,7 +216,7 @@ def named_grads(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict
 
 def _has_floats(argument: Any) -> bool:
     return any(
-        not isinstance(x, (str, bytes)) and np.asarray(x).dtype.kind in "fc"
+        not isinstance(x, (str, bytes)) and is_inexact(np.asarray(x).dtype)
         if not isinstance(x, Node)
         else is_inexact(x.dtype)
         for x in tree.leaves(argument)
@@ -240,7 +240,7 @@ def _scalar(value: Any, holomorphic: bool) -> Any:
             f"grad: the function's value has shape {value.shape}, expected one number, from {_place(value)}"
             f"; reduce it with .sum() or .mean(), or use vjp for a gradient per output"
         )
-    kind = value.dtype.kind
+    kind = kind_of(value.dtype)
     if kind not in "fc" and value.op.differentiable and not value.inputs:
         return constant(np.float64(value.value)) if value.value is not None else value
     if kind not in "fc":

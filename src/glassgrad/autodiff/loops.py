@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..dtypes import is_inexact
+from ..dtypes import is_inexact, result_type
 from ..errors import DtypeError, ShapeError, TreeError
 from ..graph.apply import apply
 from ..graph.node import Constant, Node, constant, owned, reachable, shape_of, spec_of, value_of
@@ -181,7 +181,7 @@ class _Step(NamedTuple):
                 f"{here(2)}; begin with an array of the shape that the body returns"
             )
         number = _number(before)
-        if now.dtype != (before.dtype if number is None else np.result_type(now.dtype, number)):
+        if now.dtype != (before.dtype if number is None else result_type(now.dtype, number)):
             expected = str(before.dtype) if number is None else f"one that holds {number!r}"
             raise DtypeError(
                 f"{self.name}: the body changed the dtype of {label}: got {now.dtype}, expected {expected} at "
@@ -232,7 +232,7 @@ def _as_node(step: _Step, first: list[Any], arrays: list[Any], length: int, reve
     body, outer = closed(trace, inputs, [*after, *ys], len(first), tracked)
     given: tuple[Any, ...] = (*first, *arrays, *outer)
     if any(isinstance(x, Node) and x.tracked for x in given):
-        body = body.saving(len(first), range(len(first)))
+        body = body.saving(len(first), [*body.inputs[: len(first)], *body.dear])
     counts = Counts(len(first), len(arrays), len(outer))
     results = _apply(given, body, counts, length, reverse)[: len(first) + len(ys)]
     leaves = [x if is_inexact(x.dtype) else stop_gradient(x) for x in map(array_of, results)]
@@ -254,16 +254,16 @@ def _apply(inputs: Sequence[Any], body: Body, counts: Counts, length: int, rever
     return tuple(apply(Scan, tuple(inputs), params))
 
 
-def _before(places: Sequence[int], ys: Sequence[Any], xs: Sequence[Any], body: Body, counts: Counts, **how: Any) -> Any:
-    """The carries of these places before each step, stacked: outputs of the scan, or of one that runs again."""
-    key = ("saving", *places)
+def _saved(nodes: Sequence[Node], ys: Sequence[Any], xs: Sequence[Any], body: Body, counts: Counts, **how: Any) -> Any:
+    """What these nodes were in each step, stacked: outputs of the scan, or of one that runs again."""
+    key = ("saving", *map(id, nodes))
     if key not in body.derived:
-        body.derived[key] = body.saving(counts.carry, places)
+        body.derived[key] = body.saving(counts.carry, nodes)
     whole: Body = body.derived[key]
     if len(whole.outputs) > len(body.outputs):
         ys = _apply(xs, whole, counts, **how)
     where = {node: i for i, node in enumerate(whole.outputs) if i >= counts.carry}
-    return [ys[where[body.inputs[i]]] for i in places]
+    return [ys[where[node]] for node in nodes]
 
 
 class _Pullback(NamedTuple):
@@ -273,7 +273,8 @@ class _Pullback(NamedTuple):
     ----------
     carries : whose cotangent is the carry
     summed : captured inputs whose cotangent is summed up in the carry
-    saved, xs, ys, captured : the carries before the step, rows, rows of cotangents of ys and captured inputs it uses
+    saved : nodes of the step that it uses: the carries before it, and what is dear to compute again
+    xs, ys, captured : rows, rows of cotangents of ys and captured inputs it uses
     outer : constants, and what rules given by the user close over
     sliced : xs whose cotangents are its ys
     """
@@ -282,7 +283,7 @@ class _Pullback(NamedTuple):
     counts: Counts
     carries: list[int]
     summed: list[int]
-    saved: list[int]
+    saved: list[Node]
     xs: list[int]
     ys: list[int]
     captured: list[int]
@@ -295,7 +296,8 @@ def _pullback(body: Body, counts: Counts, alive: tuple[int, ...]) -> _Pullback:
     n, m = counts.carry, counts.carry + counts.xs
     with opened() as trace:
         inputs = [placeholder(x, trace, x.tracked) for x in body.inputs]
-        outputs = copied(body.outputs, dict(zip(body.inputs, inputs, strict=True)), trace)
+        copies = copied([*body.outputs, *body.dear], dict(zip(body.inputs, inputs, strict=True)), trace)
+        outputs, dear = copies[: len(body.outputs)], copies[len(body.outputs) :]
         seeds = {i: placeholder(spec_of(outputs[i]), trace, True) for i in alive}
         wanted = [k for k, x in enumerate(inputs) if x.tracked]
         pulled, _ = pull([outputs[i] for i in alive], [seeds[i] for i in alive], [inputs[k] for k in wanted], True)
@@ -306,16 +308,19 @@ def _pullback(body: Body, counts: Counts, alive: tuple[int, ...]) -> _Pullback:
         sums = [placeholder(spec_of(inputs[k]), trace, True) for k in summed]
         after = [found[k] if k in found else array_of(logic.zeros_like(inputs[k])) for k in carries]
         results = [*after, *(s + found[k] for s, k in zip(sums, summed, strict=True)), *(found[k] for k in sliced)]
-    used = set(reachable(results))
-    spans = (range(n), range(n, m), range(m, len(inputs)))
-    saved, xs, captured = ([k for k in span if inputs[k] in used] for span in spans)
+    apart = set(dear)
+    inside = reachable(results, follow=lambda node: node not in apart)
+    used = {*results, *inside, *(x for node in inside for x in node.inputs)}
+    xs, captured = ([k for k in span if inputs[k] in used] for span in (range(n, m), range(m, len(inputs))))
+    given_before = [*zip(body.inputs[:n], inputs, strict=False), *zip(body.dear, dear, strict=True)]
+    saved = {copy: node for node, copy in given_before if copy in used}
     ys = [i for i in alive if i >= n and seeds[i] in used]
     carried = [*(seeds[k] for k in carries), *sums]
-    rows = [*(inputs[k] for k in saved + xs), *(seeds[i] for i in ys)]
+    rows = [*saved, *(inputs[k] for k in xs), *(seeds[i] for i in ys)]
     given = [*carried, *rows, *(inputs[k] for k in captured)]
     derived, outer = closed(trace, given, results, len(carried), [x for x in given if x.tracked])
     sizes = Counts(len(carried), len(rows), len(captured) + len(outer))
-    return _Pullback(derived, sizes, carries, summed, saved, xs, ys, captured, outer, sliced)
+    return _Pullback(derived, sizes, carries, summed, list(saved.values()), xs, ys, captured, outer, sliced)
 
 
 def _vanishes(g: Any) -> bool:
@@ -338,7 +343,7 @@ def _pull(
         body.derived[key] = _pullback(body, counts, alive)
     rule: _Pullback = body.derived[key]
     first = [*(g[i] for i in rule.carries), *(logic.zeros_like(xs[k]) for k in rule.summed)]
-    saved = _before(rule.saved, ys, xs, body, counts, length=length, reverse=reverse)
+    saved = _saved(rule.saved, ys, xs, body, counts, length=length, reverse=reverse)
     rows = [*saved, *(xs[k] for k in rule.xs), *(g[i] for i in rule.ys)]
     given = (*first, *rows, *(xs[k] for k in rule.captured), *rule.outer)
     results = _apply(given, rule.body, rule.counts, length, not reverse)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array as as_glassgrad
+from ..dtypes import is_bfloat16
 from ..errors import MeetingTracesError, RetraceWarning, ShapeError
 from ..graph import program as graphs
 from ..graph.node import Node, constant
@@ -106,6 +107,10 @@ def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.nd
     return array if mine and not shared else array.copy()
 
 
+def _as_eager(leaf: Any) -> Any:
+    return as_glassgrad(leaf) if isinstance(leaf, (np.ndarray, np.generic)) and is_bfloat16(leaf.dtype) else leaf
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (Node, np.ndarray, np.generic, bool, int, float, complex))
 
@@ -169,7 +174,7 @@ class Jitted:
             compiled = self.of(signature, args, kwargs)
         except MeetingTracesError:
             return self.function(*args, **kwargs)  # it closes over one
-        expected = self.function(*args, **kwargs) if self.check else None
+        expected = self.eagerly(args, kwargs) if self.check else None
         result = compiled(leaves)
         if self.check:
             compare(result, expected)
@@ -177,6 +182,11 @@ class Jitted:
             self.prefer(signature.static, compiled.builtin(leaves))
         compiled.called = True
         return result
+
+    def eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function's own result, by eager arithmetic on bfloat16 too, of which NumPy's operators make float32."""
+        args, kwargs = tree.map(_as_eager, (args, kwargs))
+        return self.function(*args, **kwargs)
 
     def prefer(self, static: tuple[Any, ...], builtin: Function | None) -> None:
         """Try this one first from now on, for these static arguments."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..dtypes import finfo, is_inexact
 from ..errors import CompiledDifferenceError
 from ..graph.node import value_of
 from ..native import library, threads
@@ -107,9 +108,9 @@ def compare(result: Any, expected: Any) -> None:
 def _difference(a: Any, b: Any) -> str:
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"got {a.dtype}{list(a.shape)}, expected {b.dtype}{list(b.shape)}"
-    if a.dtype.kind not in "fc":
+    if not is_inexact(a.dtype):
         return "" if np.array_equal(a, b) else f"{np.count_nonzero(a != b)} elements of {a.size}"
-    close = 1e3 * float(np.finfo(a.dtype).eps)
+    close = 1e3 * float(finfo(a.dtype).eps)
     scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0))
     if np.allclose(a, b, rtol=close, atol=close * scale, equal_nan=True):
         return ""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..dtypes import NUMERIC, PYTHON_SCALARS, not_numbers
+from ..dtypes import NUMERIC, PYTHON_SCALARS, kind_of, not_numbers
 from ..errors import DtypeError
 from ..graph.node import Node
 
@@ -90,7 +90,7 @@ def _hashable(value: Any) -> bool:
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype.kind not in NUMERIC or dtype.str[1:] in _WIDE:
+    if kind_of(dtype) not in NUMERIC or dtype.str[1:] in _WIDE:
         raise DtypeError(not_numbers(value, dtype))
     return dtype if dtype.isnative else dtype.newbyteorder("=")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sys import modules
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import PYTHON_SCALARS
 from ..errors import MeetingTracesError, TracedValueError
+from .bfloat16 import evaluate, infer
 from .node import (
     BORROWED,
     NO_PARAMS,
@@ -52,7 +54,10 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
             raw = True
         values.append(x)
     try:
-        value = op.eval(*values, **params) if params else op.eval(*values)
+        if "ml_dtypes" in modules:  # without it nothing is bfloat16
+            value = evaluate(op, values, params)
+        else:
+            value = op.eval(*values, **params) if params else op.eval(*values)
     except (ValueError, TypeError) as error:
         _complain(op, inputs, params, error)
         raise
@@ -127,7 +132,7 @@ def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
         origin = here(4)
         specs = [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in nodes]
         try:
-            spec = op.infer(*specs, **params)
+            spec = infer(op, specs, params)
         except (ValueError, TypeError) as error:
             _complain(op, inputs, params, error)
             raise

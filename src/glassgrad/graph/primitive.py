@@ -71,6 +71,7 @@ class Primitive:
     outputs: ClassVar[int] = 1  # more than one: ``eval`` returns a tuple, read by Output(node, i)
     masks: ClassVar[bool] = False  # cotangents of this op's inputs hold zeros that mean "discarded"
     linear: ClassVar[bool] = False  # in each input separately
+    moves: ClassVar[bool] = False  # elements, or converts them, and computes nothing: every dtype is as good
     samples: ClassVar[Samples] = Samples()
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
@@ -175,6 +176,7 @@ class View(Primitive, abstract=True):
     """Rearranges elements without computing: linear, and the VJP is the transpose."""
 
     linear = True
+    moves = True
 
 
 class Contraction(Primitive, abstract=True):
@@ -193,3 +195,5 @@ class Opaque(Primitive, abstract=True):
 
 class Structured(Primitive, abstract=True):
     """Holds the graph together: several outputs, boundaries, rules given by the user, control flow."""
+
+    moves = True

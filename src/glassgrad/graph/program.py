@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..dtypes import PYTHON_SCALARS
+from ..dtypes import PYTHON_SCALARS, is_inexact
 from ..errors import ShapeError, TracedValueError, TreeError
 from .apply import Output, apply, weak_scalar
 from .node import NO_PARAMS, Input, Node, Spec, Trace, constant, make, reachable, spec_of
@@ -113,7 +113,7 @@ def _input(leaf: Any, shared: Trace) -> Node:
     if isinstance(leaf, (str, bytes)) or callable(leaf):
         raise TreeError(f"trace: an argument is {type(leaf).__name__}, expected arrays; bind it with functools.partial")
     spec = spec_of(leaf if isinstance(leaf, Node) else np.asarray(leaf))
-    node: Node = make(Input, (), NO_PARAMS, None, spec=Spec(*spec), tracked=spec.dtype.kind in "fc", program=shared)
+    node: Node = make(Input, (), NO_PARAMS, None, spec=Spec(*spec), tracked=is_inexact(spec.dtype), program=shared)
     if isinstance(leaf, PYTHON_SCALARS):
         shared.weak[node] = weak_scalar(spec.dtype)
     return node

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import GlassgradError
 from .apply import spec_or_scalar
+from .bfloat16 import infer
 from .node import LEAVES, Node, reachable
 from .primitive import Elementwise
 
@@ -43,7 +44,7 @@ def _problem(node: Node) -> str:
     if node.spec is not None and node.inputs:
         promotes = issubclass(node.op, Elementwise)
         specs = [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in node.inputs]
-        expected: Any = node.op.infer(*specs, **node.params)
+        expected: Any = infer(node.op, specs, node.params)
         if expected != node.spec:
             return f"spec {node.spec}, expected {expected}"
     return ""

@@ -12,6 +12,7 @@ import numpy as np
 from .. import tree
 from ..array import variable
 from ..autodiff.variables import backward
+from ..dtypes import is_inexact
 from ..graph.node import Input, Node, Value, creation_order, reachable
 
 
@@ -158,4 +159,4 @@ def _row(name: str, parameters: list[Any], weight: Any, activation: Any, gradien
 
 
 def _floating(leaf: Any) -> bool:
-    return not isinstance(leaf, (str, bytes)) and not callable(leaf) and np.asarray(leaf).dtype.kind in "fc"
+    return not isinstance(leaf, (str, bytes)) and not callable(leaf) and is_inexact(np.asarray(leaf).dtype)

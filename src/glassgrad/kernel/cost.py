@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from .instructions import itemsize
 from .ir import Accumulate, Kernel, Let, Load, Loop, MatMul, Program, Region, Repeat, Scalar, Statement, Step, Store
 
 # Operations an instruction stands for; what is not listed counts as one.
@@ -79,7 +78,7 @@ def kernel_cost(kernel: Kernel) -> Cost:
         if isinstance(statement, MatMul):
             rows, columns, inner = statement.rows[1], statement.columns[1], statement.inner[1]
             here = 2.0 * rows * columns * inner
-            size = np.dtype(statement.dtype).itemsize
+            size = itemsize(statement.dtype)
             operations += times * here
             moved += times * size * (rows * inner + inner * columns)
             time += times * max(here / FLOPS * (size / 4), size * inner * columns / BYTES)
@@ -87,9 +86,9 @@ def kernel_cost(kernel: Kernel) -> Cost:
         if isinstance(statement, Let) and isinstance(statement.value, Scalar):
             here = OPERATIONS.get(statement.value.instruction, 1)
         elif isinstance(statement, Let) and isinstance(statement.value, Load):
-            touched = np.dtype(statement.dtype).itemsize
+            touched = itemsize(statement.dtype)
         elif isinstance(statement, Store):
-            touched = np.dtype(kernel.formals[statement.buffer].dtype).itemsize
+            touched = itemsize(kernel.formals[statement.buffer].dtype)
         elif isinstance(statement, Accumulate):
             here = 1
         operations += times * here

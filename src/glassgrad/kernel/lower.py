@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from ..graph.apply import Output
+from ..graph.bfloat16 import evaluate
 from ..graph.node import Node
 from ..ops import loop
 from . import index as ix
 from . import read, write
 from .index import Axis
+from .instructions import itemsize
 from .ir import Affine
 from .keep import INLINE, RULES, behind, choose, inlines, native, needed_nodes, order
 from .nest import Nest, collapsed
 from .read import Memory, Reader, is_constant
+from .scalars import HALVES
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Outside:
         ]
         count = len(self.inputs)
         with np.errstate(all="ignore"):
-            found = self.op.eval(*arrays[:count], **self.params)
+            found = evaluate(self.op, arrays[:count], self.params)
         for out, value in zip(arrays[count:], found if self.op.outputs > 1 else (found,), strict=True):
             out[...] = value
 
@@ -127,7 +130,7 @@ class Lowering(Reader):
 
     def compute_dtype(self, dtype: np.dtype[Any]) -> str:
         name, _ = read.storage_dtype(dtype)
-        return "float32" if name == "float16" else name
+        return "float32" if name in HALVES else name
 
     def finish(self, nest: Nest) -> Nest:
         nest = collapsed(nest, self.names)
@@ -238,7 +241,7 @@ class Lowering(Reader):
         """A buffer that is row i of another in step i of a loop."""
         whole = self.memory[buffer]
         size = whole.size // max(length, 1)
-        stride = size * np.dtype(whole.dtype).itemsize
+        stride = size * itemsize(whole.dtype)
         start, stride = (stride * (length - 1), -stride) if reverse else (0, stride)
         self.memory.append(Memory(whole.dtype, size, "slice", buffer, start, stride, name))
         return len(self.memory) - 1

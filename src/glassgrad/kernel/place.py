@@ -6,10 +6,9 @@ import bisect
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import index as ix
 from .cost import steps_cost
+from .instructions import itemsize
 from .ir import (
     Affine,
     Buffer,
@@ -209,7 +208,7 @@ class _Placing:
         return found, max((high for _, high, _, _ in taken), default=0)
 
     def bytes(self, buffer: int) -> int:
-        return self.memory[buffer].size * np.dtype(self.memory[buffer].dtype).itemsize
+        return self.memory[buffer].size * itemsize(self.memory[buffer].dtype)
 
 
 def _overwrites(piece: Work, target: int, source: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..dtypes import result_type
 from ..graph.apply import Output, is_weak
 from ..graph.node import Node, constant
 from ..graph.primitive import Elementwise
@@ -122,12 +123,8 @@ class Reader:
         """The element at a flat position of a buffer, as what kernels compute with."""
         name, parts = storage_dtype(dtype)
         if parts == 1:
-            atom = block.let(name, Load(buffer, where))
-            return (
-                scalars.cast(block.let, Real(atom, name), "float32")
-                if dtype.itemsize == 2 and dtype.kind == "f"
-                else Real(atom, name)
-            )
+            found = Real(block.let(name, Load(buffer, where)), name)
+            return scalars.cast(block.let, found, "float32") if name in scalars.HALVES else found
         both = [block.let(name, Load(buffer, self.flat(block, (where,), (2,), part))) for part in (0, 1)]
         return Complex(Real(both[0], name), Real(both[1], name))
 
@@ -140,7 +137,7 @@ class Reader:
     def check_numbers(self, block: Block, node: Node, inputs: Sequence[Number], weak: Sequence[bool]) -> None:
         """What NumPy refuses of integers that are known only when the program runs."""
         strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
-        wanted = np.result_type(*strong) if strong else np.dtype(np.int64)
+        wanted = result_type(*strong) if strong else np.dtype(np.int64)
         for x, found, number in zip(node.inputs, inputs, weak, strict=True):
             if not number or is_constant(x) or x.dtype.kind != "i" or wanted.kind not in "iu" or wanted == np.int64:
                 continue
@@ -257,7 +254,7 @@ def is_constant(node: Node) -> bool:
 def literal(value: Any) -> Number:
     number = np.asarray(value)
     name, parts = storage_dtype(number.dtype)
-    name = "float32" if name == "float16" else name
+    name = "float32" if name in scalars.HALVES else name
     item = number.reshape(()).item()
     if parts == 2:
         return Complex(Real(Literal(item.real, name), name), Real(Literal(item.imag, name), name))

@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from . import complex as on_complex
 from .instructions import DTYPES, INSTRUCTIONS
+from .instructions import cast as rounded
 from .ir import Atom, Literal, Name, Scalar
 
 Let = Callable[[str, Scalar], Atom]
@@ -126,9 +127,9 @@ def _cast(let: Let, x: Real, dtype: str) -> Real:
         raise UnsupportedError(f"compiling: got dtype {dtype}, expected one of {', '.join(DTYPES)}; use .astype")
     if x.dtype == dtype:
         return x
-    if isinstance(x.atom, Literal) and dtype != "bfloat16":
+    if isinstance(x.atom, Literal):
         with np.errstate(all="ignore"):
-            value = np.asarray(x.atom.value, np.dtype(x.atom.dtype)).astype(dtype)
+            value = rounded(np.asarray(x.atom.value, DTYPES[x.atom.dtype].register), dtype)
         return Real(Literal(value.item(), dtype), dtype)
     return Real(let(dtype, Scalar("cast", (x.atom,))), dtype)
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from . import index as ix
 from .fuse import Group, fuse
 from .index import Axis
+from .instructions import itemsize
 from .ir import Accumulate, Affine, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
 from .lower import Again, Lowered, Outside
 from .nest import Nest, moved, opened, renamed_axes, with_atoms, with_axes
@@ -183,7 +182,7 @@ class _Scheduler:
         """The buffers that can be kept for one row at a time, with the elements of a row."""
         rows = math.prod(r.extent for r in group.rows)
         sizes = {b: self.memory[b].size // rows for b in inside}
-        total = sum(n * np.dtype(self.memory[b].dtype).itemsize for b, n in sizes.items())
+        total = sum(n * itemsize(self.memory[b].dtype) for b, n in sizes.items())
         return sizes if total <= SCRATCH else {}
 
 

@@ -38,7 +38,7 @@ def store(
 
 def as_stored(block: Block, value: Number, dtype: np.dtype[Any]) -> Number:
     """A number of the dtype of a node, or float32 for 16-bit floats."""
-    return scalars.cast(block.let, value, np.dtype(np.float32) if dtype == np.float16 else dtype)
+    return scalars.cast(block.let, value, np.dtype(np.float32) if dtype.name in scalars.HALVES else dtype)
 
 
 def simple_map(lowering: Lowering, node: Node) -> Written:

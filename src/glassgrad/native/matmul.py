@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,6 +26,7 @@ Epilogue = Callable[[Value, Value, Value], None]
 
 PART = 256  # of the inner axis, about: what is summed before it is added to the rest
 PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache, and on a thread's stack
+STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
 CACHE = 16 << 20  # bytes of a that can be read again for every panel
 
@@ -45,7 +47,8 @@ class Plan(NamedTuple):
         "column": a tile of the result's transpose
     rows, width : what is held in registers at once
     height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
-    packed : what is copied before it is used: the "whole" of a panel of b; "part" of one, and as much of a; or ""
+    packed : what is copied before it is used: the "whole" of a block's panels of b; "part" of one, and as much of a; or
+        ""
     lanes : what the epilogue is given at once
     """
 
@@ -89,11 +92,13 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     width = min(n, wide * lanes)
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed = rows, width, ""
-    if b.columns != 1 or (m >= 128 and b.rows * size >= 2048):
+    if b.columns != 1 or (m >= 128 and b.rows * size >= min(2048, 16 * width * size)):
         packed = "whole"
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
             packed, height = "part", 192 // rows * rows
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
+        elif width % lanes == 0:
+            span = max(1, STRIP // (k * width * size)) * width
     elif depth < k:
         height = 64 // rows * rows
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
@@ -104,7 +109,7 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
 def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
     """Rows, and registers in a row, of the tile that does m rows of this many registers soonest.
 
-    Cycles of a step over k: one for each multiply-add, of which eight must be under way at once, and a little for
+    Cycles of a step over k: one for each multiply-add, of which so many must be under way at once, and a little for
     each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
     the rows too, at multiples of 8 as a rule.
     """
@@ -112,7 +117,9 @@ def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
     def cycles(tile: tuple[int, int]) -> float:
         rows, wide = tile
         full, rest = divmod(registers, wide)
-        step = sum(count * (max(8, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w)
+        step = sum(
+            count * (max(target.busy, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w
+        )
         return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
 
     fitting = [
@@ -216,7 +223,7 @@ def direct(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     def panel(j: Value, width: int) -> None:
         type = Type(p.scalar, width if width > 1 else 0)
         if p.plan.packed:
-            pack(p, j, integer(0), integer(k))
+            pack(p, j, j, integer(0), integer(k))
 
         def row_of_b(i: int) -> Value:
             if p.plan.packed:
@@ -243,12 +250,14 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     f, plan, (_, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(plan.height * p.pitch)
     if plan.packed:
-        p.panel = p.local((k if plan.packed == "whole" else plan.depth) * panel_pitch(p.target, p.scalar, plan.width))
+        elements = k * -(-plan.span // plan.width) if plan.packed == "whole" else plan.depth
+        p.panel = p.local(elements * panel_pitch(p.target, p.scalar, plan.width))
     if plan.packed == "part":
         p.rows = p.local(plan.height * plan.depth)
     with steps(f, n, plan.span) as j:
         if plan.packed == "whole":
-            pack(p, j, integer(0), integer(k))
+            with panels(p, j) as j1:
+                pack(p, j, j1, integer(0), integer(k))
         with f.loop(begin, end, plan.height) as first:
             last = least(f, f.op("add nsw", first, integer(plan.height)), end)
             if plan.depth < k:
@@ -259,7 +268,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
                     pack_rows(p, first, last, k0, depth)
                 with panels(p, j) as j1:
                     if plan.packed == "part":
-                        pack(p, j1, k0, depth)
+                        pack(p, j1, j1, k0, depth)
                     add(p, first, last, j, j1, k0, depth)
             sweep(p, first, last, j, epilogue)
 
@@ -310,19 +319,24 @@ def call(f: Builder, name: str, *args: Value) -> None:
     f.line(f"call void {name}({', '.join(f'{v.type} {v.text}' for v in args)})")
 
 
-def pack(p: Product, j: Value, k0: Value, depth: Value) -> None:
-    """Copy the panel of b at column j: its rows, or for dot products its columns, one after the other."""
+def panel_at(p: Product, j: Value, j1: Value) -> Value:
+    """Where the panel at column j1 is packed, the first of its block being at column j."""
+    return p.panel if j is j1 else p.at(p.panel, (j1, p.sizes[2]), (j, -p.sizes[2]))
+
+
+def pack(p: Product, j: Value, j1: Value, k0: Value, depth: Value) -> None:
+    """Copy the panel of b at column j1: its rows, or for dot products its columns, one after the other."""
     f, b, k = p.f, p.b, p.sizes[2]
-    width = until(f, j, p.sizes[1], p.plan.width)
-    source = p.at(b.pointer, (k0, b.rows), (j, b.columns))
+    width = until(f, j1, p.sizes[1], p.plan.width)
+    source, panel = p.at(b.pointer, (k0, b.rows), (j1, b.columns)), panel_at(p, j, j1)
     if p.plan.way == "dot":
         name = "@" + emit_pack(f.module, p.target, p.scalar, 0, k, Strides(b.columns, b.rows))
-        call(f, name, source, p.panel, width, integer(k))
+        call(f, name, source, panel, width, integer(k))
     else:
         pitch = panel_pitch(p.target, p.scalar, p.plan.width)
         strides = Strides(b.rows, b.columns)
-        name = by_width(p, j, lambda w: emit_pack(f.module, p.target, p.scalar, w, pitch, strides))
-        call(f, name, source, p.panel, depth, width)
+        name = by_width(p, j1, lambda w: emit_pack(f.module, p.target, p.scalar, w, pitch, strides))
+        call(f, name, source, panel, depth, width)
 
 
 def pack_rows(p: Product, first: Value, last: Value, k0: Value, depth: Value) -> None:
@@ -350,13 +364,14 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
         if plan.way == "dot":
             columns = k if plan.packed else p.b.columns
             return emit_dot(f.module, p.target, Dot(p.scalar, plan.rows, width, p.a.rows, columns, p.pitch, k))
-        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded)
+        steps = math.gcd(2, k, plan.depth) if p.target.registers <= 16 else 1
+        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded, steps)
         return emit_tile(f.module, p.target, tile)
 
     function = by_width(p, j1, name)
     b = p.at(p.b.pointer, (k0, p.b.rows), (j1, p.b.columns))
     if plan.packed:
-        b = p.at(p.panel, (k0, pitch)) if plan.packed == "whole" else p.panel
+        b = p.at(panel_at(p, j, j1), (k0, pitch)) if plan.packed == "whole" else p.panel
     right = ((j1, 1), (j, -1)) if plan.span > plan.width else ()
     with f.loop(first, last, plan.rows) as i:
         if plan.packed == "part":

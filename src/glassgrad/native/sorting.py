@@ -17,7 +17,7 @@ from .frame import Frame, Written
 from .target import Target
 
 RUN = 8  # elements sorted by insertion, before merging begins
-FRACTION = {"float16": 10, "float32": 23, "float64": 52}  # bits of it
+FRACTION = {"bfloat16": 7, "float16": 10, "float32": 23, "float64": 52}  # bits of it
 MANY = 32  # elements for each byte of a key from which on counting bytes is faster than merging
 INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 

@@ -27,6 +27,11 @@ class Target:
     fma: bool
     masks: bool
 
+    @property
+    def busy(self) -> int:
+        """Multiply-adds under way at once that keep the units for them busy: two units of 32 bytes, or one of 64."""
+        return 8 if self.registers > 16 else 10
+
     def lanes(self, bytes_each: int) -> int:
         """Elements of this size in a vector register."""
         return self.vector // bytes_each

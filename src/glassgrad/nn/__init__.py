@@ -35,7 +35,6 @@ from ..ops.losses import (
 )
 from ..ops.pool import avg_pool, max_pool
 from .activations import ACTIVATIONS
-from .attention import MultiHeadAttention, TransformerBlock, attention, causal_mask
 from .containers import Function, Residual, Sequential
 from .convolution import AvgPool, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Flatten, MaxPool
 from .dropout import Dropout
@@ -57,7 +56,9 @@ from .initialisers import (
 from .layers import MLP, Linear
 from .module import MODULES, STATE, STATIC, Module, learn, learnt, with_state
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from .pytorch import from_torch
 from .recurrent import GRU, LSTM, RNN
+from .transformer import MultiHeadAttention, TransformerBlock, attention, causal_mask
 
 __all__ = [
     "Module",
@@ -67,6 +68,7 @@ __all__ = [
     "learn",
     "learnt",
     "with_state",
+    "from_torch",
     "Linear",
     "MLP",
     "Sequential",

@@ -9,7 +9,6 @@ import numpy as np
 from .. import random
 from ..errors import RandomnessError
 from ..graph.node import Value, shape_of
-from ..graph.origin import scope
 from ..ops import logic
 from .module import STATIC, Module
 
@@ -52,7 +51,7 @@ class Dropout(Module):
             return x, self
         if rng is None:
             raise RandomnessError("Dropout: nothing decides what to drop: got rng=None; pass rng=gg.random.key(0)")
-        with scope(self.name):
+        with self._scope():
             keep = random.uniform(size=shape_of(x), rng=rng, dtype=np.float32) >= self.rate
             return logic.where(keep, x / (1 - self.rate), 0), self
 

@@ -10,6 +10,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .. import tree
@@ -66,15 +67,16 @@ class Module:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" not in vars(cls):
+        if "name" not in vars(cls) and "name" not in vars(cls).get("__annotations__", ()):
             cls.name = cls.__name__.lower()  # type: ignore[assignment, method-assign]
         MODULES[file_name(cls)] = cls
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self.name:
+        with self._scope():
             return self.apply(x, *args, **kwargs)
-        with scope(self.name):
-            return self.apply(x, *args, **kwargs)
+
+    def _scope(self) -> AbstractContextManager[None]:
+        return scope(self.name) if self.name else nullcontext()
 
     def apply(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the module computes, without its scope."""
@@ -186,7 +188,7 @@ def learn(model: Any, x: Any, rng: Rng = None, **kwargs: Any) -> tuple[Any, Any]
     >>> nn.learn(lambda x: 2 * x, 3.0)[0]
     6.0
     """
-    if isinstance(model, Module) or hasattr(model, "learn"):
+    if hasattr(model, "learn"):
         pair: tuple[Any, Any] = model.learn(x, rng=rng, **kwargs)
         return pair
     return model(x, **kwargs), model
@@ -220,7 +222,7 @@ def _flags(structure: tree.Structure, flag: bool) -> list[bool]:
 
 
 def with_state(model: Any, source: Any) -> Any:
-    """``model`` with the state of ``source``, a tree of the same structure such as ``learn`` returned.
+    """``model`` with all that is not learnt from ``source``, a tree of the same structure such as ``learn`` returned.
 
     Examples
     --------

@@ -14,7 +14,6 @@ from .. import random
 from ..dtypes import dtype_of
 from ..errors import ShapeError
 from ..graph.node import Value, shape_of
-from ..graph.origin import scope
 from ..ops import composite, logic, view
 from ..ops import elementwise as ew
 from ..ops.control import stop_gradient
@@ -85,7 +84,7 @@ class BatchNorm(Module):
         return self._normalised(x, self.mean, self.variance)
 
     def learn(self, x: Value, *, rng: random.Rng = None) -> tuple[Value, BatchNorm]:
-        with scope(self.name):
+        with self._scope():
             return self._learn(x)
 
     def _learn(self, x: Value) -> tuple[Value, BatchNorm]:

@@ -83,7 +83,7 @@ class _Recurrent(Module):
         layer, shape, inputs = type(self).__name__, shape_of(x), shape_of(self.W)[0]
         if len(shape) != 3 or shape[2] != inputs:
             raise ShapeError(f"{layer}: input does not fit: got shape {shape}, expected (batch, time, {inputs})")
-        mapped = view.swapaxes(contraction.matmul(x, self.W) + self.b, 0, 1)  # all times at once
+        mapped = contraction.matmul(view.swapaxes(x, 0, 1), self.W) + self.b  # all times at once
         state = self.start(shape[0], dtype_of(mapped)) if state is None else state
         self._check_state(state, shape[0])
         state, outputs = scan(self.step, state, mapped, reverse=self.reverse)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import dtype_of, is_inexact
+from ..dtypes import dtype_of, is_inexact, named
 from ..errors import DtypeError, ShapeError
 from ..graph.node import shape_of
 
@@ -26,7 +26,7 @@ def whole(size: int, layer: str) -> int:
 
 def floating(dtype: DTypeLike, layer: str) -> np.dtype[Any]:
     """A dtype parameters can have; ``DtypeError`` for integers."""
-    kind = np.dtype(dtype)
+    kind: np.dtype[Any] = np.dtype(named(dtype))
     if not is_inexact(kind):
         raise DtypeError(f"{layer}: parameters must vary continuously: got dtype {kind}, expected a floating one")
     return kind

@@ -1,8 +1,9 @@
 """NumPy's functions on Glassgrad arrays: the same names, arguments and results, with gradients.
 
 Every function takes Arrays, ndarrays, numbers and nested lists of them, and returns Arrays. Dtypes, constants and
-questions about dtypes are NumPy's own. What NumPy has and this module does not is run on the values inside, where no
-gradient would be lost by it; otherwise it raises UnsupportedError. Also the namespace of the array API standard.
+questions about dtypes are NumPy's own; ``bfloat16`` is that of ``ml_dtypes``. What NumPy has and this module does not
+is run on the values inside, where no gradient would be lost by it; otherwise it raises UnsupportedError. Also the
+namespace of the array API standard.
 
 >>> import glassgrad as gg
 >>> import glassgrad.numpy as np
@@ -67,6 +68,7 @@ from numpy import (
 )  # fmt: skip
 
 from ..array import Array
+from ..dtypes import bfloat16 as _bfloat16
 from . import fft, linalg, protocol
 from .averaging import *
 from .calculus import *
@@ -92,6 +94,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "random":
         return _import_module(__name__ + ".random")
+    if name == "bfloat16":
+        return _bfloat16().type
     try:
         theirs = getattr(_np, name)
     except AttributeError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, above, as_array
-from ..dtypes import NUMERIC, not_numbers
+from ..dtypes import NUMERIC, kind_of, not_numbers
 from ..errors import DtypeError, TracedValueError, UnsupportedError
 from ..graph.node import Node
 from ..graph.origin import here
@@ -38,7 +38,7 @@ def gathered(value: Any) -> Any:
 
 def checked(array: Any, value: Any) -> Any:
     """An array made from a value, if its elements are numbers."""
-    if array.dtype.kind not in NUMERIC:
+    if kind_of(array.dtype) not in NUMERIC:
         raise DtypeError(not_numbers(value, array.dtype))
     return array
 

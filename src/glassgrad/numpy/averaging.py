@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import real_dtype
+from ..dtypes import is_inexact, named, real_dtype
 from ..graph.node import Value
 from ..ops import composite, logic, view
 from ..ops import elementwise as ew
@@ -28,10 +28,10 @@ __all__ = [
 def _working(x: Value, dtype: Any) -> tuple[Value, Any]:
     """x in the dtype to average in, and the dtype of the result: whole numbers become floats, halves use singles."""
     if dtype is not None:
-        return logic.astype(x, dtype), np.dtype(dtype)
+        return logic.astype(x, dtype), np.dtype(named(dtype))
     if x.dtype.kind in "biu":
         return logic.astype(x, float), np.dtype(float)
-    return (logic.astype(x, np.float32), x.dtype) if x.dtype == np.float16 else (x, x.dtype)
+    return (logic.astype(x, np.float32), x.dtype) if x.dtype.itemsize == 2 else (x, x.dtype)
 
 
 def _count(x: Value, axis: Axis, keepdims: bool, where: Any) -> Any:
@@ -128,7 +128,7 @@ def _not_nan(x: Value, where: Any) -> Any:
 def _passing_over(name: str, function: Any) -> Any:
     def nan_function(a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
         x = array_of(a)
-        if x.dtype.kind not in "fc":
+        if not is_inexact(x.dtype):
             return function(x, *args, where=where, **kwargs)
         valid = _not_nan(x, where)
         with np.errstate(invalid="ignore", divide="ignore"):

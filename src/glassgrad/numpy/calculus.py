@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
-from ..dtypes import real_dtype
+from ..dtypes import is_inexact, real_dtype, result_type
 from ..errors import DtypeError
 from ..graph.node import Value
 from ..ops import elementwise as ew
@@ -104,7 +104,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         steps = steps * len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"gradient: invalid number of arguments: got {len(steps)} spacings for {len(axes)} axes")
-    x = x if x.dtype.kind in "fc" else logic.astype(x, float)
+    x = x if is_inexact(x.dtype) else logic.astype(x, float)
     made = tuple(_slopes(x, step, place, edge_order) for place, step in zip(axes, steps, strict=True))
     return made[0] if len(made) == 1 else made
 
@@ -152,7 +152,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """
     points = constants("interp", gathered(xp), "move the samples by changing x instead").astype(float)
     values, at = array_of(fp), array_of(x)
-    values = values if values.dtype.kind in "fc" else logic.astype(values, float)
+    values = values if is_inexact(values.dtype) else logic.astype(values, float)
     at = at if at.dtype == np.float64 else logic.astype(at, float)
     if points.ndim != 1 or values.shape != points.shape or not points.size:
         raise ValueError(
@@ -169,7 +169,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         points = np.concatenate([points[-1:] - length, points, points[:1] + length])
         values = view.concatenate([values[-1:], values, values[:1]], 0)
         left = right = None
-    values = logic.astype(values, np.result_type(values.dtype, float))
+    values = logic.astype(values, result_type(values.dtype, float))
     place = np.clip(np.searchsorted(points, numbers("interp", at), "right") - 1, 0, max(len(points) - 2, 0))
     following = np.minimum(place + 1, len(points) - 1)
     width = points[following] - points[place]
@@ -199,4 +199,4 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * n
     turns = np.where(np.abs(steps) < bound, 0, folded - steps)
     start = np.zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :]), turns.dtype)
     added = np.concatenate([start, np.cumsum(turns, axis)], axis)
-    return x + (added if whole else added.astype(np.result_type(x.dtype, np.float16)))
+    return x + (added if whole else added.astype(x.dtype if is_inexact(x.dtype) else result_type(x.dtype, np.float16)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
-from ..dtypes import real_dtype
+from ..dtypes import finfo, is_inexact, kind_of, real_dtype
 from ..errors import UnsupportedError
 from ..ops import control, indexing, logic, special, view
 from ..ops import elementwise as ew
@@ -259,7 +259,7 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     x = array_of(a)
     if x.dtype.kind != "c":
         return x
-    bound = tol if tol <= 1 else tol * np.finfo(real_dtype(x.dtype)).eps
+    bound = tol if tol <= 1 else tol * finfo(real_dtype(x.dtype)).eps
     return ew.real(x) if (np.abs(numbers("real_if_close", x).imag) < bound).all() else x
 
 
@@ -314,8 +314,8 @@ def clip(
     x = array_of(a) if dtype is None else logic.astype(array_of(a), dtype)
     if x.dtype.kind in "biu" or low is None or high is None or x.dtype.kind == "c":
         # One bound after the other, so that the bound which is not there has no influence on the dtype.
-        x = x if low is None else logic.maximum(x, low) if x.dtype.kind != "f" else _bounded(x, low, -1)
-        return x if high is None else logic.minimum(x, high) if x.dtype.kind != "f" else _bounded(x, high, 1)
+        x = x if low is None else logic.maximum(x, low) if kind_of(x.dtype) != "f" else _bounded(x, low, -1)
+        return x if high is None else logic.minimum(x, high) if kind_of(x.dtype) != "f" else _bounded(x, high, 1)
     return logic.clip(x, low, high)
 
 
@@ -330,9 +330,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         return nan_to_num(ew.real(x), copy, nan, posinf, neginf) + 1j * nan_to_num(
             ew.imag(x), copy, nan, posinf, neginf
         )
-    if x.dtype.kind != "f":
+    if kind_of(x.dtype) != "f":
         return x
-    limits = np.finfo(x.dtype)
+    limits = finfo(x.dtype)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
     for mask, value in ((logic.isnan(x), nan), (x == np.inf, high), (x == -np.inf, low)):
@@ -374,4 +374,4 @@ def sinc(x: Any) -> Any:
 def i0(x: Any) -> Any:
     """The modified Bessel function of the first kind and order 0. Its gradient needs SciPy."""
     x = array_of(x)
-    return special.bessel_i(0, x if x.dtype.kind in "fc" else logic.astype(x, float))
+    return special.bessel_i(0, x if is_inexact(x.dtype) else logic.astype(x, float))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
+from ..dtypes import is_inexact, named, result_type
 from ..graph.node import Node, Value, shape_of, value_of
 from ..ops import elementwise as ew
 from ..ops import logic, view
@@ -60,14 +61,14 @@ def array(
     if isinstance(value, Node):
         result = cast(value, dtype)
     else:
-        result = as_array(checked(np.array(value, dtype, copy=copy), object))
+        result = as_array(checked(np.array(value, named(dtype), copy=copy), object))
     missing = ndmin - len(result.shape)
     return view.reshape(result, (1,) * missing + result.shape) if missing > 0 else result
 
 
 def _shared(value: Any, own: np.dtype[Any], dtype: Any) -> None:
     """Refuse ``copy=False`` where the elements would have to be copied."""
-    if dtype is not None and np.dtype(dtype) != own:
+    if dtype is not None and np.dtype(named(dtype)) != own:
         raise ValueError(f"array: got copy=False, but a cast from {own} to {np.dtype(dtype)} copies; leave copy out")
     if not isinstance(value, (Node, np.ndarray)) and not hasattr(value, "__array__") and not _buffer(value):
         raise ValueError(f"array: got copy=False, but a {type(value).__name__} can only be copied; leave copy out")
@@ -140,7 +141,7 @@ def _filled(name: str, maker: Any) -> Any:
     def filled(shape: Shape, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
         row_major(name, order)
         on_cpu(name, device)
-        return as_array(maker(sizes_of(shape), float if dtype is None else dtype))
+        return as_array(maker(sizes_of(shape), float if dtype is None else named(dtype)))
 
     filled.__name__ = filled.__qualname__ = name
     filled.__doc__ = f"An Array of {'ones' if name == 'ones' else 'zeros'} of this shape; float64 by default."
@@ -168,7 +169,7 @@ def full(
     value = gathered(fill_value)
     if isinstance(value, Node) and (value.tracked or value.value is None):
         return view.broadcast_to(cast(value, dtype), sizes)
-    return as_array(np.full(sizes, numbers("full", value), dtype))
+    return as_array(np.full(sizes, numbers("full", value), named(dtype)))
 
 
 def _filled_like(name: str, maker: Any) -> Any:
@@ -179,7 +180,7 @@ def _filled_like(name: str, maker: Any) -> Any:
         on_cpu(name, device)
         like = gathered(a)
         sizes = shape_of(like) if shape is None else sizes_of(shape)
-        return as_array(maker(sizes, like.dtype if dtype is None else dtype))
+        return as_array(maker(sizes, like.dtype if dtype is None else named(dtype)))
 
     filled_like.__name__ = filled_like.__qualname__ = name
     filled_like.__doc__ = f"An Array of {name.removesuffix('_like')} with the shape and dtype of ``a``."
@@ -220,7 +221,7 @@ def eye(
     """A matrix with ones on diagonal ``k`` and zeros elsewhere.  [N, M]"""
     row_major("eye", order)
     on_cpu("eye", device)
-    return as_array(np.eye(N, M, k, float if dtype is None else dtype))
+    return as_array(np.eye(N, M, k, float if dtype is None else named(dtype)))
 
 
 def identity(n: int, dtype: Any = None, *, like: Any = None) -> Any:
@@ -230,7 +231,7 @@ def identity(n: int, dtype: Any = None, *, like: Any = None) -> Any:
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = float, *, like: Any = None) -> Any:
     """A matrix with ones on and below diagonal ``k``.  [N, M]"""
-    return as_array(np.tri(N, M, k, dtype))
+    return as_array(np.tri(N, M, k, named(dtype)))
 
 
 def arange(
@@ -242,7 +243,7 @@ def arange(
         x if not isinstance(x, Node) else constants("arange", x, "write start + step * np.arange(n)")
         for x in (start, stop, step)
     ]
-    return as_array(np.arange(*ends, dtype=dtype))
+    return as_array(np.arange(*ends, dtype=named(dtype)))
 
 
 def linspace(
@@ -261,7 +262,7 @@ def linspace(
     first, last = operand(start), operand(stop)
     if not _varies(first, last):
         ends = value_of(first), value_of(last)
-        made = theirs.linspace(*ends, num, endpoint, retstep, dtype, axis)
+        made = theirs.linspace(*ends, num, endpoint, retstep, named(dtype), axis)
         return tuple(map(as_array, made)) if retstep else as_array(made)
     first, last = _floating(first), _floating(last)
     intervals = num - 1 if endpoint else num
@@ -274,7 +275,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     """``num`` numbers at equal ratios from ``start`` to ``stop``."""
     first, last = operand(start), operand(stop)
     if not _varies(first, last):
-        return as_array(np.geomspace(value_of(first), value_of(last), num, endpoint, dtype, axis))
+        return as_array(np.geomspace(value_of(first), value_of(last), num, endpoint, named(dtype), axis))
     intervals = num - 1 if endpoint else num
     share = np.arange(num) / builtins.max(intervals, 1)
     return _between(_floating(first), _floating(last), share, lambda a, b, t: a * ew.power(b / a, t), axis, dtype)
@@ -296,13 +297,13 @@ def _floating(x: Value) -> Value:
     """An end in a floating dtype; a Python number stays one, because it promotes weakly."""
     if isinstance(x, (int, float)):
         return float(x)
-    return x if isinstance(x, complex) or x.dtype.kind in "fc" else logic.astype(x, float)
+    return x if isinstance(x, complex) or is_inexact(x.dtype) else logic.astype(x, float)
 
 
 def _between(first: Value, last: Value, share: Any, rule: Any, axis: int, dtype: Any) -> Value:
     """A rule applied to two ends and each share of the way between, along a new axis."""
     ndim = len(np.broadcast_shapes(shape_of(first), shape_of(last)))
     weak = (x if isinstance(x, (float, complex)) else x.dtype for x in (first, last))
-    share = share.reshape((-1,) + (1,) * ndim).astype(np.result_type(*weak, 0.0))
+    share = share.reshape((-1,) + (1,) * ndim).astype(result_type(*weak, 0.0))
     result = rule(first, last, share)
     return cast(view.moveaxis(result, 0, axis) if axis else result, dtype)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as _np
 
 from ..array import as_array
+from ..dtypes import is_inexact
 from ..errors import DtypeError
 from ..ops import fft as ops
 from .arguments import on_cpu
@@ -32,7 +33,7 @@ hfft, ihfft, fftshift, ifftshift = public(ops.hfft), public(ops.ihfft), public(o
 def _frequencies(name: str, n: int, d: float, dtype: Any, device: Any) -> Any:
     on_cpu(name, device)
     made = getattr(_np.fft, name)(n, d)
-    if dtype is not None and _np.dtype(dtype).kind not in "fc":
+    if dtype is not None and not is_inexact(_np.dtype(dtype)):
         raise DtypeError(f"{name}: frequencies are fractions: got dtype={_np.dtype(dtype)}, expected a floating one")
     return as_array(made if dtype is None else made.astype(dtype))
 

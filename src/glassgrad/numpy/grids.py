@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
+from ..dtypes import result_type
 from ..errors import UnsupportedError
 from ..graph.node import Node, shape_of
 from ..ops import elementwise as ew
@@ -95,7 +96,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if base.ndim != 1:
         raise ValueError(f"vander: x must be a one-dimensional array or sequence: got shape {base.shape}")
     powers = np.arange(base.shape[0] if N is None else N)
-    dtype = np.result_type(base.dtype, int)
+    dtype = result_type(base.dtype, int)
     table = ew.power(cast(base, dtype)[:, None], (powers if increasing else powers[::-1]))
     return cast(table, dtype)
 

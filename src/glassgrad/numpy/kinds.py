@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..array import Array
 from ..graph.node import Constant, Node
 
@@ -23,7 +24,7 @@ def _plain(value: Any) -> Any:
 
 def finfo(dtype: Any) -> Any:
     """Limits of a floating-point dtype, or of an array's."""
-    return np.finfo(_plain(dtype))
+    return dtypes.finfo(_plain(dtype))
 
 
 def iinfo(int_type: Any) -> Any:
@@ -33,7 +34,7 @@ def iinfo(int_type: Any) -> Any:
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """The dtype that an operation on these arrays and dtypes gives."""
-    return np.result_type(*map(_plain, arrays_and_dtypes))
+    return dtypes.result_type(*map(_plain, arrays_and_dtypes))
 
 
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..array import as_array
+from ..dtypes import kind_of, result_type
 from ..errors import DtypeError, UnsupportedError
 from ..graph.node import Node
 from ..ops import indexing, logic, sorting, view
@@ -113,7 +114,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     size = len(np.bincount(places, minlength=minlength))
     if weights.shape != places.shape:
         raise ValueError(f"bincount: one weight per element: got {weights.shape} for {places.shape}")
-    return indexing.additem(as_array(np.zeros(size, np.result_type(weights.dtype, float))), places, weights)
+    return indexing.additem(as_array(np.zeros(size, result_type(weights.dtype, float))), places, weights)
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
@@ -240,8 +241,8 @@ def _quantile(
     given = array_of(q)
     if x.dtype.kind == "c" and "median" not in name:
         raise DtypeError(f"{name}: complex numbers have no order to take shares of; take real or imaginary parts")
-    if x.dtype.kind == "f" and method in sorting.MIXING:  # a Python number q is weak, an array of them is not
-        x = logic.astype(x, x.dtype if isinstance(q, (int, float)) else np.result_type(x.dtype, given.dtype))
+    if kind_of(x.dtype) == "f" and method in sorting.MIXING:  # a Python number q is weak, an array of them is not
+        x = logic.astype(x, x.dtype if isinstance(q, (int, float)) else result_type(x.dtype, given.dtype))
     shares = logic.astype(given, float) / scale if given.tracked or given.value is None else given.value / scale
     return sorting.quantile(x, shares, axis, keepdims is True, method, skip_nan)
 

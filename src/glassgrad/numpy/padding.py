@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
+from ..dtypes import is_inexact
 from ..errors import UnsupportedError
 from ..ops import composite, indexing, logic, sorting, view
 from ..ops import reduction as red
@@ -40,9 +41,9 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         raise ValueError("pad: index can't contain negative values; cut with a slice to make an array smaller")
     if mode == "constant":
         return _pad_constant(x, widths, **kwargs)
-    if x.dtype.kind in "fc" and mode == "linear_ramp":
+    if is_inexact(x.dtype) and mode == "linear_ramp":
         return _pad_ramp(x, widths, **kwargs)
-    if x.dtype.kind in "fc" and mode in _STATISTICS:
+    if is_inexact(x.dtype) and mode in _STATISTICS:
         return _pad_statistic(x, widths, mode, **kwargs)
     if mode in _MIRRORS:
         return _pad_mirror(x, widths, mode, **kwargs)

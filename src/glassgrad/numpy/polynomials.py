@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
+from ..dtypes import finfo, is_inexact, result_type
 from ..graph.node import Value, value_of
 from ..ops import contraction, linalg, logic, view
 from ..ops import elementwise as ew
@@ -22,7 +23,7 @@ __all__ = ["polyval", "polyadd", "polysub", "polymul", "polyder", "polyint", "po
 def polyval(p: Any, x: Any) -> Any:
     """A polynomial with coefficients ``p``, the highest power first, at x, by Horner's rule."""
     coefficients, at = array_of(p), array_of(x)
-    result: Value = np.zeros((), np.result_type(coefficients.dtype, at.dtype))
+    result: Value = np.zeros((), result_type(coefficients.dtype, at.dtype))
     for i in range(coefficients.shape[0]):
         result = result * at + coefficients[i]
     return view.broadcast_to(as_array(result), np.broadcast_shapes(at.shape, coefficients.shape[1:]))
@@ -100,8 +101,8 @@ def polyfit(
         raise TypeError(
             f"polyfit: expected x of shape (N,) and y of shape (N,) or (N, K): got {at.shape} and {values.shape}"
         )
-    at = at if at.dtype.kind in "fc" else logic.astype(at, float)
-    cut = len(at) * float(np.finfo(at.dtype).eps) if rcond is None else rcond
+    at = at if is_inexact(at.dtype) else logic.astype(at, float)
+    cut = len(at) * float(finfo(at.dtype).eps) if rcond is None else rcond
     powers = vander(at, degree + 1)
     if w is not None:
         weights = array_of(w)
@@ -141,7 +142,7 @@ def poly(seq_of_zeros: Any) -> Any:
     elif zeros.ndim > 1:
         raise ValueError(f"poly: expected one axis, or a square matrix: got shape {zeros.shape}")
     zeros = view.reshape(zeros, (-1,))
-    zeros = zeros if zeros.dtype.kind in "fc" else logic.astype(zeros, float)
+    zeros = zeros if is_inexact(zeros.dtype) else logic.astype(zeros, float)
     result: Value = as_array(np.ones(1, zeros.dtype))
     for i in range(zeros.shape[0]):
         result = view.pad(result, [(0, 1)]) - zeros[i] * view.pad(result, [(1, 0)])

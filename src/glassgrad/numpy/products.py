@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import result_type
 from ..errors import ShapeError
 from ..graph.node import Node, Value
 from ..ops import contraction, conv, logic, view
@@ -127,7 +128,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
             )
         w = view.transpose(w, np.argsort(axes).tolist())
         w = view.reshape(w, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
-    dtype = np.result_type(x.dtype, w.dtype, *([float] if x.dtype.kind in "biu" else []))
+    dtype = result_type(x.dtype, w.dtype, *([float] if x.dtype.kind in "biu" else []))
     x, w = logic.astype(x, dtype), logic.astype(w, dtype)
     total = red.sum(view.broadcast_to(w, x.shape), axis, kept)
     if total.value is not None and np.any(total.value == 0):
@@ -170,7 +171,7 @@ def _variables(m: Any, rowvar: bool, dtype: Any) -> Value:
     x = array_of(m)
     if x.ndim > 2:
         raise ValueError(f"cov: m has more than 2 dimensions: got shape {x.shape}")
-    x = cast(x, np.result_type(x.dtype, float) if dtype is None else dtype)
+    x = cast(x, result_type(x.dtype, float) if dtype is None else dtype)
     x = view.reshape(x, (1, -1)) if x.ndim < 2 else x
     return x.T if not rowvar and x.shape[0] != 1 else x
 

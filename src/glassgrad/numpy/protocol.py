@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..array import above, as_array
+from ..dtypes import is_inexact, kind_of
 from ..errors import TracedValueError, UnsupportedError
 from ..graph.node import Node
 from ..graph.origin import here
@@ -162,7 +163,7 @@ def _without_nodes(value: Any) -> Any:
 def wrapped(value: Any) -> Any:
     """A result of NumPy's with Arrays for its ndarrays."""
     if isinstance(value, (np.ndarray, np.generic)):
-        return as_array(value) if value.dtype.kind in "biufc" else value
+        return as_array(value) if kind_of(value.dtype) in "biufc" else value
     if isinstance(value, (list, tuple)):
         parts = [wrapped(v) for v in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
@@ -173,7 +174,7 @@ def _inexact(value: Any) -> bool:
     """Whether a result holds something a gradient could flow through, or is the writing of something."""
     if isinstance(value, (list, tuple)):
         return any(map(_inexact, value))
-    return value is None or isinstance(value, (float, complex)) or getattr(value, "dtype", np.dtype("O")).kind in "fc"
+    return value is None or isinstance(value, (float, complex)) or is_inexact(getattr(value, "dtype", np.dtype("O")))
 
 
 def on_values(name: str, called: Any, args: Any, kwargs: Any) -> Any:

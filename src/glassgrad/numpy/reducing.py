@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import is_inexact
 from ..graph.node import Value
 from ..ops import logic, view
 from ..ops import reduction as red
@@ -191,7 +192,7 @@ cumulative_prod = _cumulative("cumulative_prod", red.cumprod, 1)
 
 
 def _filled(x: Value, neutral: float) -> Value:
-    return logic.where(logic.isnan(x), np.asarray(neutral, x.dtype), x) if x.dtype.kind in "fc" else x
+    return logic.where(logic.isnan(x), np.asarray(neutral, x.dtype), x) if is_inexact(x.dtype) else x
 
 
 def nansum(
@@ -235,7 +236,7 @@ def _nan_extreme(name: str, fold: Any, filler: float) -> Any:
         a: Any, axis: Axis = None, out: None = None, keepdims: Any = False, initial: Any = absent, where: Any = True
     ) -> Any:
         x = array_of(a)
-        if x.dtype.kind not in "fc":
+        if not is_inexact(x.dtype):
             return fold(x, axis, out, keepdims, initial, where)
         result = fold(_filled(x, filler), axis, out, keepdims, initial, where)
         empty = red.all(only(logic.isnan(x), where, 1), axis, kept(keepdims))
@@ -262,7 +263,7 @@ def warn_if(condition: Value, message: str) -> None:
 def _nan_place(name: str, fold: Any, filler: float) -> Any:
     def nan_place(a: Any, axis: int | None = None, out: None = None, *, keepdims: Any = False) -> Any:
         x = array_of(a)
-        if x.dtype.kind in "fc":
+        if is_inexact(x.dtype):
             empty = red.all(logic.isnan(x), axis)
             if empty.value is not None and np.any(empty.value):
                 raise ValueError(f"{name}: All-NaN slice encountered; there is no place to give")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
-from ..dtypes import dtype_of
+from ..dtypes import dtype_of, kind_of, result_type
 from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Node
@@ -157,7 +157,7 @@ def _varies(x: Any) -> bool:
 def _inexact(name: str, x: Any) -> Any:
     """x in the floating dtype in which NumPy's ufunc computes."""
     dtype = dtype_of(_real_only(name, x))
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return x
     result = getattr(np, name)(np.ones(1, dtype))
     return logic.astype(x, (result[0] if isinstance(result, tuple) else result).dtype)
@@ -221,7 +221,7 @@ def _nextafter(x: Any, towards: Any) -> Any:
 
 def _float_power(x: Any, exponent: Any) -> Any:
     """xⁿ in double precision at least"""
-    dtype = np.result_type(dtype_of(x), dtype_of(exponent), np.float64)
+    dtype = result_type(dtype_of(x), dtype_of(exponent), np.float64)
     base, n = (logic.astype(v, dtype) if isinstance(v, Node) else np.asarray(v, dtype) for v in (x, exponent))
     return ew.power(base, n)
 

@@ -100,11 +100,13 @@ def silu(x: Value) -> Value:
 
 def gelu(x: Value, approximate: bool = True) -> Value:
     """x Φ(x), by Hendrycks & Gimpel's tanh formula, or exactly with ``approximate=False`` (needs SciPy)."""
+    # Functions, because operators make float32 of a plain array of bfloat16 and a number
     if approximate:
-        return 0.5 * x * (1 + ew.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        cubic = x + ew.multiply(0.044715, x) * x * x
+        return ew.multiply(0.5, x) * (1 + ew.tanh(ew.multiply(math.sqrt(2 / math.pi), cubic)))
     from .special import erf
 
-    return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+    return ew.multiply(0.5, x) * (1 + erf(ew.divide(x, math.sqrt(2))))
 
 
 def gelu_exact(x: Value) -> Value:
@@ -114,7 +116,7 @@ def gelu_exact(x: Value) -> Value:
 
 def leaky_relu(x: Value, slope: float = 0.01) -> Value:
     """x for x > 0, slope · x below and at 0."""
-    return logic.where(x > 0, x, slope * x)
+    return logic.where(x > 0, x, ew.multiply(slope, x))
 
 
 def relu6(x: Value) -> Value:
@@ -124,17 +126,17 @@ def relu6(x: Value) -> Value:
 
 def elu(x: Value, alpha: float = 1.0) -> Value:
     """x for x > 0, α(eˣ - 1) below: D.-A. Clevert et al. 2015, equation 15."""
-    return logic.where(x > 0, x, alpha * ew.expm1(logic.where(x > 0, 0, x)))
+    return logic.where(x > 0, x, ew.multiply(alpha, ew.expm1(logic.where(x > 0, 0, x))))
 
 
 def celu(x: Value, alpha: float = 1.0) -> Value:
     """x for x > 0, α(e^(x/α) - 1) below, so that the slope has no jump: J. T. Barron 2017."""
-    return logic.where(x > 0, x, alpha * ew.expm1(logic.where(x > 0, 0, x) / alpha))
+    return logic.where(x > 0, x, ew.multiply(alpha, ew.expm1(ew.divide(logic.where(x > 0, 0, x), alpha))))
 
 
 def selu(x: Value) -> Value:
     """λ elu(x, α), with the constants that keep mean 0 and variance 1: G. Klambauer et al. 2017, equation 14."""
-    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+    return ew.multiply(1.0507009873554805, elu(x, 1.6732632423543772))
 
 
 def mish(x: Value) -> Value:
@@ -144,12 +146,12 @@ def mish(x: Value) -> Value:
 
 def softsign(x: Value) -> Value:
     """x / (1 + |x|)"""
-    return x / (1 + ew.absolute(x))
+    return x / ew.add(1, ew.absolute(x))
 
 
 def hard_sigmoid(x: Value) -> Value:
     """0 below -3, 1 above 3, (x + 3) / 6 between: A. Howard et al. 2019, section 5.2."""
-    return relu6(x + 3) / 6
+    return ew.divide(relu6(ew.add(x, 3)), 6)
 
 
 def hard_swish(x: Value) -> Value:
@@ -160,5 +162,3 @@ def hard_swish(x: Value) -> Value:
 def hard_tanh(x: Value) -> Value:
     """x between -1 and 1, flat outside and at both ends."""
     return logic.where(x >= 1, 1, logic.where(x <= -1, -1, x))
-
-

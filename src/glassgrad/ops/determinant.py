@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import dtype_of, real_dtype
+from ..dtypes import dtype_of, finfo, real_dtype
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of, value_of
 from ..graph.primitive import Opaque, Samples
@@ -85,7 +85,7 @@ def _cofactors(y: Value, a: Value) -> Value:
             pass
         else:
             sizes = [np.max(np.sum(np.abs(m), -2), -1, initial=0) for m in (value, value_of(inverse))]
-            if np.all(sizes[0] * sizes[1] < 0.1 / math.sqrt(np.finfo(value_of(inverse).dtype).eps)):
+            if np.all(sizes[0] * sizes[1] < 0.1 / math.sqrt(finfo(value_of(inverse).dtype).eps)):
                 return adjoint(y[..., None, None] * inverse)
     return adjoint(apply(Adjugate, (a,)))
 

@@ -26,13 +26,15 @@ def encode(x: Value, key: Any) -> tuple[Index, tuple[Any, ...]]:
     """A NumPy index as hashable parameters and the arrays in it."""
     index: list[Any] = []
     arrays: list[Any] = []
-    for part in key if isinstance(key, tuple) else (key,):
+    parts = key if isinstance(key, tuple) else (key,)
+    traced = is_symbolic(x) or any(map(is_symbolic, parts))
+    for part in parts:
         if part is None or part is Ellipsis or (isinstance(part, (int, np.integer)) and not isinstance(part, bool)):
             index.append(part if not isinstance(part, np.integer) else int(part))
         elif isinstance(part, slice):
             index.append(("slice", *(None if v is None else _whole(v) for v in (part.start, part.stop, part.step))))
         else:
-            for array in _index_arrays(x, part):
+            for array in _index_arrays(traced, part):
                 index.append(("array", len(arrays)))
                 arrays.append(array)
     return tuple(index), tuple(arrays)
@@ -46,7 +48,7 @@ def _whole(value: Any) -> int:
     return operator.index(value)
 
 
-def _index_arrays(x: Value, part: Any) -> Sequence[Any]:
+def _index_arrays(traced: bool, part: Any) -> Sequence[Any]:
     if not isinstance(part, (Node, np.ndarray)):
         part = np.asarray(part)
         if part.size == 0 and part.dtype.kind == "f":
@@ -58,7 +60,7 @@ def _index_arrays(x: Value, part: Any) -> Sequence[Any]:
             "index: a traced boolean mask selects an unknown number of elements; use where(mask, x, 0) instead"
         )
     mask = part.value if isinstance(part, Node) else part
-    return tuple(np.nonzero(mask)) if is_symbolic(x) and mask.ndim else (mask,)
+    return tuple(np.nonzero(mask)) if traced and mask.ndim else (mask,)
 
 
 @functools.lru_cache(maxsize=512)
@@ -180,6 +182,7 @@ class Gather(Indexing):
     """y = x[index]"""
 
     linear = True
+    moves = True
     eval = staticmethod(lambda x, *arrays, index: np.asarray(x)[decode(index, arrays)])
 
     @classmethod
@@ -255,6 +258,7 @@ def _update(x: Any, v: Any, *arrays: Any, index: Index) -> Any:
 class Update(Indexing):
     """y = x with v written at index; where a place is named twice the last one written stands."""
 
+    moves = True
     eval = staticmethod(_update)
     linear = False
 
@@ -286,8 +290,9 @@ class Update(Indexing):
         index, listed, order = found
         x = x if over[0] else view.repeated(x, size)
         if over[1] or shape_of(v):
-            own = shape_of(v)[over[1] :]
-            lead = (size if over[1] else 1, *(1,) * (len(order) - 1 - len(own)))
+            own, rank = shape_of(v)[over[1] :], len(order) - 1
+            own = own[max(len(own) - rank, 0) :]  # NumPy lets what is written have more axes, of size 1
+            lead = (size if over[1] else 1, *(1,) * (rank - len(own)))
             v = view.transpose(view.reshape(v, (*lead, *own)), view.inverse(order))
         return apply(Update, (x, v, *listed), {"index": index})
 

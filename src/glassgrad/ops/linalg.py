@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of, floating_dtype, real_dtype
+from ..dtypes import dtype_of, finfo, floating_dtype, real_dtype
 from ..errors import MissingExtraError, ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of, value_of
@@ -134,7 +134,7 @@ def pinv(a: Value, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e
 
 
 def _eps(a: Value) -> float:
-    return float(np.finfo(floating_dtype(dtype_of(a))).eps)
+    return float(finfo(floating_dtype(dtype_of(a))).eps)
 
 
 def lstsq(a: Value, b: Value, rcond: float | None = None) -> tuple[Value, Value, Value, Value]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import NUMERIC, dtype_of, not_numbers
+from ..dtypes import NUMERIC, dtype_of, is_inexact, kind_of, named, not_numbers
 from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Value, shape_of
@@ -145,6 +145,7 @@ def _cast_scalar(b: Any, x: Any, *, dtype: np.dtype[Any]) -> Any:
 class Cast(Elementwise):
     """y = x in another floating or complex dtype; the walks cast cotangents and tangents back."""
 
+    moves = True
     eval = staticmethod(_cast)
     scalar = _cast_scalar
     unpromoted = (0,)
@@ -166,6 +167,7 @@ class Cast(Elementwise):
 class ToInteger(Elementwise):
     """y = x in an integer or boolean dtype."""
 
+    moves = True
     eval = staticmethod(_cast)
     scalar = _cast_scalar
     unpromoted = (0,)
@@ -408,18 +410,18 @@ def where(condition: Value, x: Value, y: Value, /, *, ieee: bool = False) -> Val
 def clip(x: Value, low: Value | None, high: Value | None) -> Value:
     """x held between low and high; None means no bound."""
     dtype = dtype_of(x)
-    limits: Any = (-np.inf, np.inf) if dtype.kind in "fc" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    limits: Any = (-np.inf, np.inf) if is_inexact(dtype) else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     return apply(Clip, (x, limits[0] if low is None else low, limits[1] if high is None else high))
 
 
 def astype(x: Value, dtype: Any) -> Value:
     """x in another dtype; x itself where it has that dtype already."""
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(named(dtype))
     if getattr(x, "dtype", None) == dtype:
         return x
-    if dtype.kind not in NUMERIC:
+    if kind_of(dtype) not in NUMERIC:
         raise DtypeError(not_numbers(x, dtype))
-    return apply(Cast if dtype.kind in "fc" else ToInteger, (x,), {"dtype": dtype})
+    return apply(Cast if is_inexact(dtype) else ToInteger, (x,), {"dtype": dtype})
 
 
 def ratio(a: Value, b: Value) -> Value:

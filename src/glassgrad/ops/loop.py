@@ -13,7 +13,7 @@ import numpy as np
 from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of
-from ..graph.primitive import Structured
+from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
 
 # The derivatives of a scan are scans over derivatives of its body, which the walks make. They stand above the ops, and
@@ -78,11 +78,15 @@ class Body:
             if node.inputs
         ]
 
-    def saving(self, carry: int, places: Iterable[int]) -> Body:
-        """This body, returning also the carries of these places as they were before the step, where it did not."""
+    @cached_property
+    def dear(self) -> list[Node]:
+        """What a step works longest at: products and library functions, as far as something is differentiated by."""
+        return [x for x in self.nodes if x.tracked and issubclass(x.op, (Contraction, Opaque)) and x.op.outputs == 1]
+
+    def saving(self, carry: int, nodes: Iterable[Node]) -> Body:
+        """This body, returning also these nodes of a step, where it did not."""
         returned = set(self.outputs[carry:])
-        before = [self.inputs[i] for i in places if self.inputs[i] not in returned]
-        return Body(self.inputs, [*self.outputs, *before])
+        return Body(self.inputs, [*self.outputs, *(node for node in nodes if node not in returned)])
 
     def __str__(self) -> str:
         lines, _, last = show([*self.inputs, *self.outputs]).rpartition("\n")
@@ -96,8 +100,8 @@ class Scan(Structured):
 
     Inputs are the leaves of the first carry, the xs with the steps along axis 0, and the captured values; ``counts``
     tells them apart. The VJP is a scan in the other direction whose carry is the cotangent of the carry and the sums
-    of the cotangents of what was captured. It needs the carry before each step: a body that is to be differentiated
-    returns it as further ys, which nobody else reads.
+    of the cotangents of what was captured. It needs the carry before each step, and what is dear to compute again: a
+    body that is to be differentiated returns them as further ys, which nobody else reads.
     """
 
     private = True  # its body is a graph: tests/ops/test_loop.py samples it
@@ -188,9 +192,11 @@ def closed(
 ) -> tuple[Body, list[Node]]:
     """The body of a step that was traced, and what it uses of the programs around it, to be given as further inputs.
 
-    Numbers stay in the body, where they can be folded. ``tracked`` are those of the inputs whose first value is.
+    Numbers stay in the body, where they can be folded. ``tracked`` are those of the inputs whose first value is. An
+    input may be any node of the trace: what it was made from is then no part of the body.
     """
-    inside = reachable(outputs, follow=lambda node: node.program is trace)
+    known = set(inputs)
+    inside = reachable(outputs, follow=lambda node: node.program is trace and node not in known)
     outside = [x for x in (*(x for node in inside for x in node.inputs), *outputs) if x.program is not trace]
     active = depending(inside, inputs, outputs, carry, {*tracked, *(x for x in outside if x.tracked)})
     own = Trace(inner=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of
+from ..dtypes import dtype_of, is_inexact
 from ..errors import ShapeError
 from ..graph.node import Value, shape_of, value_of
 from ..graph.origin import here
@@ -24,7 +24,7 @@ from .spectrum import svdvals
 
 
 def _floating(x: Value) -> Value:
-    return x if dtype_of(x).kind in "fc" else logic.astype(x, np.float64)
+    return x if is_inexact(dtype_of(x)) else logic.astype(x, np.float64)
 
 
 def _length(x: Value, axis: tuple[int, ...], keepdims: bool) -> Value:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of
+from ..dtypes import dtype_of, finfo
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
 from ..graph.primitive import Indexing, Primitive, Samples
@@ -129,7 +129,7 @@ def fold_in(key: Value, data: Value) -> Value:
 
 def _significant(key: Value, shape: tuple[int, ...], dtype: np.dtype[Any], spare: int) -> tuple[Value, float]:
     """Integers of as many random bits as the dtype's significand holds, less ``spare``, and 2 to minus that many."""
-    digits = np.finfo(dtype).nmant + 1 - spare
+    digits = finfo(dtype).nmant + 1 - spare
     width = 64 if digits > 32 else 32
     return logic.astype(bits(key, shape, width) >> (width - digits), dtype), 2.0**-digits
 

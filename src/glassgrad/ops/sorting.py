@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype_of, real_dtype
+from ..dtypes import dtype_of, is_inexact, real_dtype
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, shape_of, value_of
 from ..graph.primitive import Indexing, Samples
@@ -110,7 +110,7 @@ def quantile(
     kept = tuple(i for i in range(len(shape)) if i not in axes)
     size = math.prod(shape[i] for i in axes)
     flat = view.reshape(view.transpose(x, kept + axes), (*(shape[i] for i in kept), size))
-    flat = flat if dtype_of(flat).kind in "fc" else logic.astype(flat, float)
+    flat = flat if is_inexact(dtype_of(flat)) else logic.astype(flat, float)
     shares = view.reshape(share, (-1,))
     if size:
         result = _chosen(sort(flat, -1), flat, shares, method, skip_nan)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import complex_dtype, dtype_of, real_dtype
+from ..dtypes import complex_dtype, dtype_of, finfo, real_dtype
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
 from ..graph.primitive import Opaque, Samples
@@ -53,7 +53,7 @@ def inverse_gaps(values: Value) -> Value:
     if size == 0:
         return gaps
     largest = reduction.max(ew.absolute(values), -1, keepdims=True)[..., None]
-    equal = ew.absolute(gaps) <= largest * (size * float(np.finfo(dtype_of(values)).eps))
+    equal = ew.absolute(gaps) <= largest * (size * float(finfo(dtype_of(values)).eps))
     return logic.where(equal, 0, 1 / logic.where(equal, 1, gaps))
 
 
@@ -139,7 +139,7 @@ def _svd_backward(gu: Value, gs: Value, gvh: Value, u: Value, s: Value, vh: Valu
     column, row = view.expand_dims(s, -1), view.expand_dims(s, -2)
     squares = inverse_gaps(s) * logic.ratio(1.0, column + row)  # 1/(sⱼ² - sᵢ²)
     largest = reduction.max(s, -1, keepdims=True) if k else s
-    tiny = s <= largest * (k * float(np.finfo(dtype_of(s)).eps))
+    tiny = s <= largest * (k * float(finfo(dtype_of(s)).eps))
     inverse = logic.where(tiny, 0, 1 / logic.where(tiny, 1, s))
     left, right = matmul(adjoint(u), gu), matmul(vh, adjoint(gvh))
     skew_left, skew_right = left - adjoint(left), right - adjoint(right)

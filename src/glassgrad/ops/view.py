@@ -97,6 +97,7 @@ class Pad(View):
 class Concatenate(View):
     """Arrays joined along ``axis``."""
 
+    moves = False  # where their dtypes differ it promotes
     eval = staticmethod(lambda *xs, axis: np.concatenate(xs, axis))
 
     @staticmethod

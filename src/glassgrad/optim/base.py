@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import dtype_of, is_inexact
@@ -85,10 +86,11 @@ class Optimizer(abc.ABC):
             Structures differ.
         """
 
-    def rate(self, state: State) -> float:
-        """The learning rate of the next step."""
-        done = max((int(slots.updates) for slots in state.slots if slots is not None), default=0)
-        return float(rate(self.lr, done + 1) * state.scale)
+    def rate(self, state: State) -> Any:
+        """The learning rate of the next step, a float; of replicas, an array of one for each."""
+        done = max((int(np.max(slots.updates)) for slots in state.slots if slots is not None), default=0)
+        found = rate(self.lr, done + 1) * np.asarray(state.scale)
+        return found if np.ndim(found) else float(found)
 
     def observe(self, state: State, loss: Any) -> State:
         """The state after a loss was measured: with ``lr=Plateau(...)`` its scale may be lower, else nothing changes.

@@ -17,6 +17,7 @@ from ..array import variable
 from ..dtypes import dtype_of, real_dtype
 from ..errors import ShapeError, TreeError
 from ..graph.node import Node, constant, is_symbolic, shape_of
+from ..numpy.arguments import array_of
 from ..ops import control, logic
 from ..ops import elementwise as ew
 from .base import Averages, Buffer, Optimizer, Slots, State, learns
@@ -71,13 +72,7 @@ class Formula(Optimizer):
         return State(np.float64(1.0), seen, tuple([begin(p) for p in tree.leaves(params)]))
 
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
-        leaves, shape = tree.flatten(params)
-        if len(leaves) != len(state.slots):
-            raise TreeError(
-                f"{type(self).__name__}: state is of other parameters: got {len(state.slots)} leaves, expected "
-                f"{len(leaves)}"
-            )
-        slopes = tree.leaves_like(shape, grads)
+        leaves, slopes, shape = matched(self, params, grads, len(state.slots))
         decays = self._decays(params, leaves, shape)
         with np.errstate(all="ignore"):  # a diverged parameter is reported by its loss, not by a warning in here
             found = [
@@ -102,11 +97,6 @@ class Formula(Optimizer):
         if g is None or slots is None:
             return p, slots
         old, slope = as_buffer(p), as_buffer(g)
-        if old.shape != slope.shape:
-            raise ShapeError(
-                f"{type(self).__name__}: gradient does not fit its parameter: got shape {slope.shape}, expected "
-                f"{old.shape}"
-            )
         traced = any(map(is_symbolic, (old, slope, scale, slots.updates, *slots.averages)))
         count = slots.updates + 1 if traced else int(slots.updates) + 1
         now = Now(count, rate(self.lr, count) * scale, decay)
@@ -120,7 +110,8 @@ class Formula(Optimizer):
 
     def _traced(self, p: Any, g: Any, slots: Slots, now: Now) -> tuple[Any, Slots]:
         """The step as nodes, in the dtypes of the parameter and its averages; a complex number as two real ones."""
-        given = (p, logic.astype(g, dtype_of(p)), *slots.averages)
+        # Nodes all: a formula would write into an array that the trace holds by reference.
+        given = tuple(map(array_of, (p, logic.astype(g, dtype_of(p)), *slots.averages)))
         parts = (ew.real, ew.imag) if dtype_of(p).kind == "c" else (lambda x: x,)
         found = []
         for part in parts:
@@ -133,6 +124,21 @@ class Formula(Optimizer):
             for after, before in zip(whole, (p, *slots.averages), strict=True)
         ]
         return value, Slots(now.count, tuple(kept))
+
+
+def matched(optimizer: Optimizer, params: Any, grads: Any, known: int) -> tuple[list[Any], list[Any], tree.Structure]:
+    """Leaves of the parameters, their gradients, and the structure of both; ``known`` is how many the state is of."""
+    leaves, shape = tree.flatten(params)
+    name = type(optimizer).__name__
+    if len(leaves) != known:
+        raise TreeError(f"{name}: state is of other parameters: got {known} leaves, expected {len(leaves)}")
+    slopes = tree.leaves_like(shape, grads)
+    for p, g in zip(leaves, slopes, strict=True):
+        if g is not None and shape_of(g) != shape_of(p):
+            raise ShapeError(
+                f"{name}: gradient does not fit its parameter: got shape {shape_of(g)}, expected {shape_of(p)}"
+            )
+    return leaves, slopes, shape
 
 
 def as_buffer(value: Any) -> Any:

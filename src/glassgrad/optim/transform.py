@@ -15,7 +15,7 @@ from ..dtypes import dtype_of
 from ..graph.node import is_symbolic, shape_of
 from ..ops import control, logic
 from .base import Optimizer, State, learns
-from .formula import as_buffer, factor, in_kind, own_buffer
+from .formula import as_buffer, factor, in_kind, matched, own_buffer
 from .limits import require
 from .schedule import Schedule
 
@@ -143,8 +143,7 @@ class Accumulated(Around):
 
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
         inner, (calls, sums) = _popped(state)
-        shape = tree.structure(params)
-        slopes = tree.leaves_like(shape, grads)
+        _, slopes, shape = matched(self, params, grads, len(sums))
         sums = [_blend(total, 1.0, g, 1.0, donate) for total, g in zip(sums, slopes, strict=True)]
         means = [None if g is None else total / self.steps for total, g in zip(sums, slopes, strict=True)]
         calls = (calls + 1) % self.steps
@@ -157,6 +156,8 @@ class Accumulated(Around):
         elif full:
             params, inner = self.optimizer.step(params, tree.unflatten(shape, means), inner, donate=donate)
             sums = [None if total is None else np.zeros(total.shape, total.dtype) for total in sums]
+        elif not donate:  # what is returned may be donated next, and what was given may be looked at still
+            params, inner = tree.map(lambda a: a.copy() if isinstance(a, np.ndarray) else a, before)
         return params, _pushed(inner, Sums(calls, tuple(sums)))
 
     def result(self, params: Any, state: State) -> Any:

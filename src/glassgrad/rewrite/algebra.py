@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..dtypes import finfo, is_inexact, kind_of
 from ..graph.node import Constant, Node
 from ..ops import elementwise as ew
 from ..ops import logic, reduction, view
@@ -31,11 +32,11 @@ def _is(b: Rewriter, x: Node, value: float) -> bool:
 def _negated(b: Rewriter, c: Node, dtype: np.dtype[Any]) -> Node | None:
     """-c for a floating constant beside values of a dtype."""
     number = b.number(c)
-    if number is None or dtype.kind != "f" or np.asarray(number).dtype.kind not in "if" or number == 0:
+    if number is None or kind_of(dtype) != "f" or kind_of(np.asarray(number).dtype) not in "if" or number == 0:
         return None
     if isinstance(number, (int, float)) and not isinstance(number, np.generic):
         return b.constant(-number)
-    return b.make(c, ew.Neg, c) if np.asarray(number).dtype.kind == "f" else None
+    return b.make(c, ew.Neg, c) if kind_of(np.asarray(number).dtype) == "f" else None
 
 
 def _times_number(b: Rewriter, n: Node, c: Node, x: Node) -> Node | None:
@@ -43,9 +44,9 @@ def _times_number(b: Rewriter, n: Node, c: Node, x: Node) -> Node | None:
         return None
     if _is(b, c, 1):
         return b.fitted(n, x)  # x * 1 -> x
-    if _is(b, c, -1) and n.dtype.kind in "if":
+    if _is(b, c, -1) and kind_of(n.dtype) in "if":
         return b.make(n, ew.Neg, b.fitted(n, x))  # x * -1 -> -x
-    if x.op is ew.Neg and x.value is None and x.dtype.kind == "f":
+    if x.op is ew.Neg and x.value is None and kind_of(x.dtype) == "f":
         opposite = _negated(b, c, n.dtype)
         return None if opposite is None else b.make(n, ew.Mul, x.inputs[0], opposite)  # -x * c -> x * -c
     return None
@@ -56,7 +57,7 @@ def _by_number(b: Rewriter, n: Node, x: Node, c: Node) -> Node | None:
         return None
     if _is(b, c, 1):
         return b.fitted(n, x)  # x / 1 -> x
-    if n.dtype.kind != "f" or x.dtype != n.dtype:
+    if kind_of(n.dtype) != "f" or x.dtype != n.dtype:
         return None
     if x.op is ew.Neg and x.value is None:
         opposite = _negated(b, c, n.dtype)
@@ -70,7 +71,7 @@ def _exact_inverse(number: Any, dtype: np.dtype[Any]) -> float | None:
     if number is None or not math.isfinite(number) or not number:
         return None
     digits, power = math.frexp(number)
-    exact = abs(digits) == 0.5 and abs(power - 1) <= -np.finfo(dtype).minexp
+    exact = abs(digits) == 0.5 and abs(power - 1) <= -finfo(dtype).minexp
     return 1.0 / float(number) if exact else None
 
 
@@ -100,12 +101,12 @@ def _negated_product(b: Rewriter, n: Node, x: Node) -> Node | None:
 
 def _outward(b: Rewriter, n: Node, negated: Node, result: Callable[[], Node]) -> Node | None:
     """-result() for a negated real float; of integers -0 is 0, and the least one is its own opposite."""
-    return b.make(n, ew.Neg, result()) if n.dtype.kind == negated.dtype.kind == "f" else None
+    return b.make(n, ew.Neg, result()) if kind_of(n.dtype) == kind_of(negated.dtype) == "f" else None
 
 
 def _added(b: Rewriter, n: Node, op: Any, y: Node, negated: Node) -> Node | None:
     """y op x for the x that was negated, where it was negated in the arithmetic of the sum."""
-    same = negated.dtype == n.dtype or negated.dtype.kind == n.dtype.kind == "f"
+    same = negated.dtype == n.dtype or kind_of(negated.dtype) == kind_of(n.dtype) == "f"
     return b.make(n, op, y, negated.inputs[0]) if same else None
 
 
@@ -152,7 +153,7 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     ew.Power: (second(Constant, _to_power),),
     ew.Abs: (
         # |-x| -> |x|
-        first(ew.Neg, lambda b, n, x: b.make(n, ew.Abs, _of(x)) if x.dtype.kind in "fc" else None),
+        first(ew.Neg, lambda b, n, x: b.make(n, ew.Abs, _of(x)) if is_inexact(x.dtype) else None),
     ),
     logic.Maximum: (always(lambda b, n, x, y: x if x is y else None),),  # max(x, x) -> x
     logic.Minimum: (always(lambda b, n, x, y: x if x is y else None),),  # min(x, x) -> x

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dtypes import real_dtype
+from ..dtypes import finfo, is_inexact, kind_of, real_dtype
 from ..graph.apply import Output
 from ..graph.node import Constant, Node
 from ..graph.primitive import Elementwise
@@ -118,8 +118,8 @@ def holds(outer: np.dtype[Any], inner: np.dtype[Any]) -> bool:
     """Whether every value of the inner dtype has one of its own in the outer."""
     if outer.kind == "c" or inner.kind == "c":
         return outer.kind == "c" and holds(real_dtype(outer), real_dtype(inner))
-    if outer.kind == "f" and inner.kind in "iu":
-        return np.iinfo(inner).bits - (inner.kind == "i") <= np.finfo(outer).nmant + 1
+    if kind_of(outer) == "f" and inner.kind in "iu":
+        return bool(np.iinfo(inner).bits - (inner.kind == "i") <= finfo(outer).nmant + 1)
     return bool(np.can_cast(inner, outer, "safe"))
 
 
@@ -134,7 +134,7 @@ def _cast(b: Rewriter, n: Node, x: Node, *, dtype: np.dtype[Any]) -> Node | None
         return None
     if inner.dtype == dtype:
         return inner
-    if x.dtype.kind in "fc" and dtype.kind in "iu" and inner.dtype.kind != "b":
+    if is_inexact(x.dtype) and dtype.kind in "iu" and inner.dtype.kind != "b":
         return None  # an integer out of range wraps, a float is what the machine makes of it
     return b.make(n, n.op, inner, dtype=dtype)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..dtypes import PYTHON_SCALARS
 from ..graph.apply import is_weak
+from ..graph.bfloat16 import evaluate
 from ..graph.node import Node, constant
 from ..graph.primitive import Elementwise, View
 from ..ops import indexing
@@ -34,10 +35,11 @@ def folded(b: Rewriter, node: Node) -> Node | None:
         with np.errstate(all="ignore"):
             numbers = [b.number(x) for x in node.inputs] if issubclass(node.op, Elementwise) else [None]
             if all(n is not None for n in numbers):
-                single = node.op.eval(*[_as_operand(n, v) for n, v in zip(numbers, values, strict=True)], **node.params)
+                operands = [_as_operand(n, v) for n, v in zip(numbers, values, strict=True)]
+                single = evaluate(node.op, operands, node.params)
                 value = np.broadcast_to(np.asarray(single, node.dtype), node.shape)
             elif size <= max(LIMIT, 0 if alone else sum(map(_memory, values))):
-                value = np.asarray(node.op.eval(*values, **node.params))
+                value = np.asarray(evaluate(node.op, values, node.params))
             else:
                 return None
     except REFUSED:

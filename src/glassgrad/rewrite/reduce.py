@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..dtypes import finfo, kind_of
 from ..graph.node import Node
 from ..ops import elementwise as ew
 from ..ops import indexing, reduction, view
@@ -52,9 +53,9 @@ def _sum_of_copies(b: Rewriter, n: Node, x: Node, *, axis: Axes, keepdims: bool)
     if found is None:
         return None
     total, count = found
-    if n.dtype.kind != "f":
+    if kind_of(n.dtype) != "f":
         return b.make(n, ew.Mul, total, b.constant(count))
-    return b.make(n, ew.Mul, total, b.constant(float(count))) if count >> np.finfo(n.dtype).nmant == 0 else None
+    return b.make(n, ew.Mul, total, b.constant(float(count))) if count >> finfo(n.dtype).nmant == 0 else None
 
 
 def _extreme_of_copies(b: Rewriter, n: Node, x: Node, *, axis: Axes, keepdims: bool) -> Node | None:

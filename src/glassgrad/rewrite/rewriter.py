@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import PYTHON_SCALARS
+from ..dtypes import PYTHON_SCALARS, is_inexact
 from ..graph.apply import is_weak, spec_or_scalar
+from ..graph.bfloat16 import infer
 from ..graph.node import Constant, Node, Params, Spec, constant, creation_order, make
 from ..graph.primitive import Elementwise
 from ..ops import elementwise as ew
 from ..ops import logic, loop, view
-from . import algebra, choice, fold, place, product, rearrange, reduce, stretch, unjoin
+from . import algebra, choice, fold, narrow, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
-RULES = indexed(module.RULES for module in (algebra, choice, rearrange, reduce, place, product, unjoin))
+RULES = indexed(module.RULES for module in (algebra, choice, rearrange, reduce, place, product, narrow, unjoin))
 EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
 SMALL = 4096  # bytes up to which constants are compared by what they hold
 
@@ -137,7 +138,7 @@ class Rewriter:
         """x in a dtype, which is no Python scalar's any more."""
         if x.dtype == dtype and not is_weak(x):
             return x
-        return self.make(like, logic.Cast if dtype.kind in "fc" else logic.ToInteger, x, dtype=dtype)
+        return self.make(like, logic.Cast if is_inexact(dtype) else logic.ToInteger, x, dtype=dtype)
 
     def reshape(self, like: Node, x: Node, shape: tuple[int, ...]) -> Node:
         return x if x.shape == shape else self.make(like, view.Reshape, x, shape=shape)
@@ -156,7 +157,7 @@ def _inferred(op: Any, inputs: tuple[Node, ...], params: Params) -> Any:
         size = sum(x.shape[axis] for x in inputs)
         return Spec((*first.shape[:axis], size, *first.shape[axis + 1 :]), first.dtype)
     promotes = issubclass(op, Elementwise)
-    return op.infer(*[spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs], **params)
+    return infer(op, [spec_or_scalar(x) if promotes else x.spec or spec_or_scalar(x) for x in inputs], params)
 
 
 def needed(outputs: Sequence[Node]) -> list[Node]:

@@ -6,6 +6,7 @@ from .fit import evaluate, fit
 from .history import Epoch, History
 from .logs import JSONLines, TensorBoard
 from .recipe import Settings
+from .replicas import Replicas
 from .save import load, save
 from .state import load_state
 from .table_model import TableModel
@@ -18,6 +19,7 @@ __all__ = [
     "History",
     "Epoch",
     "Training",
+    "Replicas",
     "Callback",
     "EarlyStopping",
     "Checkpoint",

@@ -6,8 +6,8 @@ import contextlib
 import operator
 import os
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, overload
 
 from ..data.batches import Seed, generator
 from ..errors import DataError
@@ -20,17 +20,26 @@ from .interrupt import Interrupt, Interrupted, noticed
 from .logs import JSONLines
 from .measure import Loss, Measure, Measured, Metrics, named
 from .progress import shown_progress
+from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
 from .training import Training
 
 Model = TypeVar("Model", bound=Callable[..., Any])
 
 
+@overload
 def fit(
-    model: Model,
+    model: Model, loss: Loss, data: tuple[Any, ...] | Batches, *, replicas: None = None, **settings: Any
+) -> tuple[Model, History]: ...
+@overload
+def fit(
+    model: Any, loss: Loss, data: tuple[Any, ...] | Batches, *, replicas: int, **settings: Any
+) -> tuple[Replicas, list[History]]: ...
+def fit(  # type: ignore[misc]  # the settings are those below
+    model: Any,
     loss: Loss,
     data: tuple[Any, ...] | Batches,
     *,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Sequence[Optimizer],
     epochs: int,
     batch_size: int | None = 32,
     rng: Seed = 0,
@@ -43,7 +52,8 @@ def fit(
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool = False,
     compile: bool = True,
-) -> tuple[Model, History]:
+    replicas: int | None = None,
+) -> tuple[Any, Any]:
     """Minimise ``loss(model(x), y)`` over ``data`` by gradient descent, an epoch being one native call.
 
     Parameters
@@ -68,13 +78,17 @@ def fit(
     checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
     resume : go on from the checkpoint, if there is one; the result has the bits of a run without interruption
     compile : False takes the steps by NumPy, one operation after another
+    replicas : how many models to train side by side in one native function. ``model`` is then a sequence of as many, or
+        a function of the replica's number that makes one, or the beginning of all; ``optimizer`` may be a sequence too,
+        of different learning rates. Replica i is what the seed ``rng + i`` gives
 
     Returns
     -------
     model, history
         A new model of the same structure, and what happened. Ctrl-C returns too, with ``history.interrupted`` set: the
         best model where ``patience`` keeps one, else the one after the last epoch that was whole; of batches from an
-        iterable, the last batch. A second Ctrl-C raises ``KeyboardInterrupt``.
+        iterable, the last batch. A second Ctrl-C raises ``KeyboardInterrupt``. With ``replicas`` the models are a
+        ``train.Replicas``, and there is a history for each; one whose loss is no longer finite has nan.
 
     Raises
     ------
@@ -95,7 +109,11 @@ def fit(
     >>> bool(abs(model.W.item() - 3) < 0.01), bool(abs(model.b.item() - 1) < 0.01), len(history.loss)
     (True, True, 100)
     """
-    _require_optimizer(optimizer)
+    optimizers: list[Any] = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    if replicas is None and len(optimizers) != 1:
+        raise TypeError("fit: several optimisers: got a sequence; pass one, or replicas= for one training each")
+    for one in optimizers:
+        _require_optimizer(one)
     wanted = named(metrics)
     if reserved := set(wanted) & set(COLUMNS):
         raise ValueError(f"fit: a metric cannot be called {reserved.pop()!r}, which the history has; rename it")
@@ -111,8 +129,24 @@ def fit(
     if resume and checkpoint is None:
         raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    training = Training(model, loss, feed, optimizer, _count(epochs), order, compile)
-    measure = None if held is None else Measure(loss, wanted, compile)
+    measure = None if held is None else Measure(loss, wanted, model, compile)
+    if replicas is not None:
+        _refuse(callbacks=list(callbacks), log=log, checkpoint=checkpoint, compile=not compile)
+        if not isinstance(feed, Rows):
+            raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y)")
+        with _shown(progress, epochs) as show:
+            return fit_replicas(
+                models_of(model, replicas),
+                optimizers_of(optimizers, replicas),
+                orders_of(rng, replicas),
+                loss,
+                feed,
+                _count(epochs),
+                None if measure is None else lambda one: measure(one, held or ()),
+                patience,
+                show,
+            )
+    training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
     with noticed() as interrupt, _shown(progress, epochs) as show:
         write = _writer(kept, training, watchers, resume)
         for watcher in watchers:
@@ -142,7 +176,7 @@ def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metri
     >>> evaluate(lambda x: 2 * x, nn.squared_error, (np.ones((4, 1)), np.zeros((4, 1))))
     Measured(loss=4.0, metrics={})
     """
-    return Measure(loss, named(metrics), compiled=False)(model, arrays_of(data, "data"))
+    return Measure(loss, named(metrics), model, compiled=False)(model, arrays_of(data, "data"))
 
 
 def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:
@@ -202,6 +236,14 @@ def _shown(progress: Any, epochs: int) -> Any:
             yield show
     else:
         yield lambda epoch: None
+
+
+def _refuse(**given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            raise ValueError(
+                f"fit: replicas are trained without {name}: got replicas and {name}; leave one of them out"
+            )
 
 
 def _require_optimizer(optimizer: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import tree
 from ..compile import jit
+from .remember import remembered
 
 Loss = Callable[..., Any]
 Metric = Callable[[Any, Any], float]
@@ -30,13 +31,12 @@ class Measure:
     ----------
     loss : as in ``fit``
     metrics : as ``named`` gives them
+    model : like those to be measured
     compiled : as native code, or by NumPy
     """
 
-    def __init__(self, loss: Loss, metrics: Mapping[str, Metric], compiled: bool = True) -> None:
-        wrap = jit if compiled else lambda function: function
-        self.predict: Any = wrap(lambda model, x: model(x))
-        self.loss: Any = wrap(lambda outputs, targets: loss(outputs, *targets))
+    def __init__(self, loss: Loss, metrics: Mapping[str, Metric], model: Any, compiled: bool = True) -> None:
+        self.predict, self.loss = _functions(loss, compiled, code=(loss, model))
         self.metrics = metrics
 
     def __call__(self, model: Any, data: tuple[Any, ...]) -> Measured:
@@ -55,6 +55,13 @@ class Measure:
             for i in range(0, count, CHUNK)
         ]
         return found[0] if len(found) == 1 else tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+@remembered
+def _functions(loss: Loss, compiled: bool) -> tuple[Any, Any]:
+    """``outputs = predict(model, x)`` and ``loss(outputs, targets)``."""
+    both = (lambda model, x: model(x)), (lambda outputs, targets: loss(outputs, *targets))
+    return (jit(both[0]), jit(both[1])) if compiled else both
 
 
 def named(metrics: Metrics) -> dict[str, Metric]:

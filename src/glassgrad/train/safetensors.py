@@ -152,10 +152,12 @@ def header_of(stream: BinaryIO) -> Header:
     prefix = stream.read(8)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or not 2 <= length <= min(MOST_HEADER, size - 8):
-        raise ModelFileError("load: not a safetensors file: lengths of file and header do not fit; choose another")
+        raise ModelFileError(
+            "load: not a Glassgrad model or other safetensors file: lengths do not fit; choose another"
+        )
     text = stream.read(length)
     if text[:1] != b"{":
-        raise ModelFileError("load: not a safetensors file: there is no header; choose another")
+        raise ModelFileError("load: not a Glassgrad model or other safetensors file: it has no header; choose another")
     try:
         given = json.loads(text.decode(), object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError):

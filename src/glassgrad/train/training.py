@@ -17,11 +17,12 @@ from ..nn.module import learn, learnt, with_state
 from ..ops import elementwise
 from ..optim import Optimizer
 from ..random import fold_in, key
-from .epoch import eager_epoch, native_epoch
+from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream
 from .history import History
 from .interrupt import Interrupt, Interrupted
 from .measure import Loss
+from .remember import remembered
 
 
 class Carry(NamedTuple):
@@ -49,6 +50,11 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[[Carry, Any], tu
         return Carry(with_state(model, moved), state, carry.key, carry.steps + 1), (value, norm(slopes))
 
     return step
+
+
+@remembered
+def _epoch(loss: Loss, optimizer: Optimizer, compiled: bool) -> Pass:
+    return (native_epoch if compiled else eager_epoch)(training_step(loss, optimizer))
 
 
 def norm(slopes: Any) -> Any:
@@ -92,7 +98,7 @@ class Training:
         self.norms: list[float] = []
         self.sizes: list[int] = []
         self.drawn = self.order.bit_generator.state  # before the order of the epoch under way was drawn
-        self.take = (native_epoch if compiled else eager_epoch)(training_step(loss, optimizer))
+        self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model))
 
     @property
     def model(self) -> Any:
@@ -129,7 +135,7 @@ class Training:
     @property
     def lr(self) -> float:
         """The learning rate of the next step. Setting it changes a factor in the state, and compiles nothing."""
-        return self.optimizer.rate(self.carry.state)
+        return float(self.optimizer.rate(self.carry.state))
 
     @lr.setter
     def lr(self, value: float) -> None:

@@ -1,0 +1,133 @@
+"""scikit-learn's two stochastic solvers as steps of a native epoch, compiled once for each shape."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..autodiff.derivatives import value_and_grad
+from ..dtypes import dtype_of
+from ..graph.node import Value
+from ..ops import elementwise as ew
+from ..ops import logic
+from ..train.epoch import Pass, native_epoch
+from .objective import Parameters, objective
+
+DENSE = 1 << 23  # elements of a sparse x that are made dense at a time
+
+
+class Settings(NamedTuple):
+    """What decides the program: everything else is data of it."""
+
+    activation: str
+    output: str
+    solver: str
+    nesterov: bool
+    watched: bool  # whether anybody asks for the length of the gradient
+
+
+class Knobs(NamedTuple):
+    """The numbers among the hyper-parameters, float64: changing one compiles nothing."""
+
+    alpha: Any
+    rate: Any
+    momentum: Any
+    beta_1: Any
+    beta_2: Any
+    epsilon: Any
+
+
+# What goes from step to step, as plain tuples, which native code puts together itself: the parameters, a tuple of
+# averages for each of them, the steps taken, and the knobs.
+Carry = tuple[Any, Any, Any, Any]
+
+
+def _sgd(g: Value, averages: tuple[Value, ...], count: Value, k: Knobs, nesterov: bool) -> Any:
+    """v ← momentum · v - rate · g; the change is v, or with Nesterov's correction momentum · v - rate · g."""
+    of = _like(g)
+    (v,) = averages
+    down = of(k.rate) * g
+    v = of(k.momentum) * v - down
+    return (of(k.momentum) * v - down if nesterov else v), (v,)
+
+
+def _adam(g: Value, averages: tuple[Value, ...], count: Value, k: Knobs, nesterov: bool) -> Any:
+    """Kingma & Ba 2015 in the order of its section 2, where epsilon is added to √v before its bias is corrected.
+
+    m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²; the change is -rate · √(1 - β₂ᵗ)/(1 - β₁ᵗ) · m / (√v + epsilon).
+    """
+    of = _like(g)
+    m, v = averages
+    m = of(k.beta_1) * m + of(1.0 - k.beta_1) * g
+    v = of(k.beta_2) * v + of(1.0 - k.beta_2) * (g * g)
+    rate = k.rate * ew.sqrt(1.0 - k.beta_2**count) / (1.0 - k.beta_1**count)
+    return -of(rate) * m / (ew.sqrt(v) + of(k.epsilon)), (m, v)
+
+
+SOLVERS: dict[str, tuple[int, Callable[..., Any]]] = {"sgd": (1, _sgd), "adam": (2, _adam)}
+
+
+def _like(g: Value) -> Callable[[Value], Value]:
+    """Numbers in the dtype of an array, which keeps it then."""
+    return lambda number: logic.astype(number, dtype_of(g))
+
+
+def begin(solver: str, parameters: Parameters) -> Any:
+    """The averages before the first step."""
+    count = SOLVERS[solver][0]
+    return tuple([tuple([np.zeros_like(p) for _ in range(count)]) for part in parameters for p in part])
+
+
+@functools.lru_cache(maxsize=256)
+def epoch_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
+    """A native epoch for these settings and arrays of these shapes, made once in a process."""
+    update = SOLVERS[settings.solver][1]
+    derive = value_and_grad(objective, has_aux=True)
+
+    def step(carry: Carry, batch: dict[str, Value]) -> tuple[Carry, tuple[Value, ...]]:
+        parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*carry[3])
+        alpha = logic.astype(k.alpha, dtype_of(parameters.coefs[0]))
+        (_, reported), slopes = derive(parameters, batch, alpha, settings.activation, settings.output)
+        leaves, gradients = ([*p.coefs, *p.intercepts] for p in (parameters, slopes))
+        found = [update(g, held, count, k, settings.nesterov) for g, held in zip(gradients, averages, strict=True)]
+        moved = [p + change for p, (change, _) in zip(leaves, found, strict=True)]
+        layers = len(parameters.coefs)
+        carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count, carry[3]
+        if settings.watched:
+            return carry, (reported, ew.sqrt(sum([(g * g).sum() for g in gradients])))
+        return carry, (reported,)
+
+    return native_epoch(step)
+
+
+def run_epoch(
+    settings: Settings, carry: Carry, data: dict[str, Any], order: NDArray[np.int64], batch: int
+) -> tuple[Carry, list[float]]:
+    """One pass over the rows of ``data`` in ``order``; means over rows of the batches' losses and gradients' lengths.
+
+    A sparse ``x`` is made dense for as many batches at a time as DENSE elements hold. Lengths are 0 unless watched.
+    """
+    n = len(order)
+    means = [0.0, 0.0]
+    if not isinstance(data["x"], np.ndarray):
+        stride = batch * max(1, DENSE // (batch * data["x"].shape[1]))
+        for start in range(0, n, stride):
+            chosen = order[start : start + stride]
+            part = {name: column[chosen] for name, column in data.items()}
+            part["x"] = part["x"].toarray()
+            carry, found = run_epoch(settings, carry, part, np.arange(len(chosen)), batch)
+            means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
+        return carry, means
+    whole = n - n % batch
+    for rows in order[:whole].reshape(-1, batch), order[whole:].reshape(1, -1):
+        if rows.size:
+            arrays = (*data.values(), *carry[0][0])
+            run = epoch_of(settings, (rows.shape, *[(a.shape, a.dtype) for a in arrays]))
+            carry, outputs = run(carry, data, None if rows.shape[1] == n else rows)
+            for k, kept in enumerate(outputs):
+                means[k] += float(kept.sum(dtype=np.float64)) * rows.shape[1] / n
+    return carry, means

@@ -1,0 +1,230 @@
+"""Many trainings at once, of the same model from other seeds or at other learning rates, in one native function."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..autodiff.batch import vmap
+from ..compile import jit
+from ..data.batches import Seed, generator
+from ..errors import DivergedError
+from ..optim import Optimizer
+from .callbacks import EarlyStopping
+from .epoch import Pass, native_epoch
+from .feed import Rows
+from .history import Epoch, History
+from .interrupt import Interrupt, Interrupted, noticed
+from .measure import Loss, Measured
+from .remember import remembered
+from .training import Carry, Training, training_step
+
+_outputs = jit(vmap(lambda model, x: model(x), in_axes=(0, None)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Replicas:
+    """Models of one structure, as one whose arrays have a further axis 0.
+
+    ``replicas(x)`` is the outputs of all, stacked; ``replicas[i]`` is one of the models.
+
+    Examples
+    --------
+    >>> from glassgrad import nn
+    >>> both = Replicas.of([nn.Linear(3, 2, rng=0), nn.Linear(3, 2, rng=1)])
+    >>> len(both), both.model.W.shape, both(np.ones((5, 3), np.float32)).shape, both[1]
+    (2, (2, 3, 2), (2, 5, 2), Linear(3 -> 2))
+    """
+
+    model: Any
+
+    @classmethod
+    def of(cls, models: Sequence[Any]) -> Replicas:
+        """Stack models of the same structure, shapes and dtypes."""
+        return cls(tree.map(lambda *leaves: np.stack(leaves) if _is_array(leaves[0]) else leaves[0], *models))
+
+    def __call__(self, x: Any) -> Any:
+        return _outputs(self.model, x)
+
+    def __getitem__(self, index: int) -> Any:
+        return tree.map(lambda leaf: leaf[index] if _is_array(leaf) else leaf, self.model)
+
+    def __len__(self) -> int:
+        return next(len(leaf) for leaf in tree.leaves(self.model) if _is_array(leaf))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+
+def fit_replicas(
+    models: Sequence[Any],
+    optimizers: Sequence[Optimizer],
+    orders: Sequence[np.random.Generator],
+    loss: Loss,
+    feed: Rows,
+    epochs: int,
+    measure: Callable[[Any], Measured] | None,
+    patience: int | None,
+    show: Callable[[Epoch], Any],
+) -> tuple[Replicas, list[History]]:
+    """What ``fit`` does with ``replicas=``: the entries of the sequences are trainings of their own, side by side."""
+    runs = [Training(m, loss, feed, optimizers[0], epochs, o, True) for m, o in zip(models, orders, strict=True)]
+    for run, optimizer in zip(runs, optimizers, strict=True):
+        if optimizer != optimizers[0]:
+            run.lr = optimizer.rate(run.carry.state)
+    stoppers = [EarlyStopping(epochs + 1 if patience is None else patience) for _ in runs]
+    together = _Together(runs, loss)
+    with noticed() as interrupt, contextlib.suppress(Interrupted):
+        for number in range(1, epochs + 1):
+            if interrupt.asked or all(run.stopped for run in runs):
+                break
+            began, rates = time.perf_counter(), [run.lr for run in runs]
+            losses, norms = together.epoch(interrupt)
+            seconds = (time.perf_counter() - began) / len(runs)
+            entries = [
+                Epoch(number, float(one), float(length), *_measured(measure, run.model), lr, seconds)
+                for run, one, length, lr in zip(runs, losses, norms, rates, strict=True)
+            ]
+            for run, stopper, entry in zip(runs, stoppers, entries, strict=True):
+                if not run.stopped:
+                    run.history.append(entry)
+                    run.history.steps = together.steps
+                if patience is not None and not run.stopped:
+                    stopper.on_epoch(entry, run)
+            together.observe(entries)
+            show(Epoch(number, float(losses.mean()), float(norms.mean()), lr=rates[0], seconds=seconds * len(runs)))
+    for run in runs:
+        run.history.interrupted = interrupt.asked
+    return Replicas.of([run.best for run in runs]), [run.history for run in runs]
+
+
+def _measured(measure: Callable[[Any], Measured] | None, model: Any) -> tuple[float | None, dict[str, float]]:
+    return (None, {}) if measure is None else measure(model)
+
+
+def _whole(structure: tree.Structure, plain: Sequence[Any], held: Sequence[Any]) -> Carry:
+    supply = iter(held)
+    carry: Carry = tree.unflatten(structure, [next(supply) if leaf is None else leaf for leaf in plain])
+    return carry
+
+
+def _arrays(plain: Sequence[Any], carry: Carry) -> list[Any]:
+    return [leaf for leaf, other in zip(tree.leaves(carry), plain, strict=True) if other is None]
+
+
+@remembered
+def _passes(loss: Loss, optimizer: Optimizer, structure: tree.Structure, plain: tuple[Any, ...]) -> tuple[Pass, Pass]:
+    """An epoch of all trainings, whose carries are so built: of rows that each draws for itself, and of all rows."""
+    step = training_step(loss, optimizer)
+
+    def one(held: list[Any], batch: Any) -> tuple[list[Any], Any]:
+        after, outputs = step(_whole(structure, plain, held), batch)
+        return _arrays(plain, after), outputs
+
+    return native_epoch(vmap(one)), native_epoch(vmap(one, in_axes=(0, None)))
+
+
+class _Together:
+    """Trainings whose arrays are stacked; each training sees its own part of them."""
+
+    def __init__(self, runs: Sequence[Training], loss: Loss) -> None:
+        self.runs, self.optimizer = runs, runs[0].optimizer
+        leaves, self.structure = tree.flatten(runs[0].carry)
+        self.plain = tuple([None if _is_array(leaf) else leaf for leaf in leaves])
+        columns = zip(*(tree.leaves(run.carry) for run in runs), strict=True)
+        self.stacked = [np.stack(column) for column in columns if _is_array(column[0])]
+        self.steps = 0
+        code = loss, self.optimizer, runs[0].carry.model
+        self.by_rows, self.by_all = _passes(loss, self.optimizer, self.structure, self.plain, code=code)
+
+    def whole(self, held: Sequence[Any]) -> Carry:
+        """A carry with these arrays."""
+        return _whole(self.structure, self.plain, held)
+
+    def arrays(self, carry: Carry) -> list[Any]:
+        """The arrays of a carry."""
+        return _arrays(self.plain, carry)
+
+    def epoch(self, interrupt: Interrupt) -> tuple[Any, Any]:
+        """One pass for all: mean losses over rows, and mean lengths of the gradients. A lost replica has nan."""
+        spare = [array.copy() for array in self.stacked]
+        found, sizes = [], []
+        try:
+            with interrupt.breakable(), np.errstate(all="ignore"):
+                for parts in zip(*(run.feed.parts(1, run.order, 0, None) for run in self.runs), strict=True):
+                    rows = None if parts[0].rows is None else np.stack([part.rows for part in parts], axis=1)
+                    take = self.by_all if rows is None else self.by_rows
+                    self.stacked, outputs = take(self.stacked, parts[0].data, rows)
+                    found.append(outputs)
+                    sizes += parts[0].sizes
+        except Interrupted:
+            self.stacked = spare
+            self.hand_out()
+            raise
+        self.hand_out()
+        self.steps += len(sizes)
+        losses, norms = (np.concatenate(column).astype(float) for column in zip(*found, strict=True))
+        if not np.isfinite(losses[-1]).any():
+            raise DivergedError(
+                "fit: the loss of every replica is no longer finite: expected finite numbers; lower the learning rate, "
+                "or look for extreme values in the data"
+            )
+        with np.errstate(all="ignore"):
+            return np.average(losses, axis=0, weights=sizes), norms.mean(axis=0)
+
+    def hand_out(self) -> None:
+        """Show each training its part."""
+        for i, run in enumerate(self.runs):
+            run.carry = self.whole([array[i] for array in self.stacked])
+
+    def observe(self, entries: Sequence[Epoch]) -> None:
+        """Tell the optimiser the losses of an epoch."""
+        losses = [entry.loss if entry.validation_loss is None else entry.validation_loss for entry in entries]
+        carry = self.whole(self.stacked)
+        self.stacked = self.arrays(carry._replace(state=self.optimizer.observe(carry.state, np.array(losses))))
+        self.hand_out()
+
+
+def models_of(model: Any, replicas: int) -> list[Any]:
+    """A model for each replica: of a sequence, of a function of the replica's number, or all the same."""
+    if isinstance(model, (list, tuple)):
+        if len(model) != replicas:
+            raise ValueError(f"fit: got {len(model)} models for replicas={replicas}; pass one for each")
+        return list(model)
+    made = callable(model) and tree.structure(model) == tree.LEAF
+    return [model(i) if made else model for i in range(replicas)]
+
+
+def optimizers_of(given: Sequence[Any], replicas: int) -> list[Optimizer]:
+    """An optimiser for each replica, which may differ in the learning rate."""
+    given = list(given) * replicas if len(given) == 1 else list(given)
+    for other in given:
+        if other != given[0] and not _differ_in_rate(other, given[0]):
+            raise ValueError(
+                f"fit: optimisers of replicas differ in a number lr only: got {other!r:.80} beside {given[0]!r:.80}"
+            )
+    if len(given) != replicas:
+        raise ValueError(f"fit: got {len(given)} optimisers for replicas={replicas}; pass one, or one for each")
+    return given
+
+
+def _differ_in_rate(one: Any, other: Any) -> bool:
+    plain = all(dataclasses.is_dataclass(o) and isinstance(o.lr, (int, float)) for o in (one, other))  # type: ignore[union-attr]
+    return plain and type(one) is type(other) and dataclasses.replace(one, lr=other.lr) == other
+
+
+def orders_of(rng: Seed, replicas: int) -> list[np.random.Generator]:
+    """A generator for each replica: of the seeds rng, rng + 1, ...; or made from a generator."""
+    if isinstance(rng, np.random.Generator):
+        return rng.spawn(replicas)
+    return [generator(rng + i) for i in range(replicas)]
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, (np.ndarray, np.generic))
