@@ -246,7 +246,7 @@ BAD_COMMANDS = [
     (("train", "f.csv", "--target", "kind", "--optimizer", "sgd", "--lr", "1e30"), 1, "lower the learning rate"),
     (("predict", "m", "absent.csv"), 1, "no such file"),
     (("predict", "absent", "f.csv"), 1, "cannot read absent"),
-    (("predict", "f.csv", "f.csv"), 1, "not a safetensors file"),
+    (("predict", "f.csv", "f.csv"), 1, "not a Glassgrad model"),
     (("predict", "other", "f.csv"), 1, "not a model of a table"),
     (("predict", "m", "f.csv", "--out", "f.csv"), 1, "does not hold predictions"),
     (("predict", "m", "f.csv", "--out", "m"), 1, "does not hold predictions"),
