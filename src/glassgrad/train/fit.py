@@ -176,8 +176,8 @@ def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metri
     >>> evaluate(lambda x: 2 * x, nn.squared_error, (np.ones((4, 1)), np.zeros((4, 1))))
     Measured(loss=4.0, metrics={})
     """
-    arrays = arrays_of(data, "data")
-    return Measure(loss, named(metrics), model, arrays, compiled=False)(model, arrays)
+    data = arrays_of(data, "data")
+    return Measure(loss, named(metrics), model, data, compiled=False)(model, data)
 
 
 def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:

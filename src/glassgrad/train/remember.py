@@ -6,10 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
 from .. import tree
-from ..dtypes import dtype_of
 
 Made = TypeVar("Made")
 PACKAGE = __package__.partition(".")[0]
@@ -19,30 +16,32 @@ KEPT = 64  # of each kind, the latest
 def remembered(make: Callable[..., Made]) -> Callable[..., Made]:
     """``make``, which gives what it made before when it is asked again with equal arguments.
 
-    It is called with ``code`` besides, all that the result will run, and ``data`` it will run on. Only what is ``fixed``
-    is remembered, once for each structure and shape, so that no compiled function sees many of them.
+    It is called with ``code`` besides, all that the result will run and be given first, and remembers only what is
+    ``fixed``. What is made for arrays of other shapes is another thing: what is compiled of it is a program or two.
 
     Examples
     --------
     >>> from glassgrad import nn
     >>> made = remembered(lambda loss: [loss])
-    >>> loss, models = nn.squared_error, [nn.Linear(2, 1, rng=0), nn.Linear(3, 1, rng=0)]
-    >>> first = made(loss, code=(loss, models[0]), data=None)
-    >>> first is made(loss, code=(loss, models[0]), data=None), first is made(loss, code=(loss, models[1]), data=None)
-    (True, False)
+    >>> loss, models = nn.squared_error, [nn.Linear(n, 1, rng=0) for n in (2, 2, 3)]
+    >>> [made(loss, code=(loss, models[0])) is made(loss, code=(loss, model)) for model in models]
+    [True, True, False]
     """
     kept = functools.lru_cache(maxsize=KEPT)(lambda shapes, *args: make(*args))
 
-    def found(*args: Any, code: Any, data: Any) -> Made:
+    def found(*args: Any, code: Any) -> Made:
         if not fixed(code):
             return make(*args)
-        leaves, structure = tree.flatten((code, data))
         try:
-            return kept((structure, *[(np.shape(x), dtype_of(x)) for x in leaves if not callable(x)]), *args)
+            return kept(_shapes(code), *args)
         except TypeError:  # such as an optimiser with a mask that is a dict
             return make(*args)
 
     return found
+
+
+def _shapes(value: Any) -> tuple[Any, ...]:
+    return tuple([(leaf.shape, leaf.dtype) for leaf in tree.leaves(value) if hasattr(leaf, "dtype")])
 
 
 def fixed(value: Any) -> bool:

@@ -98,7 +98,8 @@ class Training:
         self.norms: list[float] = []
         self.sizes: list[int] = []
         self.drawn = self.order.bit_generator.state  # before the order of the epoch under way was drawn
-        self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model), data=getattr(feed, "data", None))
+        data = feed.data if isinstance(feed, Rows) else None
+        self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model, data))
 
     @property
     def model(self) -> Any:
