@@ -137,10 +137,9 @@ def our_transformer(kinds: int) -> Any:
 
 def in_glassgrad(kind: str) -> Contender:
     """Batch after batch in the order of the windows: one native call."""
-    from glassgrad.train.epoch import native_epoch
-
     import glassgrad as gg
     from glassgrad import nn, optim, tree
+    from glassgrad.train.epoch import native_epoch
 
     tokens, following, kinds = windows()
     state = {name: value.numpy() for name, value in NETWORKS[kind][0](kinds).state_dict().items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from .. import tree
 from ..data.record import Record
 from ..errors import DtypeError, GlassgradError, ModelFileError
 from ..graph.node import Node
-from ..nn.module import MODULES, file_name
+from ..nn.module import MODULES, array_name, file_name
 from . import safetensors
 
 FORMAT = "glassgrad model"
@@ -156,7 +156,7 @@ def described(node: Any, arrays: dict[str, Any], path: tuple[Any, ...] = ()) -> 
             f"save: cannot save {kind.__name__} at {_shown(path)}: expected arrays of numbers in dicts, lists, tuples "
             f"and modules; save it as a dict of its arrays"
         )
-    name = free_name(path, arrays)
+    name = array_name(path, arrays)
     arrays[name] = packed(array)
     return {"array": name, "dtype": array.dtype.name} if array.dtype.name in (WIDE, BFLOAT16) else {"array": name}
 
@@ -175,18 +175,6 @@ def unpacked(array: NDArray[Any], dtype: str) -> NDArray[Any]:
 
         return array.astype(ml_dtypes.bfloat16)
     return array
-
-
-def free_name(path: tuple[Any, ...], taken: Mapping[str, Any]) -> str:
-    """What an array at a path of a tree is called in a file; with a stroke where another path reads the same.
-
-    >>> free_name(("layers", 0, "W"), {})
-    'layers.0.W'
-    """
-    name = ".".join(map(str, path)) or "value"
-    while name in taken or name == safetensors.METADATA:
-        name += "'"
-    return name
 
 
 def _shown(path: tuple[Any, ...]) -> str:
