@@ -20,7 +20,7 @@ from ..graph.node import Node, constant, is_symbolic, shape_of
 from ..numpy.arguments import array_of
 from ..ops import control, logic
 from ..ops import elementwise as ew
-from .base import Averages, Buffer, Optimizer, Slots, State, learns
+from .base import Averages, Buffer, Optimizer, Slots, State, learns, working_dtype
 from .schedule import Plateau, rate
 
 Mask = Any  # a tree of bools, or (path, leaf) -> bool
@@ -64,7 +64,7 @@ class Formula(Optimizer):
         def begin(p: Any) -> Slots | None:
             if not learns(p):
                 return None
-            dtype = dtype_of(p)
+            dtype = working_dtype(p)
             fills = [complex(s, s) if dtype.kind == "c" else s for s in self.starts]
             return Slots(np.int64(0), tuple([np.full(shape_of(p), fill, dtype) for fill in fills]))
 
@@ -101,12 +101,15 @@ class Formula(Optimizer):
         count = slots.updates + 1 if traced else int(slots.updates) + 1
         now = Now(count, rate(self.lr, count) * scale, decay)
         if traced:
-            return self._traced(old, slope, slots, now)
+            value, kept = self._traced(old, slope, slots, now)
+            return logic.astype(value, dtype_of(p)), kept
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
-        value = p if own else np.array(old, order="C")
+        value = p if own and old is p else np.array(old, order="C")
         averages = tuple([own_buffer(a, donate) for a in slots.averages])
         self.update(*_as_vectors(value, slope, averages), now)
-        return (value if own else in_kind(p)(value)), Slots(np.int64(count), averages)
+        if own and value is not p:
+            p[...] = value
+        return (p if own else in_kind(p)(value.astype(dtype_of(p), copy=False))), Slots(np.int64(count), averages)
 
     def _traced(self, p: Any, g: Any, slots: Slots, now: Now) -> tuple[Any, Slots]:
         """The step as nodes, in the dtypes of the parameter and its averages; a complex number as two real ones."""
@@ -142,10 +145,10 @@ def matched(optimizer: Optimizer, params: Any, grads: Any, known: int) -> tuple[
 
 
 def as_buffer(value: Any) -> Any:
-    """A leaf as what formulas compute with: a node that is traced, or an ndarray."""
+    """A leaf as what formulas compute with: a node that is traced, or an ndarray; of float32 at least."""
     if is_symbolic(value):
-        return value
-    return np.asarray(value.value if isinstance(value, Node) else value)
+        return logic.astype(value, working_dtype(value))
+    return np.asarray(value.value if isinstance(value, Node) else value).astype(working_dtype(value), copy=False)
 
 
 def own_buffer(a: Any, donate: bool) -> Buffer:
