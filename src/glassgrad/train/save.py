@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import tree
 from ..data.record import Record
+from ..dtypes import NUMERIC, bfloat16, kind_of
 from ..errors import DtypeError, GlassgradError, ModelFileError
 from ..graph.node import Node
 from ..nn.module import MODULES, array_name, file_name
@@ -26,7 +27,6 @@ FORMAT = "glassgrad model"
 CHECKPOINT = "glassgrad checkpoint"
 VERSION = 1
 DESCRIPTION = "glassgrad"  # the name of our text in the file's metadata
-KINDS = "biufc"  # dtypes that are plain numbers
 WIDE = "complex128"  # which safetensors has not: stored as pairs of float64
 BFLOAT16 = "bfloat16"  # which NumPy has not
 
@@ -151,7 +151,7 @@ def described(node: Any, arrays: dict[str, Any], path: tuple[Any, ...] = ()) -> 
             "fields": {name: described(getattr(node, name), arrays, (*path, name)) for name in names},
         }
     array = np.asarray(node.value if isinstance(node, Node) else node)
-    if array.dtype.kind not in KINDS and array.dtype.name != BFLOAT16:
+    if kind_of(array.dtype) not in NUMERIC:
         raise DtypeError(
             f"save: cannot save {kind.__name__} at {_shown(path)}: expected arrays of numbers in dicts, lists, tuples "
             f"and modules; save it as a dict of its arrays"
@@ -171,9 +171,7 @@ def unpacked(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     if dtype == WIDE and array.dtype == np.float64 and array.shape[-1:] == (2,):
         return array.view(np.complex128)[..., 0]
     if dtype == BFLOAT16 and array.dtype == np.float32:
-        import ml_dtypes  # the file was written by somebody who has it
-
-        return array.astype(ml_dtypes.bfloat16)
+        return array.astype(bfloat16())
     return array
 
 
