@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .record import Record
-from .table import NUMBERED, Cells, Table, shown
+from .table import NUMBERED, Cells, Table, listed, shown
 
 Floats: TypeAlias = NDArray[np.float64]
 Missing: TypeAlias = Literal["impute", "refuse"]
@@ -236,9 +236,7 @@ class CategoricalColumn:
 
     def describe(self) -> str:
         """What happens to the column, on one line."""
-        most = 6
-        more = f" and {len(self.categories) - most} more" if len(self.categories) > most else ""
-        return f"{self.name}: {len(self.categories)} categories, {', '.join(map(shown, self.categories[:most]))}{more}"
+        return f"{self.name}: {len(self.categories)} categories, {listed(self.categories, 6)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

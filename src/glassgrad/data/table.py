@@ -82,7 +82,7 @@ class Table:
         """Raise :class:`DataError` unless the table has this column; ``what`` says what it is wanted for."""
         if name not in self.columns:
             raise DataError(
-                f"table: {what} {shown(name)} is not in {self.source}: got columns {_listed(self.names)}; "
+                f"table: {what} {shown(name)} is not in {self.source}: got columns {listed(self.names)}; "
                 f"{self._suggestion(name)}"
             )
 
@@ -247,7 +247,7 @@ def _header(file: Path, line: int, record: list[str]) -> tuple[str, ...]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(
-            f"read_csv: a column name is repeated: got {_listed(twice)} more than once at {file}:{line}, "
+            f"read_csv: a column name is repeated: got {listed(twice)} more than once at {file}:{line}, "
             "expected distinct names; rename, or pass header=False if the first row is data"
         )
     return tuple(names)
@@ -303,8 +303,12 @@ def _fields(count: int) -> str:
     return f"{count} field" if count == 1 else f"{count} fields"
 
 
-def _listed(names: Sequence[str]) -> str:
-    most = 12
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
     return ", ".join(shown(name) for name in names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
 
 
