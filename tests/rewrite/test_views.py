@@ -171,14 +171,14 @@ def test_a_scatter_of_infinite_scale_keeps_its_zeros_nan() -> None:
 
 
 def test_the_sum_of_one_number_per_line_is_the_numbers() -> None:
-    from glassgrad.ops import composite
+    from glassgrad.ops import losses
 
     logits, labels = np.random.default_rng(1).normal(size=(5, 7)), np.array([0, 3, 6, 6, -1])
     _, simple = check(gg.grad(lambda z, y: gnp.sum(gnp.take_along_axis(z, y[:, None], 1) ** 2)), logits, labels)
     summed = lambda z, y: gg.grad(lambda z: gnp.sum(gnp.take_along_axis(z, y[:, None], 1) ** 2))(z).sum(1)
     _, simple = check(summed, logits, labels, equal=equal)
     assert "scatter" not in names(simple)
-    program, simple = check(gg.value_and_grad(composite.cross_entropy), logits, np.abs(labels), equal=close)
+    program, simple = check(gg.value_and_grad(losses.cross_entropy), logits, np.abs(labels), equal=close)
     # Of the sums, that of the scattered labels is gone; those of the softmax and of the mean are left.
     assert names(program).count("sum") == 3
     assert names(simple).count("sum") == 2

@@ -1,11 +1,7 @@
-"""Layers: frozen dataclasses whose array fields are the parameters, so a model is a tree like any other.
-
-A gradient with respect to a model is a model of the same structure holding gradients.
-"""
+"""Linear maps, and the multi-layer perceptron."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,19 +11,19 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..data.batches import Seed, generator
-from ..dtypes import dtype_of, is_inexact
-from ..errors import DtypeError, ShapeError
+from ..errors import ShapeError
 from ..graph.node import Value, shape_of
 from ..graph.origin import scope
 from ..ops import contraction
-from .activations import ACTIVATIONS, RECTIFIERS
-from .initialisers import Initialiser, glorot_uniform, he_normal
-
-STATIC = {"static": True}  # a field that is part of the structure, not a parameter
+from .activations import ACTIVATIONS
+from .dropout import Dropout
+from .initialisers import Initialiser, for_activation, glorot_uniform
+from .module import STATIC, Module
+from .sizes import check_parameters, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class Linear:
+class Linear(Module):
     """y = x W + b.  # [..., inputs] @ [inputs, outputs] + [outputs] -> [..., outputs]
 
     Parameters
@@ -62,30 +58,21 @@ class Linear:
         dtype: DTypeLike = np.float32,
         name: str = "linear",
     ) -> None:
-        inputs, outputs = _size(inputs, "Linear"), _size(outputs, "Linear")
-        kind = np.dtype(dtype)
-        if not is_inexact(kind):
-            raise DtypeError(f"Linear: parameters must vary continuously: got dtype {kind}, expected a floating one")
-        object.__setattr__(self, "W", initialiser(generator(rng), inputs, outputs).astype(kind))
-        object.__setattr__(self, "b", np.zeros(outputs, kind) if bias else None)
-        object.__setattr__(self, "name", name)
-
-    def __call__(self, x: Value) -> Value:
-        with scope(self.name):
-            return self.apply(x)
+        inputs, outputs = whole(inputs, "Linear"), whole(outputs, "Linear")
+        kind = floating(dtype, "Linear")
+        W = initialiser(generator(rng), inputs, outputs).astype(kind)
+        self.fill(W=W, b=np.zeros(outputs, kind) if bias else None, name=name)
 
     def apply(self, x: Value) -> Value:
-        """The layer without a scope of its own, for those who give it one."""
         y = contraction.matmul(x, self.W)
         return y if self.b is None else y + self.b
 
     def check(self) -> None:
-        """Raise ``ShapeError`` unless the parameters fit together; asked of a layer read from a file."""
+        super().check()
+        check_parameters(self, W=2, b=1)
         w, b = shape_of(self.W), None if self.b is None else shape_of(self.b)
-        kinds = {dtype_of(part) for part in (self.W, self.b) if part is not None}
-        fits = len(w) == 2 and all(w) and b in (None, w[1:])
-        if not fits or len(kinds) != 1 or not is_inexact(kinds.pop()):
-            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected floating [i, o] and [o]")
+        if b not in (None, w[1:]):
+            raise ShapeError(f"Linear: parameters do not fit: got W {w} and b {b}, expected [i, o] and [o]")
 
     def __repr__(self) -> str:
         inputs, outputs = shape_of(self.W)
@@ -93,7 +80,7 @@ class Linear:
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class MLP:
+class MLP(Module):
     """Linear layers with an activation between each two: a multi-layer perceptron.
 
     Parameters
@@ -101,6 +88,7 @@ class MLP:
     sizes : inputs, widths of the hidden layers, outputs; two sizes make one linear layer
     activation : a name in ``ACTIVATIONS``
     rng : seed or generator. Hidden layers of rectifiers are drawn by He's rule, everything else by Glorot's.
+    dropout : share of the hidden units left out in training
     dtype : of the parameters
 
     Examples
@@ -116,16 +104,24 @@ class MLP:
     """
 
     layers: tuple[Linear, ...]
+    dropout: Dropout | None
     activation: str = field(metadata=STATIC)
+    name = ""
 
     def __init__(
-        self, sizes: Sequence[int], activation: str = "relu", *, rng: Seed, dtype: DTypeLike = np.float32
+        self,
+        sizes: Sequence[int],
+        activation: str = "relu",
+        *,
+        rng: Seed,
+        dropout: float = 0.0,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         if len(sizes) < 2:
             raise ShapeError(f"MLP: too few sizes: got {tuple(sizes)}, expected inputs and outputs at least: (64, 10)")
         _activation(activation)
         source, last = generator(rng), len(sizes) - 2
-        hidden = he_normal if activation in RECTIFIERS else glorot_uniform
+        hidden = for_activation(activation)
         layers = tuple(
             Linear(
                 sizes[i],
@@ -137,15 +133,14 @@ class MLP:
             )
             for i in range(last + 1)
         )
-        object.__setattr__(self, "layers", layers)
-        object.__setattr__(self, "activation", activation)
+        self.fill(layers=layers, dropout=Dropout(dropout) if dropout else None, activation=activation)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Inputs, widths of the hidden layers, outputs."""
         return (shape_of(self.layers[0].W)[0], *(shape_of(layer.W)[1] for layer in self.layers))
 
-    def __call__(self, x: Value) -> Value:
+    def apply(self, x: Value) -> Value:
         """Outputs [..., outputs] for inputs [..., inputs]; no activation on the last layer."""
         inputs = shape_of(self.layers[0].W)[0]
         if shape_of(x)[-1:] != (inputs,):
@@ -155,13 +150,12 @@ class MLP:
         for layer in hidden:
             with scope(layer.name):
                 x = activation(layer.apply(x))
+                x = x if self.dropout is None else self.dropout(x)
         return output(x)
 
     def check(self) -> None:
-        """Raise ``ShapeError`` unless the layers fit together; asked of a model read from a file."""
+        super().check()
         _activation(self.activation)
-        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Linear) for layer in self.layers):
-            raise ShapeError("MLP: layers do not fit: expected a tuple of Linear")
         sizes = [shape_of(layer.W) for layer in self.layers]
         if not sizes or any(a[1] != b[0] for a, b in pairwise(sizes)):
             raise ShapeError(f"MLP: layers do not fit: got {sizes}, expected each to start where the last one ends")
@@ -170,16 +164,6 @@ class MLP:
         return f"MLP({' -> '.join(map(str, self.sizes))}, {self.activation})"
 
 
-def _size(size: int, layer: str) -> int:
-    try:
-        whole = operator.index(size)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise ShapeError(f"{layer}: bad size: got {size!r}, expected a whole number of at least 1")
-    return whole
-
-
 def _activation(name: str) -> None:
-    if not isinstance(name, str) or name not in ACTIVATIONS:
+    if name not in ACTIVATIONS:
         raise ValueError(f"MLP: unknown activation: got {name!r}, expected one of {', '.join(ACTIVATIONS)}")

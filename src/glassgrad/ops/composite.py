@@ -1,16 +1,14 @@
-"""Graphs made of primitives: means, softmax, log-sum-exp, activations and losses. Nothing here has its own rule."""
+"""Graphs made of primitives: means, softmax, log-sum-exp and activations. Nothing here has its own rule."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..dtypes import dtype_of
-from ..errors import DtypeError, ShapeError
-from ..graph.node import Value, shape_of, value_of
-from . import control, indexing, logic, reduction, view
+from ..graph.node import Value, shape_of
+from . import control, logic, reduction, view
 from . import elementwise as ew
 from .reduction import Axis, normalize
 
@@ -109,74 +107,58 @@ def gelu(x: Value, approximate: bool = True) -> Value:
     return 0.5 * x * (1 + erf(x / math.sqrt(2)))
 
 
+def gelu_exact(x: Value) -> Value:
+    """x Φ(x), with the error function (needs SciPy unless compiled): D. Hendrycks & K. Gimpel 2016."""
+    return gelu(x, approximate=False)
+
+
 def leaky_relu(x: Value, slope: float = 0.01) -> Value:
     """x for x > 0, slope · x below and at 0."""
     return logic.where(x > 0, x, slope * x)
 
 
+def relu6(x: Value) -> Value:
+    """x between 0 and 6, flat outside and at both ends: A. Krizhevsky 2010."""
+    return logic.where(x >= 6, 6, logic.relu(x))
+
+
 def elu(x: Value, alpha: float = 1.0) -> Value:
-    """x for x > 0, α(eˣ - 1) below."""
+    """x for x > 0, α(eˣ - 1) below: D.-A. Clevert et al. 2015, equation 15."""
     return logic.where(x > 0, x, alpha * ew.expm1(logic.where(x > 0, 0, x)))
 
 
-def _same_shape(loss: str, prediction: Value, target: Value) -> None:
-    got, expected = shape_of(prediction), shape_of(target)
-    if got != expected:
-        raise ShapeError(
-            f"{loss}: prediction and target must have one shape: got {got} and {expected}, which would broadcast to "
-            f"every pair; reshape the target, for example target[:, None]"
-        )
+def celu(x: Value, alpha: float = 1.0) -> Value:
+    """x for x > 0, α(e^(x/α) - 1) below, so that the slope has no jump: J. T. Barron 2017."""
+    return logic.where(x > 0, x, alpha * ew.expm1(logic.where(x > 0, 0, x) / alpha))
 
 
-def squared_error(prediction: Value, target: Value) -> Value:
-    """Mean of (ŷ - y)² over all elements; shapes must agree exactly."""
-    _same_shape("squared_error", prediction, target)
-    away = prediction - target
-    return mean(away * away)
+def selu(x: Value) -> Value:
+    """λ elu(x, α), with the constants that keep mean 0 and variance 1: G. Klambauer et al. 2017, equation 14."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
-def absolute_error(prediction: Value, target: Value) -> Value:
-    """Mean of |ŷ - y| over all elements; shapes must agree exactly."""
-    _same_shape("absolute_error", prediction, target)
-    return mean(ew.absolute(prediction - target))
+def mish(x: Value) -> Value:
+    """x tanh(ln(1 + eˣ)): D. Misra 2019."""
+    return x * ew.tanh(softplus(x))
 
 
-def cross_entropy(logits: Value, labels: Value) -> Value:
-    """Mean of -ln softmax(logits) at the true class; its gradient by a row of logits is (ŷ - y) / rows.
-
-    Parameters
-    ----------
-    logits : shape (..., C)
-    labels : integers in [0, C) of shape (...), or probabilities of shape (..., C)
-    """
-    scores, classes = shape_of(logits), shape_of(labels)
-    if dtype_of(labels).kind in "iu":
-        if scores[:-1] != classes:
-            raise ShapeError(
-                f"cross_entropy: one label per row of logits: got labels {classes} for logits {scores}, expected "
-                f"{scores[:-1]}; use labels.reshape(-1) for a column of labels"
-            )
-        _check_labels(labels, scores[-1])
-        rows = indexing.take_along_axis(log_softmax(logits), labels[..., None], -1)
-        return -mean(rows)
-    if scores[:-1] == classes:
-        raise DtypeError(
-            f"cross_entropy: class numbers must be integers: got labels of {dtype_of(labels)}; use labels.astype(int)"
-        )
-    _same_shape("cross_entropy", logits, labels)
-    return -mean(reduction.sum(labels * log_softmax(logits), -1))
+def softsign(x: Value) -> Value:
+    """x / (1 + |x|)"""
+    return x / (1 + ew.absolute(x))
 
 
-def _check_labels(labels: Value, classes: int) -> None:
-    values: Any = value_of(labels)
-    if values is not None and np.size(values) and not 0 <= np.min(values) <= np.max(values) < classes:
-        raise ShapeError(
-            f"cross_entropy: labels must be class numbers 0 to {classes - 1}: got {np.min(values)} to "
-            f"{np.max(values)}; number the classes from 0, or widen the last layer"
-        )
+def hard_sigmoid(x: Value) -> Value:
+    """0 below -3, 1 above 3, (x + 3) / 6 between: A. Howard et al. 2019, section 5.2."""
+    return relu6(x + 3) / 6
 
 
-def binary_cross_entropy(logits: Value, targets: Value) -> Value:
-    """Mean of -y ln σ(z) - (1 - y) ln(1 - σ(z)), from logits z so that nothing overflows."""
-    _same_shape("binary_cross_entropy", logits, targets)
-    return mean(softplus(logits) - targets * logits)
+def hard_swish(x: Value) -> Value:
+    """x times ``hard_sigmoid``: A. Howard et al. 2019, section 5.2."""
+    return x * hard_sigmoid(x)
+
+
+def hard_tanh(x: Value) -> Value:
+    """x between -1 and 1, flat outside and at both ends."""
+    return logic.where(x >= 1, 1, logic.where(x <= -1, -1, x))
+
+

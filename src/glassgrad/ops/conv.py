@@ -222,7 +222,8 @@ def _made_complex(case: Any) -> Any:
 
 
 def per_axis(op: str, what: str, value: Sizes, d: int, least: int = 1) -> tuple[int, ...]:
-    sizes = (int(value),) * d if isinstance(value, (int, np.integer)) else tuple(int(v) for v in value)
+    given: Any = (value,) * d if isinstance(value, (int, np.integer)) else tuple(value)
+    sizes = tuple(int(v) for v in given if isinstance(v, (int, np.integer)))
     if len(sizes) != d or any(v < least for v in sizes):
         raise ShapeError(f"{op}: got {what} {value!r}, expected a whole number ≥ {least} or one for each of {d} axes")
     return sizes

@@ -21,13 +21,12 @@ from .. import tree
 from ..data.record import Record
 from ..errors import DtypeError, GlassgradError, ModelFileError
 from ..graph.node import Node
-from ..nn.layers import MLP, Linear
+from ..nn.module import MODULES, file_name
 from .files import write_whole
 
 FORMAT = "glassgrad model"
 VERSION = 1
 DESCRIPTION = "glassgrad.json"
-MODULES: dict[str, type] = {kind.__name__: kind for kind in (Linear, MLP)}
 KINDS = "biufc"  # dtypes that are plain numbers
 MOST_DESCRIPTION = 64 << 20  # bytes
 EPOCH = (1980, 1, 1, 0, 0, 0)  # every entry's time, so that equal models are equal files
@@ -136,15 +135,15 @@ def _describe(node: Any, path: str, arrays: dict[str, Any]) -> Any:
     if kind in MODULES.values():
         static, names = _fields(kind)
         return {
-            "module": kind.__name__,
-            "static": {name: getattr(node, name) for name in static},
+            "module": file_name(kind),
+            "static": {name: _static(getattr(node, name), f"{path}.{name}") for name in static},
             "fields": {name: _describe(getattr(node, name), f"{path}.{name}", arrays) for name in names},
         }
     array = np.asarray(node.value if isinstance(node, Node) else node)
     if array.dtype.kind not in KINDS:
         raise DtypeError(
             f"save: cannot save {kind.__name__} at {path}: expected arrays of numbers in dicts, lists, tuples and "
-            f"{', '.join(MODULES)}; save it as a dict of its arrays"
+            f"modules; save it as a dict of its arrays"
         )
     array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
     arrays[path] = array
@@ -221,10 +220,26 @@ def _module(node: dict[str, Any], promised: list[Leaf]) -> tree.Structure:
     static, names = _fields(kind)
     if set(given) != set(static) or set(children) != set(names):
         raise _bad(node)
-    if not all(isinstance(value, str) for value in given.values()):  # every static field there is, is a name
-        raise _bad(node)
     found = tuple(_structure(children[name], promised) for name in names)
-    return tree.Structure(kind, tuple(names), found, tuple((name, given[name]) for name in static))
+    return tree.Structure(kind, tuple(names), found, tuple((name, _plain(given[name])) for name in static))
+
+
+def _static(value: Any, path: str) -> Any:
+    """A static field as JSON values."""
+    if isinstance(value, tuple):
+        return [_static(item, path) for item in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise DtypeError(
+        f"save: cannot save {type(value).__name__} at {path}: expected text, numbers, None or tuples of those"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A static field read from a file, whose lists are tuples."""
+    if isinstance(value, dict):
+        raise _bad(value)
+    return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
 def _leaf(node: dict[str, Any]) -> Leaf:

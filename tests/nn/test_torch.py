@@ -1,0 +1,150 @@
+"""The same weights in PyTorch's layers: values and gradients. Runs where PyTorch is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassgrad as gg
+from glassgrad import nn, tree
+from glassgrad.errors import DataError, ShapeError
+
+D = np.float64
+
+
+def state_of(net: Any, seed: int = 0) -> dict[str, Any]:
+    """Its state dict as arrays, after every parameter was drawn anew (biases start at 0 in many)."""
+    rng = np.random.default_rng(seed)
+    theirs = net.state_dict()
+    for name, x in theirs.items():
+        if x.is_floating_point():
+            x.copy_(x.new_tensor(np.abs(rng.normal(size=x.shape)) + 0.1 if "var" in name else rng.normal(size=x.shape)))
+    return {name: x.numpy() for name, x in theirs.items()}
+
+
+def block(t: Any, post_norm: bool, **k: Any) -> tuple[Any, Any, tuple[int, ...]]:
+    net = t.TransformerEncoderLayer(8, 2, 16, 0.0, norm_first=not post_norm, batch_first=True, **k)
+    options: Any = {"hidden": 16, "activation": "relu", "post_norm": post_norm}
+    return net, nn.TransformerBlock(8, 2, rng=0, dtype=D, **options), (2, 5, 8)
+
+
+ALEXNET: dict[str, Any] = {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}
+# PyTorch's layer, ours, and the shape of an input; t is torch.nn, k makes float64.
+CASES: dict[str, Callable[..., tuple[Any, Any, tuple[int, ...]]]] = {
+    "Linear": lambda t, **k: (t.Linear(3, 4, **k), nn.Linear(3, 4, rng=0, dtype=D), (2, 5, 3)),
+    "Conv1d": lambda t, **k: (
+        t.Conv1d(4, 6, 3, **ALEXNET, **k),
+        nn.Conv1d(4, 6, 3, rng=0, **ALEXNET, dtype=D),
+        (2, 4, 9),
+    ),
+    "Conv2d, same": lambda t, **k: (
+        t.Conv2d(3, 4, (3, 4), padding="same", **k),
+        nn.Conv2d(3, 4, (3, 4), rng=0, padding="same", dtype=D),
+        (2, 3, 6, 5),
+    ),
+    "ConvTranspose1d": lambda t, **k: (
+        t.ConvTranspose1d(4, 6, 3, **ALEXNET, **k),
+        nn.ConvTranspose1d(4, 6, 3, rng=0, **ALEXNET, dtype=D),
+        (2, 4, 5),
+    ),
+    "ConvTranspose2d": lambda t, **k: (
+        t.ConvTranspose2d(2, 3, 3, stride=(2, 1), bias=False, **k),
+        nn.ConvTranspose2d(2, 3, 3, rng=0, stride=(2, 1), bias=False, dtype=D),
+        (2, 2, 4, 5),
+    ),
+    "MaxPool": lambda t, **k: (t.MaxPool2d(3, 2, 1), nn.MaxPool(3, 2, 1), (2, 3, 7, 6)),
+    "AvgPool": lambda t, **k: (t.AvgPool2d((2, 3), padding=(1, 0)), nn.AvgPool((2, 3), padding=(1, 0)), (2, 3, 6, 6)),
+    "BatchNorm": lambda t, **k: (t.BatchNorm2d(3, **k), nn.BatchNorm(3, dtype=D), (4, 3, 5, 2)),
+    "LayerNorm": lambda t, **k: (t.LayerNorm(6, **k), nn.LayerNorm(6, dtype=D), (2, 3, 6)),
+    "RMSNorm": lambda t, **k: (t.RMSNorm(6, eps=1e-6, **k), nn.RMSNorm(6, dtype=D), (2, 3, 6)),
+    "GroupNorm": lambda t, **k: (t.GroupNorm(2, 6, **k), nn.GroupNorm(2, 6, dtype=D), (2, 6, 3, 4)),
+    "RNN": lambda t, **k: (t.RNN(3, 4, batch_first=True, **k), nn.RNN(3, 4, rng=0, dtype=D), (2, 5, 3)),
+    "LSTM": lambda t, **k: (t.LSTM(3, 4, batch_first=True, **k), nn.LSTM(3, 4, rng=0, dtype=D), (2, 5, 3)),
+    "GRU": lambda t, **k: (t.GRU(3, 4, batch_first=True, **k), nn.GRU(3, 4, rng=0, dtype=D), (2, 5, 3)),
+    "TransformerBlock": lambda t, **k: block(t, False, **k),
+    "TransformerBlock, post-norm": lambda t, **k: block(t, True, **k),
+    "Sequential": lambda t, **k: (
+        t.Sequential(t.Conv2d(1, 2, 3, **k), t.ReLU(), t.MaxPool2d(2), t.Flatten(), t.Linear(18, 5, **k)),
+        nn.Sequential(
+            nn.Conv2d(1, 2, 3, rng=0, dtype=D), nn.relu, nn.MaxPool(2), nn.Flatten(), nn.Linear(18, 5, rng=0, dtype=D)
+        ),
+        (2, 1, 8, 8),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("name", CASES)
+def test_values_gradients_and_statistics(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    net, ours, shape = CASES[name](torch.nn, dtype=torch.float64)
+    state = state_of(net)
+    model = nn.from_torch(ours, state)
+    x = np.random.default_rng(5).normal(size=shape)
+    leaf = torch.tensor(x, requires_grad=True)
+    outputs = tree.leaves(net.train()(leaf))  # the batch's statistics; nothing is dropped
+    weights = [np.random.default_rng(6).normal(size=tuple(y.shape)) for y in outputs]
+    sum((y * torch.tensor(w)).sum() for y, w in zip(outputs, weights, strict=True)).backward()
+
+    def value(both: Any) -> Any:
+        y, moved = both[0].learn(both[1])
+        parts = [
+            gg.numpy.reshape(p, w.shape) for p, w in zip(tree.leaves(y), weights, strict=True)
+        ]  # theirs: layers first
+        return sum(gg.numpy.sum(p * w) for p, w in zip(parts, weights, strict=True)), (parts, moved)
+
+    (_, (parts, moved)), (slope, into) = gg.value_and_grad(value, has_aux=True)((model, x))
+    for y, z in zip(parts, outputs, strict=True):
+        np.testing.assert_allclose(y, z.detach().numpy(), rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(into, leaf.grad.numpy(), rtol=1e-8, atol=1e-9)
+
+    theirs = {key: p.grad.numpy() for key, p in net.named_parameters()}
+    if "bias_hh_l0" in theirs:  # of two biases that are one here, each has its gradient
+        theirs["bias_hh_l0"] = theirs["bias_hh_l0"] * (np.arange(12) >= 8 if name == "GRU" else 0)
+    expected = nn.from_torch(ours, {**state, **theirs})
+    after = nn.from_torch(ours, {key: p.numpy() for key, p in net.state_dict().items()})
+    for flag, g, h, s, r in zip(*map(tree.leaves, (nn.learnt(model), slope, expected, moved, after)), strict=True):
+        if flag:
+            np.testing.assert_allclose(g, h, rtol=1e-8, atol=1e-9)
+        else:
+            np.testing.assert_allclose(s, r, rtol=1e-12)
+    for y, z in zip(tree.leaves(after(x)), tree.leaves(net.eval()(torch.tensor(x))), strict=True):
+        np.testing.assert_allclose(np.reshape(y, z.shape), z.detach().numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_attention_with_masks_and_another_source() -> None:
+    torch = pytest.importorskip("torch")
+    net = torch.nn.MultiheadAttention(8, 2, batch_first=True, dtype=torch.float64)
+    model = nn.from_torch(nn.MultiHeadAttention(8, 2, rng=0, dtype=D), state_of(net))
+    rng = np.random.default_rng(0)
+    x, source = rng.normal(size=(3, 4, 8)), rng.normal(size=(3, 6, 8))
+    keys = rng.random((3, 6)) < 0.7
+    keys[:, 0] = True
+    t = torch.tensor
+    theirs = net(t(x), t(source), t(source), key_padding_mask=~t(keys))[0].detach().numpy()
+    np.testing.assert_allclose(model(x, source, keys[:, None]), theirs, rtol=1e-10)
+    pairs = rng.random((4, 6)) < 0.5
+    pairs[:, 0] = True
+    theirs = net(t(x), t(source), t(source), attn_mask=~t(pairs))[0].detach().numpy()
+    np.testing.assert_allclose(model(x, source, pairs), theirs, rtol=1e-10)
+    functional = torch.nn.functional.scaled_dot_product_attention
+    q, k, v = rng.normal(size=(3, 2, 4, 8)), rng.normal(size=(3, 2, 6, 8)), rng.normal(size=(3, 2, 6, 5))
+    np.testing.assert_allclose(nn.attention(q, k, v, pairs), functional(t(q), t(k), t(v), t(pairs)).numpy(), rtol=1e-10)
+
+
+def test_names_that_do_not_fit() -> None:
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.relu)
+    state = {"0.weight": np.ones((3, 2)), "0.bias": np.ones(3)}
+    assert nn.from_torch(model, state)[0].b.dtype == np.float32
+    with pytest.raises(DataError, match=r"expected '0.bias', got 0.weight"):
+        nn.from_torch(model, {"0.weight": np.ones((3, 2))})
+    with pytest.raises(DataError, match="left over: got 1.bias"):
+        nn.from_torch(model, {**state, "1.bias": np.ones(3)})
+    with pytest.raises(ShapeError, match=r"0 does not fit: got a parameter of shape \(3, 2\), expected \(2, 3\)"):
+        nn.from_torch(model, {**state, "0.weight": np.ones((2, 3))})
+    with pytest.raises(DataError, match="expected 'w'"):
+        nn.from_torch({"w": np.ones(2)}, {"v": np.ones(2)})
+    assert nn.from_torch({"w": [np.ones(2)]}, {"w.0": np.zeros(2)})["w"][0][0] == 0
