@@ -22,6 +22,7 @@ __all__ = [
     "check_grads",
     "custom_vjp",
     "errors",
+    "explain",
     "fori_loop",
     "grad",
     "jit",
@@ -46,7 +47,7 @@ __all__ = [
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
 _FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
-_NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
+_NAMES = {"explain": "inspect", "jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
 
 
 def __getattr__(name: str) -> object:

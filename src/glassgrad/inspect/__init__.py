@@ -1,5 +1,6 @@
 """Looking at what the engine computes."""
 
+from .explanation import ExplainedNode, Explanation, explain
 from .layers import LayerRow, LayerTable, layer_table
 
-__all__ = ["layer_table", "LayerTable", "LayerRow"]
+__all__ = ["explain", "Explanation", "ExplainedNode", "layer_table", "LayerTable", "LayerRow"]

@@ -1,0 +1,68 @@
+"""Large programs in few parts: the nodes of a scope, of a layer's parameters, or of one stretch, as one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..graph.node import LEAVES, Constant
+
+if TYPE_CHECKING:
+    from .explanation import ExplainedNode, Explanation
+
+
+class Group(NamedTuple):
+    """Nodes shown as one.
+
+    Attributes
+    ----------
+    name : of the node, scope or layer
+    members : its nodes, in order of computation; the last is what it hands on
+    """
+
+    name: str
+    members: tuple[ExplainedNode, ...]
+
+    @property
+    def last(self) -> ExplainedNode:
+        return self.members[-1]
+
+
+def groups(explanation: Explanation, limit: int) -> list[Group]:
+    """At most ``limit`` groups: single nodes if they are few enough, else scopes, else stretches of the program."""
+    shown = visible(explanation)
+    if len(shown) <= limit:
+        return [Group(n.name, (n,)) for n in shown]
+    parts: dict[str, list[ExplainedNode]] = {}
+    place = "start"
+    leaves = explanation.record.leaves
+    first = {}  # where a leaf is used first
+    for n in explanation.computed:
+        owners = [_owner(leaves[x.node]) for x in n.inputs if x.node in leaves]
+        place = n.scope or next((o for o in owners if o), place)
+        parts.setdefault(place, []).append(n)
+        for x in n.inputs:
+            first.setdefault(x.name, place)
+    for n in shown:
+        if n.node.op in LEAVES:
+            parts[first.get(n.name, place)].insert(0, n)
+    found = [Group(name, tuple(members)) for name, members in parts.items()]
+    if len(found) == 1:
+        found = [Group(n.name, (n,)) for n in shown]
+    each = -(-len(found) // limit)
+    return [_joined(found[k : k + each]) for k in range(0, len(found), each)]
+
+
+def visible(explanation: Explanation) -> list[ExplainedNode]:
+    """Every node but single numbers, which stand in the formulas."""
+    return [n for n in explanation.nodes if n.node.op is not Constant or n.shape != ()]
+
+
+def _owner(path: str) -> str:
+    """What the container of a leaf is called: "layers[3]" of "layers[3]['W']"; empty for a leaf of its own."""
+    return path.rpartition("[")[0] if path.endswith("]") else ""
+
+
+def _joined(parts: list[Group]) -> Group:
+    if len(parts) == 1:
+        return parts[0]
+    return Group(f"{parts[0].name} … {parts[-1].name}", tuple(n for p in parts for n in p.members))

@@ -1,0 +1,114 @@
+"""What the nodes of a program are called: by argument, by the user's name, by what a line assigns to, by op."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cache
+
+from ..graph.apply import Output
+from ..graph.node import LEAVES, Constant, Node
+from ..ops.control import Named
+
+
+def names(nodes: Sequence[Node], leaves: dict[Node, str]) -> dict[Node, str]:
+    """A name for each node, no two alike.
+
+    A leaf of an argument is called by its last key where that is unique ("W1"), else by its path ("p['W1']"). What a
+    line assigns to one name is called by it; where a loop does so often the scope goes before, or a number behind.
+    """
+    short = _short(leaves)
+    assigned = _assigned(nodes)
+    wanted: dict[Node, str] = {}
+    for node in nodes:
+        label = node.params.get("name") if node.op is Named or node.op in LEAVES else None
+        own = short.get(node) or label or assigned.get(node)
+        if own is None:
+            own = _of_op(node)
+        wanted[node] = str(own)
+    for node in nodes:  # the name belongs to the value that was named
+        if node.op is Named and node.inputs[0] in assigned and wanted[node.inputs[0]] == wanted[node]:
+            del assigned[node.inputs[0]]
+            wanted[node.inputs[0]] = _of_op(node.inputs[0])
+    return _apart(wanted, {n for n in nodes if n in short})
+
+
+def _of_op(node: Node) -> str:
+    if node.op is Output:
+        return f"{node.inputs[0].op.name}[{node.params['index']}]"
+    return "const" if node.op is Constant else node.op.name
+
+
+def _short(leaves: dict[Node, str]) -> dict[Node, str]:
+    """Paths, or their last keys where these are unique names."""
+    last = {n: _last(path) for n, path in leaves.items()}
+    count = Counter([*last.values(), *(p for p in leaves.values() if p not in last.values())])
+    return {n: last[n] if count[last[n]] == 1 else path for n, path in leaves.items()}
+
+
+def _last(path: str) -> str:
+    key = path.rpartition("[")[2].rstrip("]")
+    return key[1:-1] if key[:1] == "'" else path
+
+
+def _assigned(nodes: Sequence[Node]) -> dict[Node, str]:
+    """What lines of the form ``name = ...`` call their result: the node that no other of the line is made from."""
+    inside = set()  # nodes that the rest of their own line goes on with
+    for node in nodes:
+        for x in node.inputs:
+            a, b = node.origin, x.origin
+            if a is not None and b is not None and a.code is b.code:
+                if a.instruction > b.instruction and a.line == b.line:
+                    inside.add(x)
+    found = {}
+    for node in nodes:
+        origin = node.origin
+        if node.op in LEAVES or origin is None or node in inside or origin.forward is not None:
+            continue
+        if not origin.code.co_name.startswith("<") or origin.code.co_name == "<module>":
+            name = _target(origin.text)
+            if name:
+                found[node] = name
+    return found
+
+
+@cache
+def _target(line: str) -> str:
+    """The one name a line assigns to; empty if it does something else."""
+    try:
+        (statement,) = ast.parse(line).body
+    except (SyntaxError, ValueError):
+        return ""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+        return statement.targets[0].id
+    if isinstance(statement, (ast.AugAssign, ast.AnnAssign)) and isinstance(statement.target, ast.Name):
+        return statement.target.id
+    return ""
+
+
+def _apart(wanted: dict[Node, str], fixed: set[Node]) -> dict[Node, str]:
+    """Names made different: by scope where that is enough, else by number."""
+    taken = {wanted[n] for n in fixed}
+    groups: dict[str, list[Node]] = defaultdict(list)
+    for node, name in wanted.items():
+        if node not in fixed:
+            groups[name].append(node)
+    given = {n: wanted[n] for n in fixed}
+    for name, members in groups.items():
+        scoped = [f"{n.origin.scope}/{name}" if n.origin and n.origin.scope else name for n in members]
+        numbers: Counter[str] = Counter()
+        total = Counter(scoped)
+        for node, full in zip(members, scoped, strict=True):
+            label = name if len(members) == 1 else full
+            numbers[full] += 1
+            number = numbers[full]
+            plain = node.op.name == name or name == "const"
+            if total[full] > 1 or label in taken or (plain and len(members) > 1 and full == name):
+                label = f"{full}#{number}"
+            while label in taken:
+                number += 1
+                label = f"{full}#{number}"
+            taken.add(label)
+            given[node] = label
+    return {n: given[n] for n in wanted}

@@ -1,0 +1,220 @@
+"""A function run once and watched: its nodes, and what each gave to the gradient of each of its inputs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import tree
+from ..array import as_array
+from ..autodiff.arguments import run
+from ..autodiff.vjp import Walk, plan
+from ..dtypes import is_inexact
+from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeError, TracedValueError
+from ..graph.node import NO_PARAMS, Input, Node, Value, Variable, make, reachable
+from ..ops import control
+
+Which = int | str | Sequence[int | str] | None
+
+
+class Term(NamedTuple):
+    """What one use of a value gave to its gradient: the Jacobian of ``user`` transposed times the user's gradient.
+
+    Attributes
+    ----------
+    user : the node that used the value
+    position : as which of its inputs
+    value : of the shape and dtype of the value
+    """
+
+    user: Node
+    position: int
+    value: Any
+
+
+class Watched(Walk):
+    """A backward walk that keeps every contribution it makes, by the node that receives it."""
+
+    general = True
+
+    def __init__(self, needed: set[int], recording: bool = False) -> None:
+        super().__init__(needed, recording)
+        self.terms: dict[Node, list[Term]] = {}
+        self.user: Node | None = None
+        self.open: list[int] = []  # positions of the user's inputs that have received nothing yet
+
+    def visit(self, node: Node, g: Value) -> None:
+        self.user, self.open = node, list(range(len(node.inputs)))
+        super().visit(node, g)
+
+    def add(self, x: Node, c: Value, keep: Value | None) -> None:
+        self.note(x, c)
+        super().add(x, c, keep)
+
+    def receive_part(self, x: Node, index: int, g: Value) -> None:
+        self.note(x, g)
+        super().receive_part(x, index, g)
+
+    def note(self, x: Node, c: Value) -> None:
+        """Keep a contribution."""
+        if self.user is not None:
+            # Contributions come in the order of the inputs
+            position = next(k for k in self.open if self.user.inputs[k] is x)
+            self.open = [k for k in self.open if k > position]
+            self.terms.setdefault(x, []).append(Term(self.user, position, c))
+
+
+@dataclass
+class Record:
+    """One run of a function.
+
+    Attributes
+    ----------
+    output : what gradients are of; of the sum of its elements if it has several
+    nodes : every node it was made from, in order of computation
+    leaves : the names of arguments, by node
+    gradients : ∂output/∂node, for nodes that depend on what was asked for
+    terms : what the gradient of a node is the sum of
+    order : the nodes in the order in which the backward pass left them
+    parameters : the leaves asked for
+    """
+
+    output: Any
+    nodes: list[Any]
+    leaves: dict[Node, str]
+    parameters: list[Node]
+    gradients: dict[Node, Any] = field(default_factory=dict)
+    terms: dict[Node, list[Term]] = field(default_factory=dict)
+    order: list[Node] = field(default_factory=list)
+
+    def back(self) -> None:
+        """The backward pass."""
+        found, _, _ = plan([self.output], self.nodes)
+        needed = depending(found, {p.index for p in self.parameters})
+        walk = Watched(needed)
+        walk.receive(self.output, np.ones(self.output.shape, self.output.dtype)[()], None)
+        with np.errstate(all="ignore"):
+            kept = walk.run(found, needed)
+        self.gradients = {found[i]: g for i, g in kept.items()}
+        self.order = list(self.gradients)
+        self.terms = walk.terms
+
+
+def depending(found: dict[int, Node], wanted: set[int]) -> set[int]:
+    """Indices of the nodes made from those wanted, and these themselves."""
+    needed = set(wanted)
+    for index in sorted(found):
+        if any(x.index in needed for x in found[index].inputs):
+            needed.add(index)
+    return needed
+
+
+def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None) -> Record:
+    """Run a function on arguments whose every floating leaf is a named node, forward and backward."""
+    names = argument_names(function, args, kwargs)
+    leaves: dict[Node, str] = {}
+    chosen: list[Node] = []
+    opened = []
+    asked = _asked(wrt, names)
+    for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
+        values, structure = tree.flatten(argument)
+        targets = []
+        for path, leaf in zip(tree.paths(argument), values, strict=True):
+            node = _leaf(leaf)
+            if node is not None:
+                leaves[node] = name + path
+                if number in asked:
+                    chosen.append(node)
+            targets.append(leaf if node is None else node)
+        opened.append(tree.unflatten(structure, targets))
+    inside = dict(zip(kwargs, opened[len(args) :], strict=True))
+    with np.errstate(all="ignore"):
+        value = run(function, list(leaves), *opened[: len(args)], **inside)
+    output = _output(value)
+    nodes = reachable([output])
+    used = set(nodes)
+    chosen += [n for n in nodes if n.op is Variable] if wrt is None else []
+    if not chosen:
+        raise DtypeError(
+            "explain: nothing to differentiate by: got no floating argument, expected at least one; write 3.0 for 3"
+        )
+    made = Record(output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used])
+    made.back()
+    return made
+
+
+def argument_names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """The names of the function's parameters, as far as it has a signature."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str] = []
+    for k in range(len(args)):
+        if k < len(parameters) and parameters[k].kind is not inspect.Parameter.VAR_POSITIONAL:
+            names.append(parameters[k].name)
+            continue
+        first = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_POSITIONAL), 0)
+        names.append(f"{parameters[first].name if parameters else 'args'}[{k - first}]")
+    return [*names, *kwargs]
+
+
+def _asked(wrt: Which, names: list[str]) -> set[int]:
+    """The numbers of the arguments asked for."""
+    if wrt is None:
+        return set(range(len(names)))
+    given: Sequence[int | str] = (wrt,) if isinstance(wrt, (int, str)) else wrt
+    chosen = set()
+    for w in given:
+        if isinstance(w, str) and w in names:
+            chosen.add(names.index(w))
+        elif isinstance(w, int) and -len(names) <= w < len(names):
+            chosen.add(w % len(names))
+        else:
+            raise ValueError(f"explain: wrt={w!r} is no argument: got arguments {names}; give a name or a position")
+    return chosen
+
+
+def _leaf(leaf: Any) -> Any:
+    """A node of its own for a floating leaf, else None."""
+    if isinstance(leaf, Node):
+        if leaf.value is None:
+            raise TracedValueError("explain: an argument is being traced and has no value; call it outside of jit")
+        value = leaf.value
+    elif isinstance(leaf, (str, bytes)) or callable(leaf):
+        return None
+    else:
+        value = np.asarray(leaf)[()]
+    if not is_inexact(np.asarray(value).dtype):
+        return None
+    held = value.copy() if isinstance(value, np.ndarray) else value
+    return make(Input, (), NO_PARAMS, held, tracked=True)
+
+
+def _output(value: Any) -> Any:
+    """The first leaf of a function's value that depends on what it is differentiated by."""
+    candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
+    found = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
+    if found is None:
+        if candidates:
+            raise NonDifferentiableError(
+                f"explain: the function's value has no derivative: got the result of {candidates[0].op.name}, expected "
+                f"a real number or array made from the arguments"
+            )
+        raise NotScalarError(
+            f"explain: the function returned {type(value).__name__}, which does not depend on its floating arguments; "
+            f"compute with glassgrad.numpy, without .value, float() or stop_gradient"
+        )
+    if found.dtype.kind == "c":
+        raise NonDifferentiableError("explain: the function's value is complex: expected a real one; take abs(z)**2")
+    if found.value is None:
+        raise TracedValueError("explain: the function returned a traced value; call explain outside of jit")
+    if found.size == 0:
+        raise ShapeError(f"explain: the function's value is empty: got shape {found.shape}, expected numbers")
+    if found.op is Input:  # a function that returns its argument still has a node to show
+        return control.name(found, "result")
+    return as_array(found)
