@@ -38,6 +38,7 @@ __all__ = [
     "stop_gradient",
     "threads",
     "trace",
+    "trace_nan",
     "tree",
     "value_and_grad",
     "variable",
@@ -47,7 +48,13 @@ __all__ = [
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
 _FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
-_NAMES = {"explain": "inspect", "jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
+_NAMES = {
+    "explain": "inspect",
+    "jit": "compile",
+    "trace_nan": "autodiff.nonfinite",
+    "set_threads": "native.threads",
+    "threads": "native.threads",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -12,9 +12,11 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array as as_glassgrad
-from ..errors import MeetingTracesError, RetraceWarning, ShapeError
+from ..autodiff.nonfinite import finite, trace_nan
+from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
-from ..graph.node import Node, constant
+from ..graph.apply import watchers
+from ..graph.node import Node, constant, value_of
 from ..native import call
 from .pipeline import Executable
 from .report import Cost, Stages, compare
@@ -106,6 +108,10 @@ def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.nd
     return array if mine and not shared else array.copy()
 
 
+def _seen(leaf: Any) -> Any:
+    return as_glassgrad(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (Node, np.ndarray, np.generic, bool, int, float, complex))
 
@@ -130,11 +136,15 @@ class Jitted:
 
     __qualname__: str
 
-    def __init__(self, function: Function, static: Any, donate: Any, check: bool) -> None:
+    def __init__(self, function: Function, static: Any, donate: Any, check: bool, nan: str | None) -> None:
         functools.update_wrapper(self, function)
+        if nan not in (None, "raise"):
+            raise ValueError(f"jit: nan must be None or 'raise': got {nan!r}")
+        self.nan = nan
         self.function = function
         self.static = Places(function, static, "static")
-        self.donate = Places(function, donate, "donate")
+        # Arguments that were overwritten could not be run on again
+        self.donate = Places(function, () if nan else donate, "donate")
         self.check = check
         self.compiled: dict[Signature, Compiled] = {}
         # What answers a call without Python taking it apart, latest first, by static arguments
@@ -147,6 +157,8 @@ class Jitted:
         return [", ".join([*map(str, s.leaves), *(f"{k[0]}={k[2]!r}" for k in s.static)]) for s in self.compiled]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if watchers:
+            return self.replay(args, kwargs)
         if not kwargs:
             static, given = self.without_static(args) if self.static else ((), args)
             for fast in self.fast.get(static, ()):
@@ -173,10 +185,30 @@ class Jitted:
         result = compiled(leaves)
         if self.check:
             compare(result, expected)
-        elif not kwargs and compiled.called:  # many programs run once, and need no builtin
+        if self.nan and not all(finite(value_of(leaf)) for leaf in tree.leaves(result) if _is_number(leaf)):
+            self.explain_nan(args, kwargs)
+        elif (
+            not self.check and not self.nan and not kwargs and compiled.called
+        ):  # many programs run once, and need no builtin
             self.prefer(signature.static, compiled.builtin(leaves))
         compiled.called = True
         return result
+
+    def replay(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the operations one by one, on Arrays, so that each is seen."""
+        by_place = {k: v for k, v in enumerate(args) if k in self.static}
+        opened = [by_place.get(k, tree.map(_seen, v)) for k, v in enumerate(args)]
+        named = {k: v if k in self.static else tree.map(_seen, v) for k, v in kwargs.items()}
+        return self.function(*opened, **named)
+
+    def explain_nan(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run again what gave a NaN or inf, and raise where it was made."""
+        with trace_nan():
+            self.replay(args, kwargs)
+        raise NonFiniteError(
+            "jit: the compiled function returned a NaN or inf that no operation made when run again one by one: it was "
+            "given, or is within rounding of overflow"
+        )
 
     def prefer(self, static: tuple[Any, ...], builtin: Function | None) -> None:
         """Try this one first from now on, for these static arguments."""
@@ -276,10 +308,21 @@ Which = int | str | Iterable[int | str]
 
 
 @overload
-def jit(function: Function, *, static: Which = (), donate: Which = (), check: bool = False) -> Jitted: ...
+def jit(
+    function: Function, *, static: Which = (), donate: Which = (), check: bool = False, nan: str | None = None
+) -> Jitted: ...
 @overload
-def jit(*, static: Which = (), donate: Which = (), check: bool = False) -> Callable[[Function], Jitted]: ...
-def jit(function: Function | None = None, *, static: Which = (), donate: Which = (), check: bool = False) -> Any:
+def jit(
+    *, static: Which = (), donate: Which = (), check: bool = False, nan: str | None = None
+) -> Callable[[Function], Jitted]: ...
+def jit(
+    function: Function | None = None,
+    *,
+    static: Which = (),
+    donate: Which = (),
+    check: bool = False,
+    nan: str | None = None,
+) -> Any:
     """The function as one native call.
 
     The function is traced at the first call with arguments of a new structure, shape or dtype, and compiled; later
@@ -295,6 +338,8 @@ def jit(function: Function | None = None, *, static: Which = (), donate: Which =
     donate : positions or names of arguments whose arrays may be overwritten: a result of the same shape and dtype is
         written in their place and is that array. For a training step's parameters and state.
     check : run the function without compilation too, at every call, and compare
+    nan : "raise" to look at every result, and where one is NaN or infinite to run the operations again one by one and
+        raise NonFiniteError, which names the op that made it, its line and why. Nothing is donated then.
 
     Returns
     -------
@@ -320,5 +365,5 @@ def jit(function: Function | None = None, *, static: Which = (), donate: Which =
     (5.0, array([0.1, 0.3]))
     """
     if function is None:
-        return lambda f: Jitted(f, static, donate, check)
-    return Jitted(function, static, donate, check)
+        return lambda f: Jitted(f, static, donate, check, nan)
+    return Jitted(function, static, donate, check, nan)

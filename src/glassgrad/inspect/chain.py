@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..autodiff.local import derivative
+from ..autodiff.watch import Term
 from ..graph.primitive import Elementwise
 from . import formula
-from .local import derivative
-from .record import Term
 
 if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
@@ -20,9 +20,12 @@ def latex(explanation: Explanation, nodes: Sequence[ExplainedNode]) -> str:
     r"""``\begin{aligned}`` with two lines a node: the terms in symbols, then in numbers.
 
     >>> import glassgrad as gg
-    >>> print(gg.explain(lambda w, x: w * x, 3.0, 2.0).to_latex("w"))
+    >>> def f(w, x):
+    ...     z = w * x
+    ...     return gg.numpy.sin(z)
+    >>> print(gg.explain(f, 0.0, 2.0).to_latex("w"))
     \begin{aligned}
-    \frac{\partial C}{\partial w} &= \frac{\partial C}{\partial \mathrm{mul}} \cdot \frac{\partial \mathrm{mul}}{\partial w} \\
+    \frac{\partial C}{\partial w} &= \frac{\partial C}{\partial z} \cdot \frac{\partial z}{\partial w} \\
     &= 1 \cdot 2 = 2
     \end{aligned}
     """

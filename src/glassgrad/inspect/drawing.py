@@ -77,7 +77,12 @@ def svg(explanation: Explanation, limit: int = 300) -> str:
         f'<path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker></defs>',
     ]
     for a, b in edges:
-        x0, y0, x1, y1 = placed[a].x, placed[a].y + placed[a].height / 2, placed[b].x, placed[b].y - placed[b].height / 2
+        x0, y0, x1, y1 = (
+            placed[a].x,
+            placed[a].y + placed[a].height / 2,
+            placed[b].x,
+            placed[b].y - placed[b].height / 2,
+        )
         bend = (y1 - y0) / 2
         curve = f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + bend:.1f} {x1:.1f} {y1 - bend:.1f} {x1:.1f} {y1:.1f}"
         parts.append(f'<path d="{curve}" fill="none" stroke="{LINE}" marker-end="url(#tip)"/>')

@@ -1,4 +1,4 @@
-"""``explain``: one run of a function, every value, local derivative and gradient of it by name, by line and by scope."""
+"""``explain``: one run of a function, with every value, local derivative and gradient by name, line and scope."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def text(node: Node, names: Sequence[str]) -> str:
     if node.op is Constant:
         return number(node.value)
     if node.op in LEAVES:
-        return node.op.name
+        return str(node.op.name)
     if node.op in (Named, Alias, Output):
         return names[0]
     form = WRITTEN.get(node.op.name)

@@ -35,7 +35,7 @@ def groups(explanation: Explanation, limit: int) -> list[Group]:
     parts: dict[str, list[ExplainedNode]] = {}
     place = "start"
     leaves = explanation.record.leaves
-    first = {}  # where a leaf is used first
+    first: dict[str, str] = {}  # where a leaf is used first
     for n in explanation.computed:
         owners = [_owner(leaves[x.node]) for x in n.inputs if x.node in leaves]
         place = n.scope or next((o for o in owners if o), place)

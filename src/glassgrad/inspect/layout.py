@@ -6,6 +6,7 @@ layers above and below, which keeps crossings few.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ def _spread(layer: list[int], x: dict[int, float], sizes: Sequence[tuple[float, 
     if not layer:
         return
     middle = sum(x[k] for k in layer) / len(layer)
-    for before, k in zip(layer, layer[1:], strict=False):
+    for before, k in itertools.pairwise(layer):
         x[k] = max(x[k], x[before] + (sizes[before][0] + sizes[k][0]) / 2 + GAP)
     shift = middle - sum(x[k] for k in layer) / len(layer)
     for k in layer:

@@ -58,9 +58,10 @@ def _assigned(nodes: Sequence[Node]) -> dict[Node, str]:
     for node in nodes:
         for x in node.inputs:
             a, b = node.origin, x.origin
-            if a is not None and b is not None and a.code is b.code:
-                if a.instruction > b.instruction and a.line == b.line:
-                    inside.add(x)
+            if a is None or b is None or a.code is not b.code:
+                continue
+            if a.instruction > b.instruction and a.line == b.line:
+                inside.add(x)
     found = {}
     for node in nodes:
         origin = node.origin

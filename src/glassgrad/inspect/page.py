@@ -36,7 +36,7 @@ def page(explanation: Explanation) -> str:
     title = escape(f"value {formula.number(explanation.value)}")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{title}</title></head>\n<body>{body(explanation)}</body></html>\n"
     )
 

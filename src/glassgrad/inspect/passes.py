@@ -1,8 +1,7 @@
 """The two passes of backpropagation as a textbook has them.
 
-A pre-activation z is what a parameter enters: z = W a + b. The forward pass gives ∂z/∂w, which is whatever w multiplies.
-The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of each activation an
-amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product, ∂C/∂w = ∂z/∂w · ∂C/∂z.
+A pre-activation z is what a parameter enters: z = W a + b. The forward pass gives ∂z/∂w, which is what w multiplies. The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of each activation
+an amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product, ∂C/∂w = ∂z/∂w · ∂C/∂z.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.local import derivative
 from ..autodiff.vjp import Walk
 from ..graph.node import Node
 from ..graph.primitive import Elementwise, View
 from ..ops.control import Alias, Named
 from . import formula
-from .local import derivative
 
 if TYPE_CHECKING:
     from .explanation import Explanation
@@ -98,7 +97,9 @@ class _Network:
                 break
             (user,) = users
             others = [x for x in user.inputs if x is not last]
-            bias = user.op.name in ("add", "sub") and bool(others) and all(self.parameter(x) is not None for x in others)
+            bias = (
+                user.op.name in ("add", "sub") and bool(others) and all(self.parameter(x) is not None for x in others)
+            )
             if not bias and user.op is not Named:
                 break
             chain.append(user)
@@ -229,4 +230,4 @@ def written(explanation: Explanation, node: Node, depth: int = 3) -> str:
 
 def _named(explanation: Explanation, node: Node) -> bool:
     name = explanation._names[node].rpartition("/")[2].partition("#")[0]
-    return name != node.op.name
+    return bool(name != node.op.name)

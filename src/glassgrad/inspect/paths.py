@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.local import fitted
 from ..errors import NonDifferentiableError
 from ..graph.apply import Output
 from ..graph.node import Node
 from . import formula
-from .local import fitted
 
 if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
@@ -156,7 +156,9 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
     wanted = count if top is None else min(top, count)
     scalar = all(np.size(n.value) == 1 for n in order)
     listed = count if not scalar and count <= MOST and count <= max(1000, wanted) else wanted
-    found = [_path(explanation, way, gradient, element) for way in _ways(arriving, order, made.output, target.node, listed)]
+    found = [
+        _path(explanation, way, gradient, element) for way in _ways(arriving, order, made.output, target.node, listed)
+    ]
     found.sort(key=lambda p: -float(np.linalg.norm(np.ravel(p.contribution))))
     whole = gradient if element is None else np.asarray(gradient)[element]
     return Paths(
@@ -173,19 +175,21 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
 
 def _between(output: Node, target: Node, terms: Any, gradients: Any) -> dict[Node, list[_Edge]]:
     """The edges of all paths from output to target, by the node they arrive at."""
-    below = {output}
     stack = [target]
     arriving: dict[Node, list[_Edge]] = {}
     while stack:  # from the target towards the output
         node = stack.pop()
         if node in arriving:
             continue
-        arriving[node] = [] if node is output else [
-            _Edge(t.user, t.position, _size(t.value) / (_size(gradients.get(t.user)) or 1.0))
-            for t in terms.get(node, [])
-        ]
+        arriving[node] = (
+            []
+            if node is output
+            else [
+                _Edge(t.user, t.position, _size(t.value) / (_size(gradients.get(t.user)) or 1.0))
+                for t in terms.get(node, [])
+            ]
+        )
         stack.extend(e.user for e in arriving[node])
-    del below
     return arriving
 
 

@@ -93,9 +93,7 @@ def _local(n: ExplainedNode, elements: int) -> list[Any]:
 
 
 def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> list[dict[str, Any]]:
-    given = {
-        (term.user, term.position): term.value for terms in explanation.record.terms.values() for term in terms
-    }
+    given = {(term.user, term.position): term.value for terms in explanation.record.terms.values() for term in terms}
     return [
         {
             "source": number[x],

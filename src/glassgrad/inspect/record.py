@@ -5,67 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..array import as_array
 from ..autodiff.arguments import run
-from ..autodiff.vjp import Walk, plan
+from ..autodiff.vjp import plan
+from ..autodiff.watch import Term, Watched
 from ..dtypes import is_inexact
 from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeError, TracedValueError
-from ..graph.node import NO_PARAMS, Input, Node, Value, Variable, make, reachable
+from ..graph.node import NO_PARAMS, Input, Node, Variable, make, reachable
 from ..ops import control
 
 Which = int | str | Sequence[int | str] | None
-
-
-class Term(NamedTuple):
-    """What one use of a value gave to its gradient: the Jacobian of ``user`` transposed times the user's gradient.
-
-    Attributes
-    ----------
-    user : the node that used the value
-    position : as which of its inputs
-    value : of the shape and dtype of the value
-    """
-
-    user: Node
-    position: int
-    value: Any
-
-
-class Watched(Walk):
-    """A backward walk that keeps every contribution it makes, by the node that receives it."""
-
-    general = True
-
-    def __init__(self, needed: set[int], recording: bool = False) -> None:
-        super().__init__(needed, recording)
-        self.terms: dict[Node, list[Term]] = {}
-        self.user: Node | None = None
-        self.open: list[int] = []  # positions of the user's inputs that have received nothing yet
-
-    def visit(self, node: Node, g: Value) -> None:
-        self.user, self.open = node, list(range(len(node.inputs)))
-        super().visit(node, g)
-
-    def add(self, x: Node, c: Value, keep: Value | None) -> None:
-        self.note(x, c)
-        super().add(x, c, keep)
-
-    def receive_part(self, x: Node, index: int, g: Value) -> None:
-        self.note(x, g)
-        super().receive_part(x, index, g)
-
-    def note(self, x: Node, c: Value) -> None:
-        """Keep a contribution."""
-        if self.user is not None:
-            # Contributions come in the order of the inputs
-            position = next(k for k in self.open if self.user.inputs[k] is x)
-            self.open = [k for k in self.open if k > position]
-            self.terms.setdefault(x, []).append(Term(self.user, position, c))
 
 
 @dataclass
@@ -198,7 +152,7 @@ def _leaf(leaf: Any) -> Any:
 def _output(value: Any) -> Any:
     """The first leaf of a function's value that depends on what it is differentiated by."""
     candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
-    found = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
+    found: Any = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
     if found is None:
         if candidates:
             raise NonDifferentiableError(

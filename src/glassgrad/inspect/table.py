@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def _group_row(explanation: Explanation, group: Group) -> tuple[str, ...]:
 
 
 def _forward(explanation: Explanation, limit: int) -> Table:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (r.z, r.formula, f"∂{r.z}/∂{r.parameter}", r.multiplies, formula.number(r.factor))
         for r in _few(explanation.forward, limit)
     ]
@@ -106,7 +106,7 @@ def _forward(explanation: Explanation, limit: int) -> Table:
 
 
 def _backward(explanation: Explanation, limit: int) -> Table:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (f"∂C/∂{r.z}", r.gain or "1", formula.number(r.amplification), r.arrives, formula.number(r.grad))
         for r in _few(explanation.backward, limit)
     ]
@@ -114,6 +114,6 @@ def _backward(explanation: Explanation, limit: int) -> Table:
     return Table("Backward pass: the network in reverse", head, rows)
 
 
-def _few(rows: list, limit: int) -> list:  # type: ignore[type-arg]
+def _few(rows: list[Any], limit: int) -> list[Any]:
     """The first and last rows of a long table."""
     return rows if len(rows) <= limit else rows[: limit // 2] + rows[-(limit // 2) :]

@@ -81,4 +81,3 @@ def _module() -> str:
     c.line("ret i32 0")
     c.finish()
     return str(module)
-
