@@ -109,7 +109,9 @@ def train(options: argparse.Namespace) -> None:
         categorical=options.categorical,
         max_categories=options.max_categories,
     )
-    settings = Settings(options.hidden, options.epochs, options.batch_size, options.optimizer, options.lr, options.seed)
+    settings = Settings(
+        options.hidden, options.epochs, options.batch_size, options.optimizer, options.lr, options.seed
+    )
     chosen = plan(settings, len(prepared.x_train))
     say(_describe(table, prepared))
     if prepared.encoder.classes and not options.quiet:

@@ -202,7 +202,9 @@ def permutation(x: Any, *, rng: Rng = None, axis: int = 0) -> Any:
     return as_array(indexing.take(x, draw.order(_key(rng), shape[axis]), axis))
 
 
-def choice(a: Any, size: Size = None, replace: bool = True, p: Any = None, *, rng: Rng = None, axis: int = 0) -> Any:
+def choice(
+    a: Any, size: Size = None, replace: bool = True, p: Any = None, *, rng: Rng = None, axis: int = 0
+) -> Any:
     """Slices of ``a`` along an axis, or numbers below ``a`` if it is an int, drawn evenly or with probabilities ``p``.
 
     Without ``replace`` no place is drawn twice. A gradient flows through ``a``, not through ``p``.

@@ -28,7 +28,9 @@ def shuffled(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.argsort(rng.bit_generator.random_raw(n), kind="stable").astype(np.int64, copy=False)
 
 
-def minibatches(n: int, batch_size: int | None, rng: Seed, *, drop_last: bool = False) -> Iterator[NDArray[np.int64]]:
+def minibatches(
+    n: int, batch_size: int | None, rng: Seed, *, drop_last: bool = False
+) -> Iterator[NDArray[np.int64]]:
     """Row numbers of each batch of one epoch; every row comes exactly once.
 
     Parameters

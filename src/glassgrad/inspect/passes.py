@@ -1,7 +1,8 @@
 """The two passes of backpropagation as a textbook has them.
 
-A pre-activation z is what a parameter enters: z = W a + b. The forward pass gives ∂z/∂w, which is what w multiplies. The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of each activation
-an amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product, ∂C/∂w = ∂z/∂w · ∂C/∂z.
+A pre-activation z is what a parameter enters: z = W a + b. The forward pass gives ∂z/∂w, which is what w multiplies.
+The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of each activation an
+amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product, ∂C/∂w = ∂z/∂w · ∂C/∂z.
 """
 
 from __future__ import annotations

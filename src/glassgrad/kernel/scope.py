@@ -80,10 +80,8 @@ def uses(kernel: Kernel) -> list[Use]:
     found = [Use(False, False, False)] * len(kernel.formals)
     for buffer, writes in _accesses(kernel.body):
         use = found[buffer]
-        found[buffer] = (
-            use._replace(written=True)
-            if writes
-            else use._replace(read=True, read_first=use.read_first or not use.written)
+        found[buffer] = use._replace(written=True) if writes else use._replace(
+            read=True, read_first=use.read_first or not use.written
         )
     return found
 

@@ -130,7 +130,9 @@ class Builder:
         return self.define(Type("i1", a.type.lanes), f"{code} {a.type} {a.text}, {b.text}")
 
     def select(self, condition: Value, a: Value, b: Value) -> Value:
-        return self.define(a.type, f"select {condition.type} {condition.text}, {a.type} {a.text}, {b.type} {b.text}")
+        return self.define(
+            a.type, f"select {condition.type} {condition.text}, {a.type} {a.text}, {b.type} {b.text}"
+        )
 
     def convert(self, code: str, a: Value, scalar: str) -> Value:
         """``fpext``, ``sitofp``, ``bitcast`` and the like, to another scalar type with as many lanes."""

@@ -81,3 +81,4 @@ def _module() -> str:
     c.line("ret i32 0")
     c.finish()
     return str(module)
+

@@ -160,3 +160,5 @@ def hard_swish(x: Value) -> Value:
 def hard_tanh(x: Value) -> Value:
     """x between -1 and 1, flat outside and at both ends."""
     return logic.where(x >= 1, 1, logic.where(x <= -1, -1, x))
+
+

@@ -68,13 +68,9 @@ def _basic(index: Index) -> tuple[Any, ...]:
 
 def decode(index: Index, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The NumPy index again."""
-    return (
-        _basic(index)
-        if not arrays
-        else tuple(
-            part if not isinstance(part, tuple) else slice(*part[1:]) if part[0] == "slice" else arrays[part[1]]
-            for part in index
-        )
+    return _basic(index) if not arrays else tuple(
+        part if not isinstance(part, tuple) else slice(*part[1:]) if part[0] == "slice" else arrays[part[1]]
+        for part in index
     )
 
 

@@ -182,3 +182,4 @@ def categorical(key: Value, shape: tuple[int, ...], logits: Value) -> Value:
     """Outcome numbers with probabilities softmax(logits) along the last axis: the largest after Gumbel noise."""
     size = shape_of(logits)[-1]
     return reduction.argmax(logits + gumbel(key, (*shape, size), dtype_of(logits)), -1)
+

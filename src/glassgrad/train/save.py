@@ -188,6 +188,7 @@ def _load(stream: BinaryIO, size: int) -> Saved:
     return Saved(model, metadata)
 
 
+
 def _structure(node: Any, promised: list[Leaf]) -> tree.Structure:
     """The structure a description gives; its arrays are added to ``promised`` in leaf order."""
     if node is None:
