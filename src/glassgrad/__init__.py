@@ -20,6 +20,7 @@ __all__ = [
     "Program",
     "backward",
     "check_grads",
+    "cost",
     "custom_vjp",
     "errors",
     "explain",
@@ -49,11 +50,12 @@ __all__ = [
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
 _FOLDERS = ("compile", "data", "inspect", "nn", "optim", "train")
 _NAMES = {
+    "cost": "inspect",
     "explain": "inspect",
     "jit": "compile",
-    "trace_nan": "autodiff.nonfinite",
     "set_threads": "native.threads",
     "threads": "native.threads",
+    "trace_nan": "autodiff.nonfinite",
 }
 
 

@@ -486,10 +486,12 @@ def trace_nan() -> Iterator[None]:
     engine.watchers.append(watch)
     Walks.watched = lambda needed, recording: NanWalk(watch, needed, recording)
     try:
-        yield
+        with np.errstate(all="ignore"):  # NumPy's warnings would say less
+            yield
     finally:
         engine.watchers.remove(watch)
         Walks.watched = before
-    found = watch.unused()
+    with np.errstate(all="ignore"):
+        found = watch.unused()
     if found is not None:
         raise error(found)

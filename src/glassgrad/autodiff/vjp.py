@@ -190,7 +190,7 @@ class Walk:
             xs: Any = inputs
         else:
             y, xs = node.value, [x.value for x in inputs]
-        if type(g) is _Parts:
+        if type(g) is Parts:
             g = g.complete(y)
         keep = self.keeps.pop(node.index, None) if self.keeps else None
         contributions = local_products(node, g, y, xs, needed)
@@ -230,7 +230,7 @@ class Walk:
 
     def receive_part(self, x: Node, index: int, g: Value) -> None:
         """Add a contribution to one output of a node with several."""
-        parts = self.cotangents.setdefault(x.index, _Parts())
+        parts = self.cotangents.setdefault(x.index, Parts())
         parts[index] = parts[index] + g if index in parts else g
 
     def receive_masked(self, node: Node, g: Value, keep: Value | None, xs: Any, contributions: Any) -> None:
@@ -258,7 +258,7 @@ class Walk:
             self.receive(x, c, passed)
 
 
-class _Parts(dict[int, Any]):
+class Parts(dict[int, Any]):
     """Cotangents of a node with several outputs, by output."""
 
     def complete(self, ys: Any) -> tuple[Value, ...]:

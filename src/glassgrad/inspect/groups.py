@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
 
+MOST = 300  # groups
+
+
 class Group(NamedTuple):
     """Nodes shown as one.
 
@@ -28,7 +31,7 @@ class Group(NamedTuple):
 
 
 def groups(explanation: Explanation, limit: int) -> list[Group]:
-    """At most ``limit`` groups: single nodes if they are few enough, else scopes, else stretches of the program."""
+    """Single nodes if there are at most ``limit``, else scopes or layers; stretches of them where they are too many."""
     shown = visible(explanation)
     if len(shown) <= limit:
         return [Group(n.name, (n,)) for n in shown]
@@ -48,7 +51,7 @@ def groups(explanation: Explanation, limit: int) -> list[Group]:
     found = [Group(name, tuple(members)) for name, members in parts.items()]
     if len(found) == 1:
         found = [Group(n.name, (n,)) for n in shown]
-    each = -(-len(found) // limit)
+    each = -(-len(found) // MOST)
     return [_joined(found[k : k + each]) for k in range(0, len(found), each)]
 
 

@@ -26,6 +26,8 @@ class Local(Mapping[Any, Any]):
         self._formed: dict[int, Any] = {}
 
     def __iter__(self) -> Iterator[str]:
+        if not self._node.op.differentiable:
+            return iter(())
         return iter(dict.fromkeys(n for n, x in zip(self._names, self._node.inputs, strict=True) if x.tracked))
 
     def __len__(self) -> int:

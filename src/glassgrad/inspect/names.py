@@ -15,10 +15,11 @@ from ..ops.control import Named
 def names(nodes: Sequence[Node], leaves: dict[Node, str]) -> dict[Node, str]:
     """A name for each node, no two alike.
 
-    A leaf of an argument is called by its last key where that is unique ("W1"), else by its path ("p['W1']"). What a
-    line assigns to one name is called by it; where a loop does so often the scope goes before, or a number behind.
+    A leaf of an argument is called by its last key where that is unique ("W1"), else by scope and key ("hidden/W") or
+    by its path ("p['W1']"). What a line assigns to one name is called by it; where a loop does so often the scope goes
+    before, or a number behind.
     """
-    short = _short(leaves)
+    short = _short(nodes, leaves)
     assigned = _assigned(nodes)
     wanted: dict[Node, str] = {}
     for node in nodes:
@@ -40,11 +41,19 @@ def _of_op(node: Node) -> str:
     return "const" if node.op is Constant else node.op.name
 
 
-def _short(leaves: dict[Node, str]) -> dict[Node, str]:
-    """Paths, or their last keys where these are unique names."""
+def _short(nodes: Sequence[Node], leaves: dict[Node, str]) -> dict[Node, str]:
+    """The last key of each leaf, that with the scope it is first used in, or its path: the first that is unique."""
+    used: dict[Node, str] = {}
+    for node in nodes:
+        for x in node.inputs:
+            if x in leaves:
+                used.setdefault(x, node.origin.scope if node.origin else "")
     last = {n: _last(path) for n, path in leaves.items()}
-    count = Counter([*last.values(), *(p for p in leaves.values() if p not in last.values())])
-    return {n: last[n] if count[last[n]] == 1 else path for n, path in leaves.items()}
+    scoped = {n: f"{used[n]}/{last[n]}" if used.get(n) else last[n] for n in leaves}
+    plain, long = Counter([*last.values(), *leaves.values()]), Counter(scoped.values())
+    for n, path in leaves.items():
+        plain[path] -= path == last[n]
+    return {n: last[n] if plain[last[n]] == 1 else scoped[n] if long[scoped[n]] == 1 else leaves[n] for n in leaves}
 
 
 def _last(path: str) -> str:

@@ -7,6 +7,7 @@ along the path. Backpropagation never looks at a path: it adds up at each node w
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,12 +18,16 @@ from ..autodiff.local import fitted
 from ..errors import NonDifferentiableError
 from ..graph.apply import Output
 from ..graph.node import Node
+from ..graph.primitive import Elementwise
 from . import formula
+from .counting import count
 
 if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
 MOST = 100_000  # paths that are listed with top=None
+FEW = 1000  # paths of arrays that are all formed, to find the strongest
+SHOWN = 12  # names of a path that are printed
 
 
 class Path(NamedTuple):
@@ -41,27 +46,32 @@ class Path(NamedTuple):
     share: float
 
     def __str__(self) -> str:
-        return f"{formula.number(self.contribution)}  {' → '.join(self.names)}"
+        half = SHOWN // 2
+        names = self.names if len(self.names) <= SHOWN else (*self.names[:half], "…", *self.names[-half:])
+        return f"{formula.number(self.contribution)}  {' → '.join(names)}"
 
 
 @dataclass(frozen=True)
 class Paths:
     """Paths from an output to a parameter.
 
-    A path leads from node to node, so the path of an array stands for those of its elements together: its
-    contribution is an array, the pullback of the output's gradient along this path alone. Contributions of all paths
-    sum to the gradient exactly, since each local product is linear.
+    Between numbers there are as many paths as products of weights, gains and errors in the written-out derivative;
+    they are counted. Between arrays there are fewer, each of which stands for all paths of its numbers: those are
+    listed, with the output's gradient pulled back along them alone, an array. For a program of single numbers the two
+    are the same. The contributions of all listed paths sum to the gradient, since each local product is linear; by
+    ``element`` they are those of one element.
 
     Attributes
     ----------
     parameter : name
     gradient : the complete sum
-    strongest : the paths asked for, the strongest first: by size of the contribution
+    strongest : the paths between arrays asked for, by size of the contribution, greatest first
     exact : whether they are known to be the strongest; else (arrays, many paths) chosen by the product along the
-        path of how much each step enlarges the gradient, as it arrived there
-    count : of all paths
-    edges : that lie on any of them
-    operations : local products and additions that backpropagation does on them
+        path of how much each step enlarges the gradient as it arrived there
+    routes : the number of all paths between arrays
+    count : of paths between numbers
+    edges : between numbers, on the way to the whole parameter
+    operations : products and additions that backpropagation does on them, for all elements of the parameter at once
     naive : those that recursion does, which takes every path on its own
     """
 
@@ -69,6 +79,7 @@ class Paths:
     gradient: Any
     strongest: tuple[Path, ...]
     exact: bool
+    routes: int
     count: int
     edges: int
     operations: int
@@ -102,8 +113,8 @@ class Paths:
             f"{self.operations} by backpropagation, {_count(self.naive)} by recursion ({_ratio(self.saving)} times)"
         ]
         lines += [f"{100 * p.share:7.2f} %  {p}" for p in self.strongest]
-        if len(self.strongest) < self.count:
-            others = _count(self.count - len(self.strongest))
+        if len(self.strongest) < self.routes:
+            others = _count(self.routes - len(self.strongest))
             lines.append(f"           {formula.number(self.rest)}  the other {others} together")
         lines.append(f"           {formula.number(self.gradient)}  their sum, the gradient")
         return "\n".join(lines)
@@ -143,34 +154,24 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
         raise NonDifferentiableError(f"paths: {target.name} has no gradient of its own; choose what it is made from")
     arriving = _between(made.output, target.node, made.terms, made.gradients)
     order = [n for n in made.nodes if n in arriving]
-    counts, lengths = {made.output: 1}, {made.output: 0}
+    routes = {made.output: 1}
     for node in reversed(order):
         if node is not made.output:
-            counts[node] = sum(counts[e.user] for e in arriving[node])
-            lengths[node] = sum(lengths[e.user] + counts[e.user] for e in arriving[node])
-    count, naive_steps = counts.get(target.node, 0), lengths.get(target.node, 0)
-    edges = sum(len(arriving[n]) for n in order)
-    additions = sum(max(len(arriving[n]) - 1, 0) for n in order)
-    if top is None and count > MOST:
-        raise ValueError(f"paths: {_count(count)} paths, expected at most {MOST} to list all; give top=10")
-    wanted = count if top is None else min(top, count)
-    scalar = all(np.size(n.value) == 1 for n in order)
-    listed = count if not scalar and count <= MOST and count <= max(1000, wanted) else wanted
-    found = [
-        _path(explanation, way, gradient, element) for way in _ways(arriving, order, made.output, target.node, listed)
-    ]
-    found.sort(key=lambda p: -float(np.linalg.norm(np.ravel(p.contribution))))
+            routes[node] = sum(routes[e.user] for e in arriving[node])
+    most = routes.get(target.node, 0)
+    if top is None and most > MOST:
+        raise ValueError(f"paths: {_count(most)} paths, expected at most {MOST} to list all; give top=10")
+    wanted = most if top is None else min(top, most)
+    scalar = all(not isinstance(n.value, tuple) and n.value.size == 1 for n in order)
+    listed = most if not scalar and most <= FEW else wanted
+    ways = _ways(arriving, order, made.output, target.node, listed)
+    found = [_path(explanation, way, gradient, element) for way in ways]
+    found.sort(key=lambda p: -_size(p.contribution))
     whole = gradient if element is None else np.asarray(gradient)[element]
-    return Paths(
-        target.name,
-        whole,
-        tuple(found[:wanted]),
-        scalar or listed == count,
-        count,
-        edges,
-        edges + additions,
-        naive_steps + max(count - 1, 0),
-    )
+    uses = {n: [(e.user, e.position) for e in edges] for n, edges in arriving.items()}
+    counted = count(uses, order, made.output, target.node, element)
+    name = target.name if element is None else f"{target.name}[{element}]"
+    return Paths(name, whole, tuple(found[:wanted]), scalar or listed == most, most, *counted)
 
 
 def _between(output: Node, target: Node, terms: Any, gradients: Any) -> dict[Node, list[_Edge]]:
@@ -196,9 +197,13 @@ def _between(output: Node, target: Node, terms: Any, gradients: Any) -> dict[Nod
 def _size(value: Any) -> float:
     if value is None:
         return 1.0
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(sum(float(np.sum(np.abs(np.asarray(v, np.complex128)) ** 2)) for v in parts)))
+    if isinstance(value, tuple):
+        return math.hypot(*map(_size, value))
+    flat = np.abs(np.ravel(value))
+    largest = float(flat.max(initial=0.0))  # taken out, so that its square neither overflows nor vanishes
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(float(np.sum((flat / largest) ** 2, dtype=np.float64)))
 
 
 def _ways(
@@ -237,9 +242,13 @@ def _path(explanation: Explanation, way: list[_Edge], gradient: Any, element: An
             g = tuple(zeros)
             continue
         with np.errstate(all="ignore"):
-            g = fitted(user, g, edge.position)
+            before, g = g, fitted(user, g, edge.position)
+        if issubclass(user.op, Elementwise) and np.shape(before) == np.shape(g):
+            g = np.where(before == 0, 0, g)[()]  # what a where discards stays so, as in the backward walk
     last = way[-1].user.inputs[way[-1].position] if way else output
     names.append(explanation._names[last])
     chosen, whole = (g, gradient) if element is None else (np.asarray(g)[element], np.asarray(gradient)[element])
-    square = float(np.vdot(whole, whole).real)
-    return Path(tuple(names), chosen, float(np.vdot(whole, chosen).real) / square if square else 0.0)
+    length = _size(whole)
+    with np.errstate(all="ignore"):
+        along = float(np.vdot(whole / length, chosen / length).real) if length else 0.0
+    return Path(tuple(names), chosen, along)

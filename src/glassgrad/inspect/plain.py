@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import GlassgradError
 from ..graph.node import LEAVES
 from ..graph.primitive import Elementwise
 from . import formula
@@ -84,11 +83,10 @@ def _local(n: ExplainedNode, elements: int) -> list[Any]:
     """Local derivatives per input: of elementwise ops always, Jacobians where they are small."""
     found: list[Any] = []
     for k, x in enumerate(n.node.inputs):
-        small = issubclass(n.node.op, Elementwise) or np.size(n.value) * np.size(x.value) <= elements
-        try:
-            found.append(array(n.local[k], elements) if small and x.tracked else None)
-        except GlassgradError:
-            found.append(None)
+        several = isinstance(n.value, tuple) or isinstance(x.value, tuple)
+        small = not several and (issubclass(n.node.op, Elementwise) or np.size(n.value) * np.size(x.value) <= elements)
+        formed = small and x.tracked and n.node.op.differentiable
+        found.append(array(n.local[k], elements) if formed else None)
     return found
 
 
@@ -118,7 +116,7 @@ def _scopes(explanation: Explanation) -> list[dict[str, Any]]:
 
 
 def array(value: Any, elements: int = 64) -> Any:
-    """A value for JSON: its elements if they are few, and a summary with a histogram."""
+    """A value for JSON: its elements if they are few, else a summary with a histogram."""
     if value is None:
         return None
     if isinstance(value, tuple):
@@ -126,26 +124,25 @@ def array(value: Any, elements: int = 64) -> Any:
     a = np.asarray(value)
     found: dict[str, Any] = {"shape": list(a.shape), "dtype": str(a.dtype), "text": formula.number(a)}
     if a.size <= elements:
-        found["elements"] = [_number(v) for v in a.reshape(-1)]
-    if a.dtype.kind in "fiu" and a.size > 1:
+        found["elements"] = _elements(a)
+    elif a.dtype.kind in "fiu":
         finite = a[np.isfinite(a)].astype(np.float64)
         found["finite"] = int(finite.size)
+        found["zeros"] = int(np.count_nonzero(finite == 0))
         if finite.size:
             with np.errstate(all="ignore"):
-                summary = (finite.mean(), finite.std(), finite.min(), finite.max(), np.linalg.norm(finite))
-            found |= dict(zip(("mean", "std", "min", "max", "norm"), map(_number, summary), strict=True))
-            found["zeros"] = int(np.count_nonzero(finite == 0))
+                summary = np.array([finite.mean(), finite.std(), finite.min(), finite.max(), np.linalg.norm(finite)])
+            found |= dict(zip(("mean", "std", "min", "max", "norm"), _elements(summary), strict=True))
             if np.isfinite(finite.max() - finite.min()):
                 found["histogram"] = np.histogram(finite, BINS)[0].tolist()
     return found
 
 
-def _number(v: Any) -> Any:
-    """A number as JSON has it; what JSON has not, as a string."""
-    if isinstance(v, (bool, np.bool_)):
-        return bool(v)
-    if np.iscomplexobj(v):
-        return str(complex(v))
-    if isinstance(v, (int, np.integer)):
-        return int(v)
-    return float(v) if math.isfinite(v) else str(float(v))
+def _elements(a: Any) -> list[Any]:
+    """Numbers as JSON has them; what it has not, NaN, infinities and complex numbers, as strings."""
+    flat = a.reshape(-1).tolist()
+    if a.dtype.kind == "c":
+        return [str(v) for v in flat]
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
+        return [v if math.isfinite(v) else str(v) for v in flat]
+    return list(flat)

@@ -12,11 +12,11 @@ import numpy as np
 from .. import tree
 from ..array import as_array
 from ..autodiff.arguments import run
-from ..autodiff.vjp import plan
+from ..autodiff.vjp import Parts, plan
 from ..autodiff.watch import Term, Watched
 from ..dtypes import is_inexact
 from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeError, TracedValueError
-from ..graph.node import NO_PARAMS, Input, Node, Variable, make, reachable
+from ..graph.node import NO_PARAMS, Input, Node, Variable, creation_order, make, reachable
 from ..ops import control
 
 Which = int | str | Sequence[int | str] | None
@@ -53,7 +53,10 @@ class Record:
         walk.receive(self.output, np.ones(self.output.shape, self.output.dtype)[()], None)
         with np.errstate(all="ignore"):
             kept = walk.run(found, needed)
-        self.gradients = {found[i]: g for i, g in kept.items()}
+        self.gradients = {
+            found[i]: g.complete(found[i].value) if isinstance(g, Parts) else g  # of an op with several outputs
+            for i, g in kept.items()
+        }
         self.order = list(self.gradients)
         self.terms = walk.terms
 
@@ -88,14 +91,11 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     inside = dict(zip(kwargs, opened[len(args) :], strict=True))
     with np.errstate(all="ignore"):
         value = run(function, list(leaves), *opened[: len(args)], **inside)
-    output = _output(value)
-    nodes = reachable([output])
-    used = set(nodes)
+    output = _output(value, bool(leaves))
+    used = set(reachable([output]))
+    # Arguments first: constants that are kept for many programs would come before them
+    nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
     chosen += [n for n in nodes if n.op is Variable] if wrt is None else []
-    if not chosen:
-        raise DtypeError(
-            "explain: nothing to differentiate by: got no floating argument, expected at least one; write 3.0 for 3"
-        )
     made = Record(output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used])
     made.back()
     return made
@@ -149,11 +149,15 @@ def _leaf(leaf: Any) -> Any:
     return make(Input, (), NO_PARAMS, held, tracked=True)
 
 
-def _output(value: Any) -> Any:
+def _output(value: Any, floating: bool) -> Any:
     """The first leaf of a function's value that depends on what it is differentiated by."""
     candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
     found: Any = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
     if found is None:
+        if not floating and not any(leaf.tracked for leaf in candidates):
+            raise DtypeError(
+                "explain: nothing to differentiate by: got no floating argument, expected at least one; write 3.0 for 3"
+            )
         if candidates:
             raise NonDifferentiableError(
                 f"explain: the function's value has no derivative: got the result of {candidates[0].op.name}, expected "

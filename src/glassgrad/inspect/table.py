@@ -34,7 +34,8 @@ def tables(explanation: Explanation, which: str, limit: int) -> list[Table]:
     known = {"nodes": _nodes, "forward": _forward, "backward": _backward}
     if which != "all" and which not in known:
         raise ValueError(f"table: got {which!r}, expected one of {['all', *known]}")
-    return [make(explanation, limit) for name, make in known.items() if which in ("all", name)]
+    made = [make(explanation, limit) for name, make in known.items() if which in ("all", name)]
+    return [t for t in made if t.rows or which != "all"]
 
 
 def table(explanation: Explanation, which: str = "all", limit: int = 60) -> str:
@@ -102,7 +103,7 @@ def _forward(explanation: Explanation, limit: int) -> Table:
         for r in _few(explanation.forward, limit)
     ]
     head = ("z", "formula", "∂z/∂w", "is what w multiplies", "value")
-    return Table("Forward pass: what each parameter multiplies", head, rows)
+    return Table("Forward pass: what each parameter multiplies" + _left_out(explanation.forward, limit), head, rows)
 
 
 def _backward(explanation: Explanation, limit: int) -> Table:
@@ -111,9 +112,13 @@ def _backward(explanation: Explanation, limit: int) -> Table:
         for r in _few(explanation.backward, limit)
     ]
     head = ("∂C/∂z", "gain", "value of the gain", "times", "∂C/∂z is")
-    return Table("Backward pass: the network in reverse", head, rows)
+    return Table("Backward pass: the network in reverse" + _left_out(explanation.backward, limit), head, rows)
+
+
+def _left_out(rows: list[Any], limit: int) -> str:
+    return f" ({len(rows) - limit} rows in the middle left out)" if len(rows) > limit else ""
 
 
 def _few(rows: list[Any], limit: int) -> list[Any]:
-    """The first and last rows of a long table."""
-    return rows if len(rows) <= limit else rows[: limit // 2] + rows[-(limit // 2) :]
+    """The first and last rows of a long table, in its order."""
+    return rows if len(rows) <= limit else [*rows[: limit // 2], *rows[-(limit // 2) :]]
