@@ -23,7 +23,7 @@ def test_one_product() -> None:
     once = gg.cost(f, w, x)
     product, result = 2 * 32 * 64 * 10, 32 * 10
     # Forward squares and sums; backward two multiplications at most before the product
-    assert product + 2 * result <= once.forward.flops <= product + 31 * result
+    assert once.forward.flops == product + 2 * result
     assert product <= once.backward.flops <= product + 2 * result
     twice = gg.cost(f, w, x, argnums=(0, 1))
     assert twice.backward.flops - once.backward.flops == product
@@ -43,7 +43,7 @@ def test_a_deep_network_by_scope() -> None:
     assert 2 * product <= c["hidden3"].backward.flops < 2.2 * product
     np.testing.assert_allclose(sum(s.forward.flops for s in c.scopes), c.forward.flops)
     np.testing.assert_allclose(sum(s.backward.bytes for s in c.scopes), c.backward.bytes)
-    assert c.ratio == c.backward.flops / c.forward.flops and 1.4 < c.ratio < 2
+    assert c.ratio == c.backward.flops / c.forward.flops and 1.6 < c.ratio < 2
     # Backward the activations of all layers are needed: forward alone they are not
     assert c.peak > 5 * 4 * 8 * 16 > c.forward_peak
     with pytest.raises(KeyError, match="hidden1"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import xml.etree.ElementTree
 from html.parser import HTMLParser
@@ -39,7 +40,7 @@ def cost(p: Any, x: Any, y: Any) -> Any:
 
 
 def parameters(sizes: tuple[int, ...] = (2, 3, 2)) -> dict[str, Any]:
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
     p = {f"W{i + 1}": RNG.normal(size=(b, a)) for i, (a, b) in enumerate(shapes)}
     return p | {f"b{i + 1}": RNG.normal(size=b) for i, (_, b) in enumerate(shapes)}
 
