@@ -247,6 +247,20 @@ class TestPasses:
         np.testing.assert_allclose(e.backward[1].grad, delta1, rtol=1e-13)
         np.testing.assert_allclose(np.outer(delta1, e.forward[0].factor), e["W1"].grad, rtol=1e-13)
 
+    def test_rows_of_examples(self) -> None:
+        """In batches weights multiply from the right, and so do their transposes."""
+
+        def f(p: Any, x: Any) -> Any:
+            z1 = x @ p["W1"]
+            z2 = gnp.tanh(z1) @ p["W2"]
+            return (z2**2).mean()
+
+        e = gg.explain(f, {"W1": RNG.normal(size=(3, 4)), "W2": RNG.normal(size=(4, 2))}, RNG.normal(size=(5, 3)))
+        back = [(r.z, r.gain, r.arrives) for r in e.backward]
+        assert back[1] == ("z1", "tanh'(z1)", "∂C/∂z2 W2ᵀ")
+        upstream, gain = e["z2"].grad, 1 - np.tanh(e["z1"].value) ** 2
+        np.testing.assert_allclose(e["z1"].grad, gain * (upstream @ e["W2"].value.T), rtol=1e-13)
+
     def test_a_gain_of_several_operations(self) -> None:
         def f(p: Any, x: Any) -> Any:
             z = p["w"] * x
@@ -318,7 +332,12 @@ class TestForms:
 
         sizes = [(60.0 + 20 * (k % 3), 30.0) for k in range(60)]
         edges = [(a, b) for b in range(1, 60) for a in {b // 2, b // 3, max(b - 1, 0)} if a < b]
-        boxes = place(sizes, edges)
+        boxes, routes = place(sizes, edges)
+        assert len(routes) == len(edges)
+        for route in routes:  # downwards, and past the boxes of the layers between
+            assert [y for _, y in route] == sorted(y for _, y in route)
+            for x, y in route[1:-1]:
+                assert not any(abs(x - b.x) < b.width / 2 and abs(y - b.y) < b.height / 2 for b in boxes)
         for a, b in edges:
             assert boxes[a].y + boxes[a].height / 2 < boxes[b].y - boxes[b].height / 2
         for k, p in enumerate(boxes):

@@ -248,3 +248,26 @@ def test_every_call_is_looked_at() -> None:
         assert f(1.0) == 0
     with pytest.raises(NonFiniteError):
         f(0.0)
+
+
+def test_other_threads_are_not_watched() -> None:
+    import threading
+
+    found: list[Any] = []
+
+    def elsewhere() -> None:
+        with np.errstate(all="ignore"):
+            found.append(gg.grad(norm)(ZEROS))
+
+    with gg.trace_nan():
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+    assert np.isnan(found[0]).all()
+
+
+def test_static_arguments_are_replayed() -> None:
+    f = gg.jit(lambda x, n, kind: gnp.log(x) * n if kind == "log" else x, static=("n", "kind"), nan="raise")
+    assert f(1.0, 2, kind="log") == 0
+    with pytest.raises(NonFiniteError, match="logarithm of 0"):
+        f(0.0, 2, kind="log")

@@ -25,7 +25,7 @@ from ..ops.logic import Where
 from ..ops.loop import Scan
 from . import mechanism
 from .local import derivative, product
-from .vjp import Walks
+from .vjp import Walk, Walks
 from .watch import Term, Watched
 
 
@@ -109,6 +109,12 @@ class Watch:
         self.used.update(sources)
         if not finite(value):
             self.events[id(value)] = _Event(op, operands, params, value, here(3), sources, len(self.events))
+
+    def walk(self, needed: set[int], recording: bool) -> Walk:
+        """A backward walk that is watched, if it is in this thread."""
+        if self.thread != threading.get_ident():
+            return Walk(needed, recording)
+        return NanWalk(self, needed, recording)
 
     def follow_underflow(self, op: Any, operands: tuple[Any, ...], value: Any) -> None:
         """Remember values with a 0 that an exponential of a finite number gave, and what is divided from them."""
@@ -484,7 +490,7 @@ def trace_nan() -> Iterator[None]:
     watch = Watch()
     before = Walks.watched
     engine.watchers.append(watch)
-    Walks.watched = lambda needed, recording: NanWalk(watch, needed, recording)
+    Walks.watched = watch.walk
     try:
         with np.errstate(all="ignore"):  # NumPy's warnings would say less
             yield

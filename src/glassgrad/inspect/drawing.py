@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation
 
 BLUE, ORANGE, LINE = "#0969da", "#bc4c00", "#8c959f"
-LETTER, ROW, PAD = 6.7, 15.0, 8.0  # width of a letter, height of a line, space around
+LETTER, ROW, PAD = 7.0, 15.0, 8.0  # width of a letter, height of a line, space around
 LONGEST = 44  # letters of a line
 
 
@@ -66,8 +67,8 @@ def svg(explanation: Explanation, limit: int = 300) -> str:
     """The graph from the top down."""
     boxes, edges = _drawing(explanation, limit)
     sizes = [(max(len(t) for _, t in b.lines) * LETTER + 2 * PAD, len(b.lines) * ROW + 2 * PAD) for b in boxes]
-    placed = place(sizes, edges)
-    width = max((b.x + b.width / 2 for b in placed), default=0.0) + 2 * PAD
+    placed, routes = place(sizes, edges)
+    width = max([b.x + b.width / 2 for b in placed] + [x for route in routes for x, _ in route]) + 2 * PAD
     height = max((b.y + b.height / 2 for b in placed), default=0.0) + 2 * PAD
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-PAD:g} {-PAD:g} {width:.0f} {height:.0f}" '
@@ -76,15 +77,11 @@ def svg(explanation: Explanation, limit: int = 300) -> str:
         f'<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker></defs>',
     ]
-    for a, b in edges:
-        x0, y0, x1, y1 = (
-            placed[a].x,
-            placed[a].y + placed[a].height / 2,
-            placed[b].x,
-            placed[b].y - placed[b].height / 2,
-        )
-        bend = (y1 - y0) / 2
-        curve = f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + bend:.1f} {x1:.1f} {y1 - bend:.1f} {x1:.1f} {y1:.1f}"
+    for route in routes:
+        curve = f"M{route[0][0]:.1f} {route[0][1]:.1f}"
+        for (x0, y0), (x1, y1) in itertools.pairwise(route):
+            bend = (y1 - y0) / 2
+            curve += f"C{x0:.1f} {y0 + bend:.1f} {x1:.1f} {y1 - bend:.1f} {x1:.1f} {y1:.1f}"
         parts.append(f'<path d="{curve}" fill="none" stroke="{LINE}" marker-end="url(#tip)"/>')
     colours = {"title": "#1f2328", "text": "#59636e", "value": BLUE, "grad": ORANGE}
     for box, at in zip(boxes, placed, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..graph.node import LEAVES, Constant
@@ -35,20 +36,29 @@ def groups(explanation: Explanation, limit: int) -> list[Group]:
     shown = visible(explanation)
     if len(shown) <= limit:
         return [Group(n.name, (n,)) for n in shown]
-    parts: dict[str, list[ExplainedNode]] = {}
-    place = "start"
     leaves = explanation.record.leaves
-    first: dict[str, str] = {}  # where a leaf is used first
+    scopes = {n.scope for n in explanation.computed} - {""}
+    runs: list[tuple[str, list[ExplainedNode]]] = []
+    first: dict[str, int] = {}  # the run in which a leaf is used first
+    place = ""
     for n in explanation.computed:
         owners = [_owner(leaves[x.node]) for x in n.inputs if x.node in leaves]
-        place = n.scope or next((o for o in owners if o), place)
-        parts.setdefault(place, []).append(n)
+        # A run of nodes of one scope, so that no part lies both before and behind another
+        place = n.scope or next((o for o in owners if o), place if place not in scopes else "")
+        if not runs or runs[-1][0] != place:
+            runs.append((place, []))
+        runs[-1][1].append(n)
         for x in n.inputs:
-            first.setdefault(x.name, place)
+            first.setdefault(x.name, len(runs) - 1)
     for n in shown:
         if n.node.op in LEAVES:
-            parts[first.get(n.name, place)].insert(0, n)
-    found = [Group(name, tuple(members)) for name, members in parts.items()]
+            runs[first.get(n.name, 0)][1].insert(0, n)
+    seen: Counter[str] = Counter()
+    found = []
+    for name, members in runs:
+        seen[name] += 1
+        label = name or "(no scope)"
+        found.append(Group(label if seen[name] == 1 else f"{label} ({seen[name]})", tuple(members)))
     if len(found) == 1:
         found = [Group(n.name, (n,)) for n in shown]
     each = -(-len(found) // MOST)

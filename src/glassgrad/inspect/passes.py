@@ -205,7 +205,7 @@ def _arrives(network: _Network, exit: Node) -> str:
         end = f"∂C/∂{explanation._names[network.z_of.get(user, user)]}"
         text, _ = _factor(explanation, user, term.position)
         if user.op.name == "matmul":
-            terms.append(f"{text}ᵀ {end}")
+            terms.append(f"{text}ᵀ {end}" if term.position else f"{end} {text}ᵀ")
         elif text in ("1", "-1"):
             terms.append(end if text == "1" else f"-{end}")
         elif issubclass(user.op, Elementwise) and not text.startswith("∂"):
