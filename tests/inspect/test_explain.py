@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import sys
 import xml.etree.ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -378,6 +379,13 @@ class TestForms:
         e.show()
         assert capsys.readouterr().out == str(e) + "\n"
 
+    def test_printing_on_a_terminal(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("rich")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        gg.explain(lambda x: gnp.sin(x), 1.0).show("nodes")
+        printed = capsys.readouterr().out
+        assert "sin(x)" in printed and "0.8415" in printed and "┃" in printed
+
 
 def test_against_retained_gradients_of_pytorch() -> None:
     torch = pytest.importorskip("torch")
@@ -394,6 +402,34 @@ def test_against_retained_gradients_of_pytorch() -> None:
     for name, value in (t | kept).items():
         np.testing.assert_allclose(e[name].value, value.detach().numpy(), rtol=1e-12)
         np.testing.assert_allclose(e[name].grad, value.grad.numpy(), rtol=1e-12)
+
+
+def test_a_network_of_many_ops_against_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    x, w = RNG.normal(size=(2, 1, 6, 6)), RNG.normal(size=(3, 1, 3, 3))
+    v, labels = RNG.normal(size=(3, 4)), np.array([1, 3])
+
+    def f(w: Any, v: Any) -> Any:
+        maps = nn.conv(x, w)
+        bent = nn.gelu_exact(maps)
+        pooled = bent.mean(axis=(2, 3))
+        centred = (pooled - pooled.mean(axis=1, keepdims=True)) / gnp.sqrt(pooled.var(axis=1, keepdims=True) + 1e-5)
+        logits = centred @ v
+        return nn.cross_entropy(logits, labels)
+
+    e = gg.explain(f, w, v)
+    t = {"w": torch.tensor(w, requires_grad=True), "v": torch.tensor(v, requires_grad=True)}
+    kept = {"maps": torch.nn.functional.conv2d(torch.tensor(x), t["w"])}
+    kept["bent"] = torch.nn.functional.gelu(kept["maps"])
+    kept["pooled"] = kept["bent"].mean((2, 3))
+    kept["centred"] = torch.nn.functional.layer_norm(kept["pooled"], (3,))
+    kept["logits"] = kept["centred"] @ t["v"]
+    for value in kept.values():
+        value.retain_grad()
+    torch.nn.functional.cross_entropy(kept["logits"], torch.tensor(labels)).backward()
+    for name, value in (t | kept).items():
+        np.testing.assert_allclose(e[name].value, value.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(e[name].grad, value.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def _evaluate(n: Any, values: list[Any]) -> Any:
