@@ -175,6 +175,18 @@ class TestNodes:
         e = gg.explain(f, np.ones(2))
         assert [n.name for n in e.nodes] == ["x", "layer0/x", "layer1/x", "x#1", "x#2", "sum"]
 
+    def test_functions_of_several_ops_have_one_result(self) -> None:
+        def f(x: Any) -> Any:
+            for _ in range(2):
+                x = nn.softmax(x)
+            bent = nn.gelu(x)
+            twice = nn.gelu(bent) * 2.0
+            return twice.sum()
+
+        e = gg.explain(f, np.arange(3.0))
+        named = [(n.name, n.op) for n in e.nodes if n.name.partition("#")[0] in ("x", "bent", "twice")]
+        assert named == [("x", "input"), ("x#1", "div"), ("x#2", "div"), ("bent", "mul"), ("twice", "mul")]
+
     def test_only_what_is_asked_for(self) -> None:
         e = gg.explain(lambda a, b: a * b + gnp.sin(b), 2.0, 3.0, wrt="b")
         assert list(e.gradients) == ["b"] and e["b"].grad == 2 + np.cos(3.0)
@@ -186,6 +198,13 @@ class TestNodes:
         w = gg.variable(2.0, name="w")
         e = gg.explain(lambda x: w * x, 3.0)
         assert {k: float(v) for k, v in e.gradients.items()} == {"x": 2, "w": 3}
+
+    def test_a_value_made_from_variables(self) -> None:
+        w = gg.variable(2.0, name="w")
+        z = w * 3.0
+        e = gg.explain(z**2)
+        assert e["w"].grad == 36 and e["z"].grad == 12 and e["z"].local["w"] == 3
+        assert (z**2).backward()["w"] == 36
 
     def test_nothing_of_what_is_discarded(self) -> None:
         e = gg.explain(lambda x: gnp.where(x > 0, gnp.sqrt(x), x), np.array([-1.0, 0.0, 4.0]))

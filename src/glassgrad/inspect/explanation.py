@@ -287,14 +287,14 @@ class Explanation:
         return f"Explanation({len(self.nodes)} nodes, value {formula.number(self.value)})"
 
 
-def explain(function: Callable[..., Any], *args: Any, wrt: Which = None, **kwargs: Any) -> Explanation:
+def explain(function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, **kwargs: Any) -> Explanation:
     """Run a function forward and backward, and keep every value, local derivative and gradient.
 
     Parameters
     ----------
     function : made of Glassgrad or NumPy operations; eager, jitted (its operations are run one by one) or itself a
         derivative. Of a result with several leaves the first that can be differentiated is explained; of an array, the
-        sum of its elements.
+        sum of its elements. Or a value that was made from ``gg.variable``, without arguments.
     *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
     wrt : names or positions of the arguments to differentiate by, rather than all
 

@@ -6,6 +6,7 @@ import ast
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache
+from types import CodeType
 
 from ..graph.apply import Output
 from ..graph.node import LEAVES, Constant, Node
@@ -62,25 +63,41 @@ def _last(path: str) -> str:
 
 
 def _assigned(nodes: Sequence[Node]) -> dict[Node, str]:
-    """What lines of the form ``name = ...`` call their result: the node that no other of the line is made from."""
-    inside = set()  # nodes that the rest of their own line goes on with
+    """What lines of the form ``name = ...`` call their result: the last node of the last call or operator of the line.
+
+    An instruction that made several nodes is a function of several ops, or was run several times by a loop, or both:
+    then its ops come again and again, and each time the last is the result.
+    """
+    made: dict[tuple[CodeType, int], list[Node]] = defaultdict(list)
+    inside = set()  # instructions that the rest of their own line goes on with
     for node in nodes:
-        for x in node.inputs:
-            a, b = node.origin, x.origin
-            if a is None or b is None or a.code is not b.code:
-                continue
-            if a.instruction > b.instruction and a.line == b.line:
-                inside.add(x)
-    found = {}
-    for node in nodes:
-        origin = node.origin
-        if node.op in LEAVES or origin is None or node in inside or origin.forward is not None:
+        a = node.origin
+        if a is None or node.op in LEAVES or a.forward is not None:
             continue
-        if not origin.code.co_name.startswith("<") or origin.code.co_name == "<module>":
+        made[a.code, a.instruction].append(node)
+        for x in node.inputs:
+            b = x.origin
+            if b is not None and a.code is b.code and a.instruction > b.instruction and a.line == b.line:
+                inside.add((b.code, b.instruction))
+    found: dict[Node, str] = {}
+    for (code, instruction), members in made.items():
+        origin = members[0].origin
+        plain = not code.co_name.startswith("<") or code.co_name == "<module>"
+        if origin is not None and plain and (code, instruction) not in inside:
             name = _target(origin.text)
-            if name:
-                found[node] = name
+            period = _period([n.op for n in members]) if name else 1
+            found |= {n: name for n in members[period - 1 :: period] if name}
     return found
+
+
+def _period(ops: Sequence[object]) -> int:
+    """The length of the shortest part that all is a repetition of.
+
+    >>> _period("abab"), _period("aab"), _period("aaa")
+    (2, 3, 1)
+    """
+    size = len(ops)
+    return next(p for p in range(1, size + 1) if size % p == 0 and all(ops[k] == ops[k % p] for k in range(size)))
 
 
 @cache

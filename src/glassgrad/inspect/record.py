@@ -70,27 +70,30 @@ def depending(found: dict[int, Node], wanted: set[int]) -> set[int]:
     return needed
 
 
-def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None) -> Record:
-    """Run a function on arguments whose every floating leaf is a named node, forward and backward."""
-    names = argument_names(function, args, kwargs)
+def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None) -> Record:
+    """Run a function on arguments whose every floating leaf is a named node, forward and backward.
+
+    In place of a function a value that was made from variables will do.
+    """
     leaves: dict[Node, str] = {}
     chosen: list[Node] = []
-    opened = []
-    asked = _asked(wrt, names)
-    for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
-        values, structure = tree.flatten(argument)
-        targets = []
-        for path, leaf in zip(tree.paths(argument), values, strict=True):
-            node = _leaf(leaf)
-            if node is not None:
-                leaves[node] = name + path
-                if number in asked:
-                    chosen.append(node)
-            targets.append(leaf if node is None else node)
-        opened.append(tree.unflatten(structure, targets))
-    inside = dict(zip(kwargs, opened[len(args) :], strict=True))
-    with np.errstate(all="ignore"):
-        value = run(function, list(leaves), *opened[: len(args)], **inside)
+    if isinstance(function, Node):
+        value = function
+    else:
+        names = argument_names(function, args, kwargs)
+        asked = _asked(wrt, names)
+        opened = []
+        for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
+            values, structure = tree.flatten(argument)
+            targets = [_leaf(leaf) for leaf in values]
+            paths = tree.paths(argument)
+            leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
+            chosen += [t for t in targets if t is not None and number in asked]
+            inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
+            opened.append(tree.unflatten(structure, inside))
+        with np.errstate(all="ignore"):
+            named = dict(zip(kwargs, opened[len(args) :], strict=True))
+            value = run(function, list(leaves), *opened[: len(args)], **named)
     output = _output(value, bool(leaves))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
