@@ -155,6 +155,7 @@ def test_silence_where_nothing_is_wrong(name: str, f: Any, x: Any) -> None:
     with gg.trace_nan():
         got = gg.value_and_grad(f)(x)
         jitted = gg.jit(gg.value_and_grad(f))(x)
+    assert [type(v) for v in jitted] == [type(v) for v in expected]
     for a, b, c in zip(expected, got, jitted, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)

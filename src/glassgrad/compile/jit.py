@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array as as_glassgrad
+from ..autodiff.arguments import plain_kind
 from ..autodiff.nonfinite import finite, trace_nan
 from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
@@ -199,7 +200,10 @@ class Jitted:
         by_place = {k: v for k, v in enumerate(args) if k in self.static}
         opened = [by_place.get(k, tree.map(_seen, v)) for k, v in enumerate(args)]
         named = {k: v if k in self.static else tree.map(_seen, v) for k, v in kwargs.items()}
-        return self.function(*opened, **named)
+        result = self.function(*opened, **named)
+        if any(isinstance(leaf, Node) for leaf in tree.leaves((args, kwargs))):
+            return result
+        return tree.map(plain_kind, result)
 
     def explain_nan(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run again what gave a NaN or inf, and raise where it was made."""

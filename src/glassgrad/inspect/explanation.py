@@ -67,7 +67,7 @@ class ExplainedNode:
     def upstream(self) -> Any:
         return self.grad
 
-    @property
+    @cached_property
     def local(self) -> Local:
         return Local(self.node, [self._owner._names[x] for x in self.node.inputs])
 

@@ -109,8 +109,17 @@ def number(value: Any, digits: int = 4) -> str:
     size = "×".join(map(str, array.shape))
     if array.dtype.kind not in "fiu":
         return f"[{size}] {array.dtype}"
+    mean, std = spread(array)
+    return f"[{size}] mean {_scalar(mean, digits)}, std {_scalar(std, digits)}"
+
+
+def spread(array: Any) -> tuple[Any, Any]:
+    """Mean and standard deviation, in float64."""
+    flat = np.ravel(array).astype(np.float64)
     with np.errstate(all="ignore"):
-        return f"[{size}] mean {_scalar(array.mean(), digits)}, std {_scalar(array.std(), digits)}"
+        mean = flat.sum() / flat.size
+        away = flat - mean
+        return mean, np.sqrt(np.dot(away, away) / flat.size)
 
 
 def _written(array: Any, digits: int) -> str:

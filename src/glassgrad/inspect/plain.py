@@ -10,6 +10,7 @@ import numpy as np
 from ..graph.node import LEAVES
 from ..graph.primitive import Elementwise
 from . import formula
+from .chain import latex
 from .groups import groups
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
     ----
     version : of this description
     output, parameters : numbers of nodes
-    nodes : per node ``id name op kind formula latex shape dtype scope file line source value grad local derivative_of``
-    edges : ``source target position contribution``: what the target gave to the gradient of the source
+    nodes : per node ``id name path op kind formula latex rule shape dtype scope file line source value grad local chain
+        derivative_of``; ``latex`` is the formula and ``chain`` the chain rule with its numbers, as LaTeX
+    edges : ``source target position contribution``: what the target gave to the gradient of the source; null where that
+        is the whole gradient, or nothing
     scopes : per scope its name, its parent and the numbers of its nodes
     forward, backward : numbers of the nodes in the order in which the engine visited them
     passes : the rows of both tables
@@ -75,6 +78,7 @@ def _node(e: Explanation, k: int, n: ExplainedNode, elements: int, number: dict[
         "value": array(n.value, elements),
         "grad": array(n.grad, elements),
         "local": _local(n, elements),
+        "chain": latex(e, [n]) if n.grad is not None else "",
         "derivative_of": number.get(behind.node) if behind is not None else None,
     }
 
@@ -91,7 +95,12 @@ def _local(n: ExplainedNode, elements: int) -> list[Any]:
 
 
 def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> list[dict[str, Any]]:
-    given = {(term.user, term.position): term.value for terms in explanation.record.terms.values() for term in terms}
+    given = {
+        (term.user, term.position): term.value
+        for terms in explanation.record.terms.values()
+        if len(terms) > 1
+        for term in terms
+    }
     return [
         {
             "source": number[x],
@@ -131,7 +140,8 @@ def array(value: Any, elements: int = 64) -> Any:
         found["zeros"] = int(np.count_nonzero(finite == 0))
         if finite.size:
             with np.errstate(all="ignore"):
-                summary = np.array([finite.mean(), finite.std(), finite.min(), finite.max(), np.linalg.norm(finite)])
+                norm = np.sqrt(np.dot(finite, finite))
+                summary = np.array([*formula.spread(finite), finite.min(), finite.max(), norm])
             found |= dict(zip(("mean", "std", "min", "max", "norm"), _elements(summary), strict=True))
             if np.isfinite(finite.max() - finite.min()):
                 found["histogram"] = np.histogram(finite, BINS)[0].tolist()
