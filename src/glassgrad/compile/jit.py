@@ -188,9 +188,7 @@ class Jitted:
             compare(result, expected)
         if self.nan and not all(finite(value_of(leaf)) for leaf in tree.leaves(result) if _is_number(leaf)):
             self.explain_nan(args, kwargs)
-        elif (
-            not self.check and not self.nan and not kwargs and compiled.called
-        ):  # many programs run once, and need no builtin
+        if compiled.called and not (self.check or self.nan or kwargs):  # many programs run once, and need no builtin
             self.prefer(signature.static, compiled.builtin(leaves))
         compiled.called = True
         return result

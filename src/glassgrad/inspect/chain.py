@@ -48,7 +48,7 @@ def _partial(of: str, by: str) -> str:
 
 
 def _symbols(explanation: Explanation, n: ExplainedNode, term: Term) -> str:
-    user = explanation._names[term.user]
+    user = explanation.names[term.user]
     return rf"{_partial('C', user)} \cdot {_partial(user, n.name)}"
 
 

@@ -44,7 +44,7 @@ class ExplainedNode:
     def __init__(self, owner: Explanation, node: Any) -> None:
         self._owner = owner
         self.node = node
-        self.name = owner._names[node]
+        self.name = owner.names[node]
         self.op: str = node.op.name
 
     @property
@@ -69,13 +69,13 @@ class ExplainedNode:
 
     @cached_property
     def local(self) -> Local:
-        return Local(self.node, [self._owner._names[x] for x in self.node.inputs])
+        return Local(self.node, [self._owner.names[x] for x in self.node.inputs])
 
     @property
     def arrives(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for term in self._owner.record.terms.get(self.node, []):
-            user = self._owner._names[term.user]
+            user = self._owner.names[term.user]
             found[user] = found[user] + term.value if user in found else term.value
         return found
 
@@ -85,11 +85,11 @@ class ExplainedNode:
 
     @property
     def inputs(self) -> list[ExplainedNode]:
-        return [self._owner._by_node[x] for x in self.node.inputs]
+        return [self._owner.by_node[x] for x in self.node.inputs]
 
     @property
     def users(self) -> list[ExplainedNode]:
-        return [self._owner._by_node[u] for u in self._owner._users.get(self.node, [])]
+        return [self._owner.by_node[u] for u in self._owner.users.get(self.node, [])]
 
     @property
     def formula(self) -> str:
@@ -113,7 +113,7 @@ class ExplainedNode:
     def derivative_of(self) -> ExplainedNode | None:
         """The forward node that this node differentiates, where the program is itself a derivative."""
         forward = self.node.origin.forward if self.node.origin else None
-        return self._owner._by_node.get(forward) if forward is not None else None
+        return self._owner.by_node.get(forward) if forward is not None else None
 
     def __repr__(self) -> str:
         return f"{self.name} = {self.formula}: {formula.number(self.value)}, gradient {formula.number(self.grad)}"
@@ -131,23 +131,24 @@ class Explanation:
     value : of the function
     parameters : the leaves it was differentiated by
     gradients : their gradients, by name
+    record : the run as it was kept; ``names``, ``users`` and ``by_node`` lead from the engine's nodes to what is shown
     """
 
     def __init__(self, made: Record) -> None:
         self.record = made
-        self._names = names(made.nodes, made.leaves)
-        self._users: dict[Node, list[Node]] = {}
+        self.names = names(made.nodes, made.leaves)
+        self.users: dict[Node, list[Node]] = {}
         for node in made.nodes:
             for x in dict.fromkeys(node.inputs):
-                self._users.setdefault(x, []).append(node)
-        self._by_node = {node: ExplainedNode(self, node) for node in made.nodes}
-        self.nodes = list(self._by_node.values())
+                self.users.setdefault(x, []).append(node)
+        self.by_node = {node: ExplainedNode(self, node) for node in made.nodes}
+        self.nodes = list(self.by_node.values())
         self._by_name = {n.name: n for n in self.nodes}
 
     @property
     def output(self) -> ExplainedNode:
         """The node that gradients are of."""
-        return self._by_node[self.record.output]
+        return self.by_node[self.record.output]
 
     @property
     def value(self) -> Any:
@@ -155,7 +156,7 @@ class Explanation:
 
     @property
     def parameters(self) -> list[ExplainedNode]:
-        return [self._by_node[p] for p in self.record.parameters]
+        return [self.by_node[p] for p in self.record.parameters]
 
     @property
     def gradients(self) -> dict[str, Any]:
@@ -177,8 +178,8 @@ class Explanation:
     def __getitem__(self, key: Any) -> ExplainedNode:
         if isinstance(key, (int, np.integer)):
             return self.nodes[key]
-        if isinstance(key, Node) and key in self._by_node:
-            return self._by_node[key]
+        if isinstance(key, Node) and key in self.by_node:
+            return self.by_node[key]
         found = self._by_name.get(key) or self._places.get(key)
         if found is None:
             import difflib
@@ -203,7 +204,7 @@ class Explanation:
 
     def label(self, node: Node) -> str:
         """A node inside a formula: numbers as themselves."""
-        return formula.number(node.value) if node.op is Constant and node.shape == () else self._names[node]
+        return formula.number(node.value) if node.op is Constant and node.shape == () else self.names[node]
 
     @property
     def computed(self) -> list[ExplainedNode]:

@@ -65,7 +65,7 @@ class _Network:
 
     def __init__(self, explanation: Explanation) -> None:
         self.explanation = explanation
-        self.users = explanation._users
+        self.users = explanation.users
         self.parameters = set(_parameters(explanation))
         self.uses: list[tuple[Node, Node, int, Node]] = []  # parameter, what uses it, as which input, z
         self.z_of: dict[Node, Node] = {}
@@ -120,7 +120,7 @@ def forward(explanation: Explanation) -> list[ForwardRow]:
     order = {n: k for k, n in enumerate(explanation.record.nodes)}
     for parameter, user, k, z in sorted(network.uses, key=lambda use: (order[use[3]], order[use[1]])):
         multiplies, factor = _factor(explanation, user, k)
-        name = explanation._names
+        name = explanation.names
         rows.append(ForwardRow(name[z], written(explanation, z), name[parameter], multiplies, factor))
     return rows
 
@@ -131,7 +131,7 @@ def backward(explanation: Explanation) -> list[BackwardRow]:
     rows = []
     order = {n: k for k, n in enumerate(explanation.record.nodes)}
     for z in sorted({z for *_, z in network.uses}, key=lambda n: -order[n]):
-        node = explanation._by_node[z]
+        node = explanation.by_node[z]
         exit, gain, amplification = _gain(network, z)
         rows.append(BackwardRow(node.name, gain, amplification, _arrives(network, exit), node.grad))
     return rows
@@ -155,13 +155,13 @@ def _factor(explanation: Explanation, user: Node, k: int) -> tuple[str, Any]:
     if issubclass(user.op, Elementwise):
         value = derivative(user, k)
         constant = np.size(value) and bool(np.all(value == np.reshape(value, -1)[0]))
-        return formula.number(np.reshape(value, -1)[0]) if constant else f"∂{explanation._names[user]}", value
+        return formula.number(np.reshape(value, -1)[0]) if constant else f"∂{explanation.names[user]}", value
     return f"rows of {op}" if op == "gather" else f"Jacobian of {op}", None
 
 
 def _gain(network: _Network, z: Node) -> tuple[Node, str, Any]:
     """The activation behind z: its last node, and the derivative of each element by its element of z."""
-    names = network.explanation._names
+    names = network.explanation.names
     users = network.users.get(z, [])
     if not users or not all(issubclass(u.op, Elementwise) for u in users):
         return z, "", None
@@ -202,7 +202,7 @@ def _arrives(network: _Network, exit: Node) -> str:
     explanation, terms = network.explanation, []
     for term in explanation.record.terms.get(exit, []):
         user = term.user
-        end = f"∂C/∂{explanation._names[network.z_of.get(user, user)]}"
+        end = f"∂C/∂{explanation.names[network.z_of.get(user, user)]}"
         text, _ = _factor(explanation, user, term.position)
         if user.op.name == "matmul":
             terms.append(f"{text}ᵀ {end}" if term.position else f"{end} {text}ᵀ")
@@ -211,7 +211,7 @@ def _arrives(network: _Network, exit: Node) -> str:
         elif issubclass(user.op, Elementwise) and not text.startswith("∂"):
             terms.append(f"{text} · {end}")
         else:
-            terms.append(f"∂{explanation._names[user]}/∂{explanation._names[exit]} · {end}")
+            terms.append(f"∂{explanation.names[user]}/∂{explanation.names[exit]} · {end}")
     return " + ".join(terms) or "1"
 
 
@@ -219,7 +219,7 @@ def written(explanation: Explanation, node: Node, depth: int = 3) -> str:
     """A node's formula, with what has no name of its own written out."""
     parts = []
     for x in node.inputs:
-        alone = node.op is Named or (not _named(explanation, x) and len(explanation._users[x]) == 1)
+        alone = node.op is Named or (not _named(explanation, x) and len(explanation.users[x]) == 1)
         if not x.inputs or not depth or not alone:
             parts.append(explanation.label(x))
             continue
@@ -230,5 +230,5 @@ def written(explanation: Explanation, node: Node, depth: int = 3) -> str:
 
 
 def _named(explanation: Explanation, node: Node) -> bool:
-    name = explanation._names[node].rpartition("/")[2].partition("#")[0]
+    name = explanation.names[node].rpartition("/")[2].partition("#")[0]
     return bool(name != node.op.name)

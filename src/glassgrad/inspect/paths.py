@@ -235,7 +235,7 @@ def _path(explanation: Explanation, way: list[_Edge], gradient: Any, element: An
     names = []
     for edge in way:
         user = edge.user
-        names.append(explanation._names[user])
+        names.append(explanation.names[user])
         if user.op is Output:
             zeros = [np.zeros(np.shape(v), np.asarray(v).dtype)[()] for v in user.inputs[0].value]
             zeros[user.params["index"]] = g
@@ -246,7 +246,7 @@ def _path(explanation: Explanation, way: list[_Edge], gradient: Any, element: An
         if issubclass(user.op, Elementwise) and np.shape(before) == np.shape(g):
             g = np.where(before == 0, 0, g)[()]  # what a where discards stays so, as in the backward walk
     last = way[-1].user.inputs[way[-1].position] if way else output
-    names.append(explanation._names[last])
+    names.append(explanation.names[last])
     chosen, whole = (g, gradient) if element is None else (np.asarray(g)[element], np.asarray(gradient)[element])
     length = _size(whole)
     with np.errstate(all="ignore"):
