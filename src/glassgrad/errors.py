@@ -90,7 +90,7 @@ class NonFiniteError(GlassgradError, FloatingPointError):
 
     Attributes
     ----------
-    origin : ``glassgrad.autodiff.nonfinite.NanOrigin``, or None where a replay did not find it
+    origin : ``glassgrad.autodiff.mechanism.NanOrigin``, or None where a replay did not find it
     """
 
     def __init__(self, message: str, origin: object = None) -> None:

@@ -202,6 +202,23 @@ def test_the_derivative_inside_of_a_loop() -> None:
     assert origin.direction == "backward" and origin.line == line_of(step)
 
 
+@pytest.mark.parametrize(
+    ("f", "x", "words"),
+    [
+        (lambda x: gnp.log(nn.sigmoid(x)), -1000.0, "sigmoid(-1000)"),
+        (lambda x: (x / gnp.linalg.norm(x)).sum(), np.zeros(3, np.float32), "0/0: 0 / 0 = nan"),
+        (lambda x: gnp.exp(x), np.float32(100), "overflow of exp: exp(100) = inf"),
+        (lambda x: gnp.mean(x), np.array([1e308, 1e308]), "overflow of float64: sum"),
+        (lambda x: gnp.einsum("i,i->", x, x), np.array([1e200]), "overflow of float64: einsum"),
+        (lambda x: gnp.sqrt(((x[:, None] - x) ** 2).sum()), np.ones(2), "1/0: sqrt'(0)"),
+    ],
+)
+def test_other_mechanisms(f: Any, x: Any, words: str) -> None:
+    with pytest.raises(NonFiniteError) as caught, gg.trace_nan():
+        gg.grad(f)(x)
+    assert words in caught.value.origin.mechanism
+
+
 def test_scope_and_message() -> None:
     def f(x: Any) -> Any:
         with gg.scope("encoder"):
@@ -217,6 +234,20 @@ def test_scope_and_message() -> None:
 def test_what_is_given_is_not_what_is_made() -> None:
     with gg.trace_nan():
         assert np.isinf(gnp.exp(gg.variable(np.inf)).value)
+
+
+def test_a_nan_that_was_given_is_found_where_it_enters() -> None:
+    def f(x: Any) -> Any:
+        y = x * 2  # here
+        return y.sum()
+
+    for run in (gg.grad(f), gg.jit(f, nan="raise")):
+        with (
+            pytest.raises(NonFiniteError, match="given: operand 0 already holds nan, element") as caught,
+            gg.trace_nan(),
+        ):
+            run(np.array([1.0, np.nan]))
+        assert caught.value.origin.line == line_of(f) and caught.value.origin.element == (1,)
 
 
 def test_second_derivatives() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,3 +145,49 @@ def _remedy(op: str, masked: bool) -> str:
     if op == "sqrt" and not masked:
         return "for a norm use linalg.norm, whose gradient at 0 is 0; else add a tiny number inside"
     return REMEDIES.get(op, _SAFE_INPUT.format(op) if op in DERIVATIVES else "")
+
+
+@dataclass(frozen=True)
+class NanOrigin:
+    """The first op that made a NaN or inf.
+
+    Attributes
+    ----------
+    op : its name
+    direction : "forward", or "backward" where its derivative did
+    line, source : "file.py:12" and the text of that line
+    scope : names of the enclosing ``gg.scope`` blocks
+    element : index of the first such element in the op's value, or backward in what it gave to its input
+    operands : the numbers it was computed from there; whole arrays where the op is not elementwise
+    cotangent : what its derivative was multiplied by there; None forward
+    value : what came out
+    mechanism, remedy : what happened in words, and what to do about it
+    then : how an infinity became NaN later, if it did
+    """
+
+    op: str
+    direction: str
+    line: str
+    source: str
+    scope: str
+    element: tuple[int, ...]
+    operands: tuple[Any, ...]
+    cotangent: Any
+    value: Any
+    mechanism: str
+    remedy: str = ""
+    then: str = ""
+
+    def __str__(self) -> str:
+        what = "the derivative of " if self.direction == "backward" else ""
+        made = "was given" if self.mechanism.startswith("given") else "made"
+        place = f" in {self.scope}" if self.scope else ""
+        lines = [
+            f"{self.op}: {what}{self.op} {made} {number(self.value)} at {self.line or 'an unknown line'}{place}"
+            + (f", element {self.element}" if self.element else ""),
+            f"  {self.source}" if self.source else "",
+            f"  {self.mechanism}",
+            f"  {self.then}" if self.then else "",
+            f"  fix: {self.remedy}" if self.remedy else "",
+        ]
+        return "\n".join(line for line in lines if line)

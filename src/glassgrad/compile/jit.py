@@ -13,7 +13,8 @@ import numpy as np
 from .. import tree
 from ..array import as_array as as_glassgrad
 from ..autodiff.arguments import plain_kind
-from ..autodiff.nonfinite import finite, trace_nan
+from ..autodiff.nonfinite import trace_nan
+from ..autodiff.trail import finite
 from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
 from ..graph.apply import watchers
