@@ -26,7 +26,7 @@ def data(run: Any) -> None:
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    """``glassgrad ...`` as its installed script begins it, in a process that says when it begins to load the package."""
+    """``glassgrad ...`` as its installed script begins it; says when it begins to load the package."""
     script = """
 import glassgrad_command, sys
 class Begun:
