@@ -24,6 +24,7 @@ MLPS = ("2-3-2, batch 1", "64-64-10, batch 32", "784-128-10, batch 64", "784-102
 SHORT = {
     "mlp": tuple(f"{size}, Adam" for size in MLPS),
     "models": ("LSTM", "LeNet", "transformer, batch 32"),
+    "fitting": ("digits to", "MLPClassifier on digits", "32 replicas"),
     "pieces": ("softmax",),
     "objectives": ("Gaussian mixture d=20 k=25 n=1000: with gradient",),
     "matmul": ("square 1024",),

@@ -12,6 +12,9 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from glassgrad.cli import main as run
 
-    if ours:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return run()
+    try:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return run()
+    except KeyboardInterrupt:  # between the two lines above
+        return 130

@@ -29,9 +29,11 @@ __all__ = [
     "check_grads",
     "checkpoint",
     "cond",
+    "cost",
     "custom_jvp",
     "custom_vjp",
     "errors",
+    "explain",
     "fori_loop",
     "grad",
     "hessian",
@@ -55,6 +57,7 @@ __all__ = [
     "switch",
     "threads",
     "trace",
+    "trace_nan",
     "tree",
     "value_and_grad",
     "variable",
@@ -67,7 +70,14 @@ __all__ = [
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
 _FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "sklearn", "train")
-_NAMES = {"jit": "compile", "set_threads": "native.threads", "threads": "native.threads"}
+_NAMES = {
+    "cost": "inspect",
+    "explain": "inspect",
+    "jit": "compile",
+    "set_threads": "native.threads",
+    "threads": "native.threads",
+    "trace_nan": "autodiff.nonfinite",
+}
 
 
 def __getattr__(name: str) -> object:

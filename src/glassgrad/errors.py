@@ -85,6 +85,19 @@ class DivergedError(GlassgradError, ArithmeticError):
     """
 
 
+class NonFiniteError(GlassgradError, FloatingPointError):
+    """A NaN or inf was made under ``gg.trace_nan()`` or ``gg.jit(f, nan="raise")``; the message says by which op.
+
+    Attributes
+    ----------
+    origin : ``glassgrad.autodiff.mechanism.NanOrigin``, or None where a replay did not find it
+    """
+
+    def __init__(self, message: str, origin: object = None) -> None:
+        super().__init__(message)
+        self.origin = origin
+
+
 class MissingExtraError(GlassgradError, ImportError):
     """An optional library is not installed. Fix: ``pip install 'glassgrad[extra]'``."""
 

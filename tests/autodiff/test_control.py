@@ -233,6 +233,43 @@ def test_numbers_take_the_dtype_of_the_other_branch() -> None:
     assert gg.jit(lambda x: gg.cond(x[0] > 0, lambda: (1, True), lambda: (2, False)))(X)[0].dtype == numpy.int64
 
 
+def test_carries_and_results_of_every_kind() -> None:
+    def mixed(x: Any, n: Any) -> Any:
+        step = lambda h: (h[0] * 2.0, h[1] + 1, ~h[2], h[3] * (1 + 0.5j))
+        held = gg.while_loop(lambda h: h[1] < n, step, (x[:0], 0, True, 1j * x))
+        parts = lambda x: (x[:0], x > 0, x.astype(numpy.float32), x.astype(numpy.float16))
+        return held, gg.cond(x[0] > 0, parts, lambda x: parts(-x), x)
+
+    assert_compiled(mixed, X, 3)
+    spiral = lambda x: gg.while_loop(lambda h: np.abs(h).sum() < 50.0, lambda h: h * (1 + 0.5j) + x, 1j * x)
+    assert_compiled(gg.grad(lambda x: np.abs(spiral(x)).sum()), X)
+
+
+def test_library_functions_and_rules_of_the_users_inside() -> None:
+    @gg.custom_vjp
+    def cube(x: Any) -> Any:
+        return x**3
+
+    cube.defvjp(lambda x: (cube(x), x), lambda x, g: (3.0 * g * x * x,))
+    compiled = gg.jit(lambda v: np.sin(v) * v)
+
+    def f(a: Any) -> Any:
+        other = lambda a: np.linalg.eigvalsh(a + a.T) * np.eye(4) + np.sort(compiled(a), -1)
+        choose = lambda a: gg.cond(a[0, 0] > 0, np.linalg.inv, other, cube(a) + 2.0 * np.eye(4))
+        return gg.while_loop(lambda h: h[1] < 3, lambda h: (choose(h[0]) * 0.5 + a, h[1] + 1), (a, 0))[0]
+
+    assert_compiled(lambda a: (f(a), gg.grad(lambda a: f(a).sum())(a)), W, rtol=1e-7)
+
+
+def test_a_donated_carry_is_written_over() -> None:
+    def fill(x: Any, n: Any) -> Any:
+        body = lambda h: (h[0].at[h[1]].set(9.0), h[1] + 1)
+        return gg.while_loop(lambda h: h[1] < n, body, (x, 0))[0]
+
+    filled = gg.jit(fill, donate=("x",))(numpy.zeros(5), 3)
+    assert filled.tolist() == [9.0, 9.0, 9.0, 0.0, 0.0]
+
+
 def test_no_results() -> None:
     assert gg.jit(lambda x: (x, gg.cond(x[0] > 0, lambda: None, lambda: None)))(X)[1] is None
 

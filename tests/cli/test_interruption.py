@@ -26,8 +26,16 @@ def data(run: Any) -> None:
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    """``glassgrad ...`` as its installed script begins it, in a process that says so first."""
-    script = "import glassgrad_command, sys; print('begun', flush=True); sys.exit(glassgrad_command.main())"
+    """``glassgrad ...`` as its installed script begins it; says when it begins to load the package."""
+    script = """
+import glassgrad_command, sys
+class Begun:
+    def find_spec(self, name, *rest):
+        if name == "glassgrad":
+            print("begun", flush=True)
+sys.meta_path.insert(0, Begun())
+sys.exit(glassgrad_command.main())
+"""
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=folder,
@@ -125,9 +133,24 @@ def test_ctrl_c_before_an_epoch_is_done_leaves_nothing(run: Any, tmp_path: Path,
 
 
 def test_ctrl_c_while_the_program_loads(tmp_path: Path) -> None:
-    with start("train", "absent.csv", "--target", "x", folder=tmp_path) as process:
+    script = """import builtins, sys, glassgrad_command
+within = builtins.__import__
+def announced(name, *rest, **more):
+    if name == "glassgrad.cli":
+        print("loading", flush=True)
+    return within(name, *rest, **more)
+builtins.__import__ = announced
+sys.exit(glassgrad_command.main())"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "train", "absent.csv", "--target", "x"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline() == "loading\n"
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert "Traceback" not in err + out

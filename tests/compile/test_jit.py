@@ -343,6 +343,32 @@ def test_a_constant_that_is_a_result_is_new_every_time() -> None:
     np.testing.assert_array_equal(table, arange(4))
 
 
+def test_a_derivative_by_a_constant_made_inside_is_compiled() -> None:
+    def inner(x: Any, y: Any) -> Any:
+        return gg.grad(lambda z: (z**3 * x).sum())(y)
+
+    function = gg.jit(lambda x: inner(x, np.full(3, 2.0)))
+    np.testing.assert_array_equal(function(arange(3)), 12 * arange(3))
+    twice = gg.jit(lambda x: gg.grad(lambda z: inner(x * z, np.full(3, 2.0)).sum())(np.ones(3)) + x)
+    np.testing.assert_array_equal(twice(arange(3)), 13 * arange(3))
+    kept: list[Any] = []  # an argument of a derivative, after its end
+    leaking = gg.jit(lambda x: gg.grad(lambda z: (kept.append(z), (z * x).sum())[1])(np.full(3, 2.0)) + kept[-1])
+    np.testing.assert_array_equal(leaking(arange(3)), arange(3) + 2)
+    assert [len(f.signatures) for f in (function, twice, leaking)] == [1, 1, 1]
+
+
+def test_a_value_that_is_differentiated_outside_is_not() -> None:
+    def outer(w: Any) -> Any:
+        function = gg.jit(lambda x: (gg.grad(lambda z: (z**3 * x).sum())(np.ones(3)) * w).sum())
+        value = function(arange(3))
+        assert not function.signatures
+        return value
+
+    np.testing.assert_array_equal(gg.grad(outer)(np.ones(3)), 3 * arange(3))
+    variable = gg.variable(np.ones(3))
+    np.testing.assert_array_equal(outer(variable).backward()[variable], 3 * arange(3))
+
+
 # Static arguments
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import glassgrad as gg
 from glassgrad import nn, tree
-from glassgrad.errors import DataError, ShapeError
+from glassgrad.errors import DataError
 
 D = np.float64
 
@@ -139,12 +140,72 @@ def test_names_that_do_not_fit() -> None:
     model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.relu)
     state = {"0.weight": np.ones((3, 2)), "0.bias": np.ones(3)}
     assert nn.from_torch(model, state)[0].b.dtype == np.float32
-    with pytest.raises(DataError, match=r"expected '0.bias', got 0.weight"):
+    with pytest.raises(DataError, match=r"missing: layers.0.b \(layers.0.b or layers.0.bias or 0.bias\)"):
         nn.from_torch(model, {"0.weight": np.ones((3, 2))})
-    with pytest.raises(DataError, match="left over: got 1.bias"):
-        nn.from_torch(model, {**state, "1.bias": np.ones(3)})
-    with pytest.raises(ShapeError, match=r"0 does not fit: got a parameter of shape \(3, 2\), expected \(2, 3\)"):
+    with pytest.raises(DataError, match=r"model: unexpected: 1.bias, 1.weight; pass rename="):
+        nn.from_torch(model, {**state, "1.weight": np.ones(3), "1.bias": np.ones(3)})
+    with pytest.raises(DataError, match=r"layers.0.W: got float64 \(3, 2\), expected float32 \(2, 3\)"):
         nn.from_torch(model, {**state, "0.weight": np.ones((2, 3))})
-    with pytest.raises(DataError, match="expected 'w'"):
+    with pytest.raises(DataError, match=r"missing: w \(w\). unexpected: v"):
         nn.from_torch({"w": np.ones(2)}, {"v": np.ones(2)})
+    part = {"w": np.ones(2), "u": np.full(1, 3)}
+    found = nn.from_torch(part, {"w": np.zeros(2), "v": np.ones(2)}, strict=False)
+    assert found["w"][0] == 0 and found["u"] == 3 and part["w"][0] == 1
     assert nn.from_torch({"w": [np.ones(2)]}, {"w.0": np.zeros(2)})["w"][0][0] == 0
+
+
+def test_arrays_that_cannot_be_put_together() -> None:
+    state = {
+        f"{kind}_{way}_l0": np.ones((12, 4) if kind == "weight" else 12)
+        for kind in ("weight", "bias")
+        for way in ("ih", "hh")
+    }
+    model = nn.GRU(4, 4, rng=0)
+    assert (nn.from_torch(model, state).b == np.repeat([2, 1], [8, 4])).all()
+    with pytest.raises(
+        DataError, match=r"shape: b: got float64 \(12,\) and float64 \(5,\), expected float32 \(12,\), c: got"
+    ):
+        nn.from_torch(model, {**state, "bias_hh_l0": np.ones(5)})
+    with pytest.raises(DataError, match=r"query.W: got float64 \(8, 4\), expected float32 \(4, 4\)"):
+        nn.from_torch(nn.MultiHeadAttention(4, 2, rng=0), {"in_proj_weight": np.ones((8, 4))}, strict=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Network(nn.Module):
+    """Fields are called as the attributes of a network in PyTorch."""
+
+    embedding: nn.Embedding
+    blocks: tuple[nn.TransformerBlock, ...]
+    head: dict[str, Any]
+
+    def apply(self, tokens: Any) -> Any:
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x = block(x)
+        return self.head["output"](x) * self.head["gain"]
+
+
+def test_a_network_of_ones_own() -> None:
+    torch = pytest.importorskip("torch")
+    kind: Any = torch.nn.Module
+    net = kind()
+    net.embedding = torch.nn.Embedding(7, 8, dtype=torch.float64)
+    net.blocks = torch.nn.ModuleList(block(torch.nn, False, dtype=torch.float64)[0] for _ in range(2))
+    net.head = kind()
+    net.head.output = torch.nn.Sequential(torch.nn.Linear(8, 3, dtype=torch.float64))
+    net.head.gain = torch.nn.Parameter(torch.ones((), dtype=torch.float64))
+    state, tokens = state_of(net), np.arange(10).reshape(2, 5) % 7
+    x = net.embedding(torch.tensor(tokens))
+    for part in net.blocks:
+        x = part(x)
+    expected = (net.head.output(x) * net.head.gain).detach().numpy()
+    own = Network(
+        nn.Embedding(7, 8, rng=0, dtype=D),
+        (block(torch.nn, False)[1], block(torch.nn, False)[1]),
+        {"output": nn.Sequential(nn.Linear(8, 3, rng=0, dtype=D)), "gain": np.float64(0)},
+    )
+    np.testing.assert_allclose(nn.from_torch(own, state)(tokens), expected, rtol=1e-9)
+    below = {f"net.{name}": x for name, x in state.items()}
+    np.testing.assert_allclose(nn.from_torch(own, below, {"": "net"})(tokens), expected, rtol=1e-9)
+    moved = {name.replace("blocks.1", "last"): x for name, x in state.items()}
+    np.testing.assert_allclose(nn.from_torch(own, moved, {"blocks.1": "last"})(tokens), expected, rtol=1e-9)

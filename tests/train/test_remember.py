@@ -35,6 +35,13 @@ def test_a_second_fit_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     run()
 
 
+def test_fits_of_many_shapes_warn_of_nothing() -> None:
+    for n in range(4, 16):  # each is compiled once; a RetraceWarning would be an error here
+        x = np.ones((n, 2), np.float32)
+        model, data = nn.Linear(2, 1, rng=0), (x, x[:, :1])
+        fit(model, nn.squared_error, data, optimizer=optim.SGD(0.1), epochs=1, validation=data, progress=False)
+
+
 def test_other_optimisers_and_losses_are_other_programs() -> None:
     model = nn.Linear(2, 1, rng=0)
     moved = [

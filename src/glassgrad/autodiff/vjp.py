@@ -29,9 +29,10 @@ live: set[int] = set()
 
 
 class Walks:
-    """How many backward walks there have been."""
+    """How many backward walks there have been, and the class of those that are watched for what they make."""
 
     count = 0
+    watched: Any = None
 
 
 class Plan(NamedTuple):
@@ -99,7 +100,7 @@ def pull(
     """
     Walks.count += 1
     found, needed, recording = plan(outputs, targets, recording)
-    walk = _Walk(needed, recording)
+    walk = (Walks.watched or Walk)(needed, recording)
     for node, g in zip(outputs, cotangents, strict=True):
         if node.index in needed and node.index in found:
             walk.receive(node, g, None)
@@ -112,10 +113,15 @@ def pull(
     return [kept.get(t.index) for t in targets], recording
 
 
-class _Walk:
-    """Cotangents gathered so far, by node index, and which of their elements a ``where`` discards."""
+class Walk:
+    """Cotangents gathered so far, by node index, and which of their elements a ``where`` discards.
+
+    ``general`` takes every node through ``visit`` and every contribution through ``receive`` and ``add``, which a class
+    that watches them overrides.
+    """
 
     __slots__ = ("cotangents", "keeps", "needed", "recording")
+    general = False
 
     def __init__(self, needed: set[int], recording: bool) -> None:
         self.needed = needed
@@ -126,6 +132,7 @@ class _Walk:
     def run(self, found: dict[int, Node], wanted: set[int]) -> dict[int, Value]:
         """Visit the nodes against their creation order; returns the cotangents of those wanted."""
         cotangents, keeps, recording = self.cotangents, self.keeps, self.recording
+        general = recording or self.general
         scope = Context.place[0]
         kept: dict[int, Value] = {}
         for index in sorted(found, reverse=True):
@@ -136,7 +143,7 @@ class _Walk:
             if index in wanted:
                 kept[index] = g
             inputs = node.inputs
-            if recording or keeps or node.op.partials is None:
+            if general or keeps or node.op.partials is None:
                 if inputs:
                     if recording:
                         Context.place = (scope, node)
@@ -192,7 +199,7 @@ class _Walk:
             xs: Any = inputs
         else:
             y, xs = node.value, [x.value for x in inputs]
-        if type(g) is _Parts:
+        if type(g) is Parts:
             g = g.complete(y)
         keep = self.keeps.pop(node.index, None) if self.keeps else None
         contributions = local_products(node, g, y, xs, needed)
@@ -213,6 +220,10 @@ class _Walk:
                 keep = reduction.sum_to(logic.astype(keep, np.float32), shape) > 0
         if c.dtype != dtype:
             c = logic.astype(c, dtype)
+        self.add(x, c, keep)
+
+    def add(self, x: Node, c: Value, keep: Value | None) -> None:
+        """Add what fits to the cotangent of x."""
         index = x.index
         held = self.cotangents.get(index)
         if held is None:
@@ -228,7 +239,7 @@ class _Walk:
 
     def receive_part(self, x: Node, index: int, g: Value) -> None:
         """Add a contribution to one output of a node with several."""
-        parts = self.cotangents.setdefault(x.index, _Parts())
+        parts = self.cotangents.setdefault(x.index, Parts())
         parts[index] = parts[index] + g if index in parts else g
 
     def receive_masked(self, node: Node, g: Value, keep: Value | None, xs: Any, contributions: Any) -> None:
@@ -256,7 +267,7 @@ class _Walk:
             self.receive(x, c, passed)
 
 
-class _Parts(dict[int, Any]):
+class Parts(dict[int, Any]):
     """Cotangents of a node with several outputs, by output."""
 
     def complete(self, ys: Any) -> tuple[Value, ...]:

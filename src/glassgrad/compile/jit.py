@@ -12,10 +12,13 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array as as_glassgrad
-from ..dtypes import is_bfloat16
-from ..errors import MeetingTracesError, RetraceWarning, ShapeError
+from ..autodiff.arguments import plain_kind
+from ..autodiff.nonfinite import trace_nan
+from ..autodiff.trail import finite
+from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
-from ..graph.node import Node, constant
+from ..graph.apply import watchers
+from ..graph.node import Node, Variable, constant, next_index, value_of
 from ..native import call
 from .pipeline import Executable
 from .report import Cost, Stages, compare
@@ -70,8 +73,11 @@ class Compiled:
             numbers = [r if isinstance(r, Node) else constant(np.asarray(r)) for r in results if _is_number(r)]
             return numbers or [constant(np.zeros(()))]
 
+        since = next_index()
         graph = graphs.trace(of_arrays, *[signature.leaves[i].example for i in self.varying])
-        if any(node.value is not None and node.tracked for node in graph.nodes):
+        sources = [node for node in graph.nodes if node.tracked and node.value is not None and not node.inputs]
+        # The others are arguments of derivatives that began and ended inside of the function: constants by now.
+        if any(node.op is Variable or node.index < since for node in sources):
             raise MeetingTracesError(
                 "jit: the function uses a value that is being differentiated; pass it as an argument"
             )
@@ -107,8 +113,8 @@ def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.nd
     return array if mine and not shared else array.copy()
 
 
-def _as_eager(leaf: Any) -> Any:
-    return as_glassgrad(leaf) if isinstance(leaf, (np.ndarray, np.generic)) and is_bfloat16(leaf.dtype) else leaf
+def _seen(leaf: Any) -> Any:
+    return as_glassgrad(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
 
 
 def _is_number(value: Any) -> bool:
@@ -135,11 +141,15 @@ class Jitted:
 
     __qualname__: str
 
-    def __init__(self, function: Function, static: Any, donate: Any, check: bool) -> None:
+    def __init__(self, function: Function, static: Any, donate: Any, check: bool, nan: str | None) -> None:
         functools.update_wrapper(self, function)
+        if nan not in (None, "raise"):
+            raise ValueError(f"jit: nan must be None or 'raise': got {nan!r}")
+        self.nan = nan
         self.function = function
         self.static = Places(function, static, "static")
-        self.donate = Places(function, donate, "donate")
+        # Arguments that were overwritten could not be run on again
+        self.donate = Places(function, () if nan else donate, "donate")
         self.check = check
         self.compiled: dict[Signature, Compiled] = {}
         # What answers a call without Python taking it apart, latest first, by static arguments
@@ -152,6 +162,8 @@ class Jitted:
         return [", ".join([*map(str, s.leaves), *(f"{k[0]}={k[2]!r}" for k in s.static)]) for s in self.compiled]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if watchers:
+            return self.replay(args, kwargs)
         if not kwargs:
             static, given = self.without_static(args) if self.static else ((), args)
             for fast in self.fast.get(static, ()):
@@ -174,19 +186,35 @@ class Jitted:
             compiled = self.of(signature, args, kwargs)
         except MeetingTracesError:
             return self.function(*args, **kwargs)  # it closes over one
-        expected = self.eagerly(args, kwargs) if self.check else None
+        expected = self.replay(args, kwargs) if self.check else None
         result = compiled(leaves)
         if self.check:
             compare(result, expected)
-        elif not kwargs and compiled.called:  # many programs run once, and need no builtin
+        if self.nan and not all(finite(value_of(leaf)) for leaf in tree.leaves(result) if _is_number(leaf)):
+            self.explain_nan(args, kwargs)
+        if compiled.called and not (self.check or self.nan or kwargs):  # many programs run once, and need no builtin
             self.prefer(signature.static, compiled.builtin(leaves))
         compiled.called = True
         return result
 
-    def eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The function's own result, by eager arithmetic on bfloat16 too, of which NumPy's operators make float32."""
-        args, kwargs = tree.map(_as_eager, (args, kwargs))
-        return self.function(*args, **kwargs)
+    def replay(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the operations one by one, on Arrays, so that each is seen."""
+        by_place = {k: v for k, v in enumerate(args) if k in self.static}
+        opened = [by_place.get(k, tree.map(_seen, v)) for k, v in enumerate(args)]
+        named = {k: v if k in self.static else tree.map(_seen, v) for k, v in kwargs.items()}
+        result = self.function(*opened, **named)
+        if any(isinstance(leaf, Node) for leaf in tree.leaves((args, kwargs))):
+            return result
+        return tree.map(plain_kind, result)
+
+    def explain_nan(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run again what gave a NaN or inf, and raise where it was made."""
+        with trace_nan():
+            self.replay(args, kwargs)
+        raise NonFiniteError(
+            "jit: the compiled function returned a NaN or inf that no operation made when run again one by one: it was "
+            "given, or is within rounding of overflow"
+        )
 
     def prefer(self, static: tuple[Any, ...], builtin: Function | None) -> None:
         """Try this one first from now on, for these static arguments."""
@@ -286,10 +314,21 @@ Which = int | str | Iterable[int | str]
 
 
 @overload
-def jit(function: Function, *, static: Which = (), donate: Which = (), check: bool = False) -> Jitted: ...
+def jit(
+    function: Function, *, static: Which = (), donate: Which = (), check: bool = False, nan: str | None = None
+) -> Jitted: ...
 @overload
-def jit(*, static: Which = (), donate: Which = (), check: bool = False) -> Callable[[Function], Jitted]: ...
-def jit(function: Function | None = None, *, static: Which = (), donate: Which = (), check: bool = False) -> Any:
+def jit(
+    *, static: Which = (), donate: Which = (), check: bool = False, nan: str | None = None
+) -> Callable[[Function], Jitted]: ...
+def jit(
+    function: Function | None = None,
+    *,
+    static: Which = (),
+    donate: Which = (),
+    check: bool = False,
+    nan: str | None = None,
+) -> Any:
     """The function as one native call.
 
     The function is traced at the first call with arguments of a new structure, shape or dtype, and compiled; later
@@ -305,6 +344,8 @@ def jit(function: Function | None = None, *, static: Which = (), donate: Which =
     donate : positions or names of arguments whose arrays may be overwritten: a result of the same shape and dtype is
         written in their place and is that array. For a training step's parameters and state.
     check : run the function without compilation too, at every call, and compare
+    nan : "raise" to look at every result, and where one is NaN or infinite to run the operations again one by one and
+        raise NonFiniteError, which names the op that made it, its line and why. Nothing is donated then.
 
     Returns
     -------
@@ -330,5 +371,5 @@ def jit(function: Function | None = None, *, static: Which = (), donate: Which =
     (5.0, array([0.1, 0.3]))
     """
     if function is None:
-        return lambda f: Jitted(f, static, donate, check)
-    return Jitted(function, static, donate, check)
+        return lambda f: Jitted(f, static, donate, check, nan)
+    return Jitted(function, static, donate, check, nan)

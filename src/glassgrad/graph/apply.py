@@ -30,6 +30,9 @@ from .primitive import Elementwise, Structured
 
 _new_origin = tuple.__new__
 
+# Functions (op, inputs, params, value) that are told of every operation done eagerly; the last one is called.
+watchers: list[Any] = []
+
 
 def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
     """Run one op on whatever it is given.
@@ -61,6 +64,8 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
     except (ValueError, TypeError) as error:
         _complain(op, inputs, params, error)
         raise
+    if watchers:
+        watchers[-1](op, inputs, params, value)
     if not held:
         return value
     cls: Any = Node.made_as

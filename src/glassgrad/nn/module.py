@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from ..random import Rng, fold_in
 
 STATIC = {"static": True}  # a field that is part of the structure: a name, a size, a choice
 STATE = {"state": True}  # a field that ``learn`` moves on, and no gradient
+RESERVED = "__metadata__"  # in a safetensors file, which no array may be called
 
 MODULES: dict[str, type[Module]] = {}
 """Every class of modules there is, by the name it has in files."""
@@ -251,3 +252,15 @@ def file_name(kind: type) -> str:
     """What files call a class: its name, or "module:Qualname" outside of this package."""
     own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
     return kind.__name__ if own else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def array_name(path: tuple[Any, ...], taken: Mapping[str, Any]) -> str:
+    """What an array at a path of a tree is called in a file; with a stroke where another path reads the same.
+
+    >>> array_name(("layers", 0, "W"), {})
+    'layers.0.W'
+    """
+    name = ".".join(map(str, path)) or "value"
+    while name in taken or name == RESERVED:
+        name += "'"
+    return name

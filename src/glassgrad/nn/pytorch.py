@@ -2,46 +2,102 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..dtypes import dtype_of
-from ..errors import DataError, ShapeError
-from ..graph.node import shape_of
+from .. import tree
+from ..dtypes import is_inexact, real_dtype
+from ..errors import DataError
+from ..graph.node import Node
+from . import convolution, embedding, layers, normalisation, recurrent, transformer
 from .containers import Sequential
-from .convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from .embedding import Embedding
-from .layers import MLP, Linear
-from .module import Module
-from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
-from .recurrent import GRU, LSTM, RNN
-from .transformer import MultiHeadAttention, TransformerBlock
+from .module import Module, array_name
 
-COUNTERS = "num_batches_tracked"  # of a batch norm; ours has none
+Model = TypeVar("Model")
+Rename = Mapping[str, str] | Callable[[str], str]
 
 
-def from_torch(model: Any, state: Mapping[str, Any]) -> Any:
-    """``model`` with the parameters and statistics of a PyTorch state dict.
+class Recipe(NamedTuple):
+    """How one of our arrays is made of PyTorch's."""
 
-    Fields and keys of the model are matched with PyTorch's names: ``encoder.weight`` is W of the layer in the field
-    ``encoder``, ``0.bias`` the b of the first layer of a ``Sequential``. Weights are transposed, and gates and
-    projections put together or apart, as each layer needs; a ``TransformerBlock`` is a ``TransformerEncoderLayer``.
+    names: tuple[str, ...]
+    make: Callable[..., NDArray[Any]] = lambda array: array
+
+
+_weight, _bias = Recipe(("weight",)), Recipe(("bias",))
+_turned = Recipe(("weight",), np.transpose)
+_affine = {"scale": _weight, "shift": _bias}
+_recurrent = {
+    "W": Recipe(("weight_ih_l0",), np.transpose),
+    "U": Recipe(("weight_hh_l0",), np.transpose),
+    "b": Recipe(("bias_ih_l0", "bias_hh_l0"), np.add),
+}
+_gated = {  # a bias of the last gate's own, inside of its product with the reset gate
+    **_recurrent,
+    "b": Recipe(("bias_ih_l0", "bias_hh_l0"), lambda x, h: x + np.where(np.arange(len(h)) < len(h) // 3 * 2, h, 0)),
+    "c": Recipe(("bias_hh_l0",), lambda h: h[len(h) // 3 * 2 :]),
+}
+_projected = {
+    f"{name}.{field}": Recipe((f"in_proj_{kind}",), lambda array, i=i: np.split(array, 3)[i].T)
+    for i, name in enumerate(("query", "key", "value"))
+    for field, kind in (("W", "weight"), ("b", "bias"))
+}
+ARRAYS: dict[type, dict[str, Recipe]] = {
+    layers.Linear: {"W": _turned, "b": _bias},
+    convolution.Conv1d: {"W": _weight, "b": _bias},
+    convolution.Conv2d: {"W": _weight, "b": _bias},
+    convolution.ConvTranspose1d: {"W": _weight, "b": _bias},
+    convolution.ConvTranspose2d: {"W": _weight, "b": _bias},
+    embedding.Embedding: {"W": _weight},
+    normalisation.BatchNorm: {**_affine, "mean": Recipe(("running_mean",)), "variance": Recipe(("running_var",))},
+    normalisation.LayerNorm: _affine,
+    normalisation.GroupNorm: _affine,
+    normalisation.RMSNorm: _affine,
+    recurrent.RNN: _recurrent,
+    recurrent.LSTM: _recurrent,
+    recurrent.GRU: _gated,
+    transformer.MultiHeadAttention: _projected,
+}
+"""Arrays by their path in our modules, as made of those of PyTorch's modules of the same kind."""
+
+PARTS: dict[type, dict[str, str]] = {
+    Sequential: {"layers": ""},
+    transformer.MultiHeadAttention: {"output": "out_proj"},
+    transformer.TransformerBlock: {
+        "attention": "self_attn",
+        **{f"mlp.layers.{i}": f"linear{i + 1}" for i in range(2)},
+        **{f"norms.{i}": f"norm{i + 1}" for i in range(2)},
+    },
+}
+"""Modules by their path in our modules, as PyTorch calls them."""
+
+IGNORED = ("num_batches_tracked",)  # of a batch norm; ours has none
+SHOWN = 8  # how many names of a kind an error lists
+
+
+def from_torch(model: Model, state: Mapping[str, Any], rename: Rename | None = None, strict: bool = True) -> Model:
+    """A model like ``model`` with the parameters and statistics of a PyTorch state dict.
+
+    An array is looked for under its dotted path in the model, ``layers.0.W``; and under the name PyTorch has for it.
+    Fields and keys are called alike, as is the layer ``encoder`` of ``encoder.weight``; the layers of a ``Sequential``
+    are numbered, and a ``TransformerBlock`` is a ``TransformerEncoderLayer``. Weights are transposed, gates and
+    projections put together or apart, as each layer needs.
 
     Parameters
     ----------
-    model : any tree of layers and arrays
+    model : any tree of layers and arrays; says which arrays are expected, of which shapes and dtypes; is not changed
     state : names and arrays, as ``{name: x.numpy() for name, x in net.state_dict().items()}``
+    rename : from paths in the model to what the state calls them: a dict of beginnings, of which the longest that fits
+        counts, ``{"layers.0": "encoder.first"}``; or a function of a whole path
+    strict : whether arrays that are missing in the state, or in the model, are an error; without, they are passed over
 
     Raises
     ------
     DataError
-        A name is missing, or is left over.
-    ShapeError
-        A parameter has another shape than the model's.
+        Arrays are missing, unexpected, or of other shapes, in our layout: all are listed.
 
     Examples
     --------
@@ -52,135 +108,88 @@ def from_torch(model: Any, state: Mapping[str, Any]) -> Any:
     >>> nn.from_torch(model, state)(np.ones((1, 2), np.float32))
     array([[7.]], dtype=float32)
     """
-    taken: set[str] = set()
-    filled = _filled(model, _Names(state, taken, ""))
-    left = sorted(name for name in set(state) - taken if not name.endswith(COUNTERS))
-    if left:
-        raise DataError(f"from_torch: names are left over: got {', '.join(left[:5])}; the model has no place for them")
-    return filled
-
-
-class _Names(NamedTuple):
-    """A state dict below a prefix, and which of its names were used."""
-
-    state: Mapping[str, Any]
-    taken: set[str]
-    prefix: str
-
-    def __call__(self, name: str) -> np.ndarray[Any, Any]:
-        name = self.prefix + name
-        if name not in self.state:
-            near = [other for other in self.state if other.startswith(self.prefix)] or list(self.state)
-            raise DataError(f"from_torch: a name is missing: expected {name!r}, got {', '.join(near[:8])}")
-        self.taken.add(name)
-        return np.asarray(self.state[name])
-
-    def below(self, name: object) -> _Names:
-        return self._replace(prefix=f"{self.prefix}{name}.")
-
-
-def _filled(node: Any, names: _Names) -> Any:
-    if isinstance(node, Module):
-        rule, made = RULES.get(type(node), {}), copy.copy(node)
-        for name in _children(node):
-            child = getattr(node, name)
-            if child is not None:
-                made.fill(**{name: rule[name](child, names) if name in rule else _filled(child, names.below(name))})
-        return made
-    if isinstance(node, dict):
-        return {key: _filled(child, names.below(key)) for key, child in node.items()}
-    if isinstance(node, (tuple, list)):
-        return type(node)(_filled(child, names.below(i)) for i, child in enumerate(node))
-    if node is None or callable(node):
-        return node
-    return _like(node, names._replace(prefix="")(names.prefix[:-1]), names)
-
-
-def _children(module: Any) -> list[str]:
-    return [f.name for f in dataclasses.fields(module) if not f.metadata.get("static")]
-
-
-def _like(own: Any, theirs: Any, names: _Names) -> Any:
-    """PyTorch's array in place of one of ours."""
-    if shape_of(own) != theirs.shape:
-        raise ShapeError(
-            f"from_torch: {names.prefix[:-1] or 'the model'} does not fit: got a parameter of shape {theirs.shape}, "
-            f"expected {shape_of(own)} (both as this package lays them out)"
+    renamed = rename if callable(rename) else by_beginning(rename or {})
+    missing, unfit, taken = [], [], dict[str, None]()
+    used = {name for name in state if name.rpartition(".")[2] in IGNORED}
+    leaves, structure = tree.flatten(model)
+    for i, path in enumerate(tree.key_paths(model)):
+        if not isinstance(leaves[i], (np.ndarray, np.generic, Node)):
+            continue
+        label, expected = array_name(path, taken), leaves[i].dtype
+        taken[label] = None
+        ways = [Recipe(tuple(map(renamed, names)), make) for names, make in _ways(model, path, label)]
+        way = next((way for way in ways if all(name in state for name in way.names)), None)
+        if way is None:
+            missing.append(f"{label} ({' or '.join(dict.fromkeys(name for way in ways for name in way.names))})")
+            continue
+        used.update(way.names)
+        given = [np.asarray(state[name]) for name in way.names]
+        try:
+            given = [way.make(*given)]
+            leaves[i] = _like(leaves[i], *given)
+        except (ValueError, IndexError, TypeError):
+            got = " and ".join(f"{array.dtype} {array.shape}" for array in given)
+            unfit.append(f"{label}: got {got}, expected {expected} {leaves[i].shape}")
+    parts = {"of another shape": unfit}
+    if strict:
+        parts |= {"missing": missing, "unexpected": sorted(set(state) - used)}
+    problems = [f"{what}: {', '.join(names[:SHOWN])}" for what, names in parts.items() if names]
+    if problems:
+        raise DataError(
+            f"from_torch: the arrays are not of this model: {'. '.join(problems)}; pass rename={{...}}, or "
+            f"strict=False to pass over what is missing or unexpected"
         )
-    return np.array(theirs, dtype_of(own), order="C")  # a copy: PyTorch changes its arrays in place
+    return tree.unflatten(structure, leaves)  # type: ignore[no-any-return]
 
 
-Rule = Callable[[Any, _Names], Any]
+def by_beginning(pairs: Mapping[str, str]) -> Callable[[str], str]:
+    """A function that replaces the longest beginning of a dotted path that is among the pairs.
+
+    >>> rename = by_beginning({"a": "x", "a.b": ""})
+    >>> rename("a.c"), rename("a.b.c"), rename("ab")
+    ('x.c', 'c', 'ab')
+    """
+
+    def rename(path: str) -> str:
+        fitting = [begin for begin in pairs if path == begin or path.startswith(f"{begin}.") or not begin]
+        if not fitting:
+            return path
+        longest = max(fitting, key=len)
+        return _dotted(pairs[longest], path[len(longest) :].strip("."))
+
+    return rename
 
 
-def _array(name: str, change: Callable[[Any], Any] = lambda x: x) -> Rule:
-    return lambda own, names: _like(own, change(names(name)), names)
+def _dotted(*parts: Any) -> str:
+    return ".".join(str(part) for part in parts if part != "")
 
 
-def _gru_bias(own: Any, names: _Names) -> Any:
-    both = names("bias_ih_l0").copy()
-    units = len(both) // 3
-    both[: 2 * units] += names("bias_hh_l0")[: 2 * units]
-    return _like(own, both, names)
+def _ways(model: Any, path: tuple[Any, ...], label: str) -> Iterator[Recipe]:
+    """What an array of the model may be made of: our own names, and PyTorch's for ever more modules around it."""
+    recipe = Recipe((label,))
+    yield recipe
+    nodes = [model]
+    for key in path:
+        node = nodes[-1]
+        by_key = isinstance(node, dict) or (isinstance(node, (list, tuple)) and not hasattr(node, "_fields"))
+        nodes.append(node[key] if by_key else getattr(node, key))
+    recipe, end = Recipe(("",)), len(path)
+    for depth in reversed(range(len(path))):
+        kind = type(nodes[depth])
+        if not issubclass(kind, Module):
+            continue
+        inner, rename = path[depth:end], by_beginning(PARTS.get(kind, {}))
+        recipe = ARRAYS.get(kind, {}).get(
+            _dotted(*path[depth:]), Recipe(tuple(rename(_dotted(*inner, name)) for name in recipe.names), recipe.make)
+        )
+        end = depth
+        yield Recipe(tuple(_dotted(*path[:depth], name) for name in recipe.names), recipe.make)
 
 
-def _projection(part: int) -> Rule:
-    """One of the three maps that PyTorch keeps as one matrix."""
-
-    def fill(own: Linear, names: _Names) -> Linear:
-        n, made = shape_of(own.W)[1], copy.copy(own)
-        rows = slice(part * n, (part + 1) * n)
-        made.fill(W=_like(own.W, names("in_proj_weight")[rows].T, names))
-        if own.b is not None:
-            made.fill(b=_like(own.b, names("in_proj_bias")[rows], names))
-        return made
-
-    return fill
-
-
-def _below(*wanted: str) -> Rule:
-    """Modules that PyTorch calls otherwise; several for a tuple of them."""
-
-    def fill(own: Any, names: _Names) -> Any:
-        if isinstance(own, tuple):
-            return tuple(_filled(child, names.below(name)) for child, name in zip(own, wanted, strict=True))
-        return _filled(own, names.below(wanted[0]))
-
-    return fill
-
-
-def _perceptron(own: MLP, names: _Names) -> MLP:
-    made = copy.copy(own)
-    made.fill(layers=_below("linear1", "linear2")(own.layers, names))
-    return made
-
-
-def _turned(x: Any) -> Any:
-    return x.T
-
-
-_DIRECT: dict[str, Rule] = {"W": _array("weight"), "b": _array("bias")}
-_NORM: dict[str, Rule] = {
-    "scale": _array("weight"),
-    "shift": _array("bias"),
-    "mean": _array("running_mean"),
-    "variance": _array("running_var"),
-}
-_RECURRENT: dict[str, Rule] = {
-    "W": _array("weight_ih_l0", _turned),
-    "U": _array("weight_hh_l0", _turned),
-    "b": lambda own, names: _like(own, names("bias_ih_l0") + names("bias_hh_l0"), names),
-}
-RULES: dict[type, dict[str, Rule]] = {
-    Linear: {"W": _array("weight", _turned), "b": _array("bias")},
-    **dict.fromkeys((Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Embedding), _DIRECT),
-    **dict.fromkeys((BatchNorm, LayerNorm, RMSNorm, GroupNorm), _NORM),
-    **dict.fromkeys((RNN, LSTM), _RECURRENT),
-    GRU: {**_RECURRENT, "b": _gru_bias, "c": _array("bias_hh_l0", lambda b: b[-(len(b) // 3) :])},
-    MultiHeadAttention: {
-        **{name: _projection(i) for i, name in enumerate(("query", "key", "value"))},
-        "output": _below("out_proj"),
-    },
-    TransformerBlock: {"attention": _below("self_attn"), "mlp": _perceptron, "norms": _below("norm1", "norm2")},
-    Sequential: {"layers": lambda own, names: tuple(_filled(c, names.below(i)) for i, c in enumerate(own))},
-}
+def _like(own: Any, array: NDArray[Any]) -> Any:
+    """An array in place of one of ours; ``ValueError`` if it does not fit."""
+    if array.shape == (*own.shape, 2) and own.dtype.kind == "c" and array.dtype == real_dtype(own.dtype):
+        array = np.ascontiguousarray(array).view(own.dtype)[..., 0]  # pairs of real numbers
+    if array.shape != own.shape or is_inexact(array.dtype) != is_inexact(own.dtype):
+        raise ValueError
+    return np.array(array, own.dtype, order="C")[()]  # a copy: PyTorch changes its arrays in place

@@ -8,8 +8,7 @@ import numpy as np
 
 from .base import Averages, Buffer
 from .formula import Formula, Now, factor, into
-from .limits import require
-from .schedule import Schedule, require_rate
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,11 @@ class Adam(Formula):
     weight_decay: float = 0.0
     amsgrad: bool = False
 
-    def __post_init__(self) -> None:
-        require_rate(self.lr)
-        for beta in self.betas:
-            require("beta", beta, 0, 1)
-        require("eps", self.eps, 0)
-        require("weight_decay", self.weight_decay, 0)
-
     @property
     def starts(self) -> tuple[float, ...]:
         return (0.0, 0.0, 0.0) if self.amsgrad else (0.0, 0.0)
 
     def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        return self.follow(p, g + now.decay * p if now.decay else g, averages, now)
-
-    def follow(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        """The update without weight decay."""
         m, v, *largest = averages
         beta1, beta2 = self.betas
         work = g * (1 - beta1)  # the one array made here; every further line writes into it or into what is kept
@@ -94,8 +82,4 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 0.01
-
-    def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        if now.decay:
-            p *= factor(1 - now.lr * now.decay, p)
-        return self.follow(p, g, averages, now)
+    decoupled = True

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import dtype_of, is_inexact
+from ..dtypes import dtype_of, is_inexact, result_type
 from .schedule import Plateau, Schedule, rate
 
 Buffer = NDArray[Any]  # or a node in its place
@@ -110,3 +110,8 @@ class Optimizer(abc.ABC):
 def learns(p: Any) -> bool:
     """Whether a leaf is a parameter: a floating or complex array or number."""
     return not isinstance(p, (str, bytes)) and not callable(p) and is_inexact(dtype_of(p))
+
+
+def working_dtype(p: Any) -> np.dtype[Any]:
+    """What a step computes in, and what averages are of: a leaf's own dtype, but float32 for floats of 16 bits."""
+    return result_type(dtype_of(p), np.float32)

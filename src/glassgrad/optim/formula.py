@@ -6,9 +6,10 @@ The same formula changes arrays in place and, in a function that ``jit`` compile
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,21 +21,26 @@ from ..graph.node import Node, constant, is_symbolic, shape_of
 from ..numpy.arguments import array_of
 from ..ops import control, logic
 from ..ops import elementwise as ew
-from .base import Averages, Buffer, Optimizer, Slots, State, learns
-from .schedule import Plateau, rate
+from .base import Averages, Buffer, Optimizer, Slots, State, learns, working_dtype
+from .limits import require
+from .schedule import Plateau, rate, require_rate
 
 Mask = Any  # a tree of bools, or (path, leaf) -> bool
+BELOW = {
+    **dict.fromkeys(("alpha", "betas"), 1.0),
+    **dict.fromkeys(("dampening", "eps", "initial", "momentum", "weight_decay"), math.inf),
+}
+"""Numbers an optimiser may have, at least 0 and below this."""
 
 
 class Now(NamedTuple):
-    """What one update is made with: its number, 1 at the first, its learning rate, and the parameter's decay.
+    """What one update is made with: its number, 1 at the first, and its learning rate.
 
-    Numbers made from ``count`` and ``lr`` go through ``factor`` before they meet an array.
+    Numbers made from them go through ``factor`` before they meet an array.
     """
 
     count: Any
     lr: Any
-    decay: float
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,14 @@ class Formula(Optimizer):
     """
 
     decays: Mask = field(default=None, kw_only=True, repr=False, hash=False)
+    decoupled: ClassVar[bool] = False  # whether weight decay shrinks the parameter itself, or is part of the gradient
+
+    def __post_init__(self) -> None:
+        require_rate(self.lr)
+        for name in sorted(BELOW.keys() & vars(self)):
+            given = getattr(self, name)
+            for number in given if name == "betas" else (given,):
+                require(name, number, 0, BELOW[name])
 
     @property
     @abc.abstractmethod
@@ -58,13 +72,25 @@ class Formula(Optimizer):
 
     @abc.abstractmethod
     def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        """``p`` and ``averages`` after one step, changed in place where they are arrays; ``g`` is only read."""
+        """``p`` and ``averages`` after one step, changed in place where they are arrays; ``g`` is only read.
+
+        ``g`` or ``p`` has the weight decay in it already.
+        """
+
+    def _decayed(self, p: Buffer, g: Buffer, decay: float, lr: Any) -> tuple[Buffer, Buffer]:
+        """Parameter and gradient with the weight decay in one of them."""
+        if not decay:
+            return p, g
+        if not self.decoupled:
+            return p, g + decay * p
+        p *= factor(1 - lr * decay, p)
+        return p, g
 
     def init(self, params: Any) -> State:
         def begin(p: Any) -> Slots | None:
             if not learns(p):
                 return None
-            dtype = dtype_of(p)
+            dtype = working_dtype(p)
             fills = [complex(s, s) if dtype.kind == "c" else s for s in self.starts]
             return Slots(np.int64(0), tuple([np.full(shape_of(p), fill, dtype) for fill in fills]))
 
@@ -99,16 +125,20 @@ class Formula(Optimizer):
         old, slope = as_buffer(p), as_buffer(g)
         traced = any(map(is_symbolic, (old, slope, scale, slots.updates, *slots.averages)))
         count = slots.updates + 1 if traced else int(slots.updates) + 1
-        now = Now(count, rate(self.lr, count) * scale, decay)
+        now = Now(count, rate(self.lr, count) * scale)
         if traced:
-            return self._traced(old, slope, slots, now)
+            value, kept = self._traced(old, slope, slots, now, decay)
+            return logic.astype(value, dtype_of(p)), kept
         own = donate and isinstance(p, np.ndarray) and p.flags.c_contiguous and p.flags.writeable
-        value = p if own else np.array(old, order="C")
+        value = p if own and old is p else np.array(old, order="C")
         averages = tuple([own_buffer(a, donate) for a in slots.averages])
-        self.update(*_as_vectors(value, slope, averages), now)
-        return (value if own else in_kind(p)(value)), Slots(np.int64(count), averages)
+        vector, slope, rows = _as_vectors(value, slope, averages)
+        self.update(*self._decayed(vector, slope, decay, now.lr), rows, now)
+        if own and value is not p:
+            p[...] = value
+        return (p if own else in_kind(p)(value.astype(dtype_of(p), copy=False))), Slots(np.int64(count), averages)
 
-    def _traced(self, p: Any, g: Any, slots: Slots, now: Now) -> tuple[Any, Slots]:
+    def _traced(self, p: Any, g: Any, slots: Slots, now: Now, decay: float) -> tuple[Any, Slots]:
         """The step as nodes, in the dtypes of the parameter and its averages; a complex number as two real ones."""
         # Nodes all: a formula would write into an array that the trace holds by reference.
         given = tuple(map(array_of, (p, logic.astype(g, dtype_of(p)), *slots.averages)))
@@ -116,7 +146,7 @@ class Formula(Optimizer):
         found = []
         for part in parts:
             q, slope, *averages = map(part, given)
-            after, changed = self.update(q, slope, tuple(averages), now)
+            after, changed = self.update(*self._decayed(q, slope, decay, now.lr), tuple(averages), now)
             found.append((after, *changed))
         whole = found[0] if len(found) == 1 else [re + 1j * im for re, im in zip(*found, strict=True)]
         value, *kept = [
@@ -142,10 +172,10 @@ def matched(optimizer: Optimizer, params: Any, grads: Any, known: int) -> tuple[
 
 
 def as_buffer(value: Any) -> Any:
-    """A leaf as what formulas compute with: a node that is traced, or an ndarray."""
+    """A leaf as what formulas compute with: a node that is traced, or an ndarray; of float32 at least."""
     if is_symbolic(value):
-        return value
-    return np.asarray(value.value if isinstance(value, Node) else value)
+        return logic.astype(value, working_dtype(value))
+    return np.asarray(value.value if isinstance(value, Node) else value).astype(working_dtype(value), copy=False)
 
 
 def own_buffer(a: Any, donate: bool) -> Buffer:

@@ -8,8 +8,7 @@ import numpy as np
 
 from .base import Averages, Buffer
 from .formula import Formula, Now, factor, into
-from .limits import require
-from .schedule import Schedule, require_rate
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,7 @@ class Lion(Formula):
     lr: float | Schedule = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_rate(self.lr)
-        for beta in self.betas:
-            require("beta", beta, 0, 1)
-        require("weight_decay", self.weight_decay, 0)
+    decoupled = True
 
     @property
     def starts(self) -> tuple[float, ...]:
@@ -53,8 +47,6 @@ class Lion(Formula):
         work += m * beta1
         work = into(work, np.sign, work)
         work *= factor(now.lr, p)
-        if now.decay:
-            p *= factor(1 - now.lr * now.decay, p)
         p -= work
         m *= beta2
         m += g * (1 - beta2)

@@ -8,8 +8,7 @@ import numpy as np
 
 from .base import Averages, Buffer
 from .formula import Formula, Now, factor, into
-from .limits import require
-from .schedule import Schedule, require_rate
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,11 @@ class RMSProp(Formula):
     momentum: float = 0.0
     centered: bool = False
 
-    def __post_init__(self) -> None:
-        require_rate(self.lr)
-        require("alpha", self.alpha, 0, 1)
-        for name in ("eps", "weight_decay", "momentum"):
-            require(name, getattr(self, name), 0)
-
     @property
     def starts(self) -> tuple[float, ...]:
         return (0.0,) * (1 + self.centered + bool(self.momentum))
 
     def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        if now.decay:
-            g = g + now.decay * p
         v, *more = averages
         work = g * g
         work *= 1 - self.alpha
@@ -112,18 +103,11 @@ class Adagrad(Formula):
     weight_decay: float = 0.0
     initial: float = 0.0
 
-    def __post_init__(self) -> None:
-        require_rate(self.lr)
-        for name in ("eps", "weight_decay", "initial"):
-            require(name, getattr(self, name), 0)
-
     @property
     def starts(self) -> tuple[float, ...]:
         return (self.initial,)
 
     def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        if now.decay:
-            g = g + now.decay * p
         (s,) = averages
         work = g * g
         s += work

@@ -8,8 +8,7 @@ import numpy as np
 
 from .base import Averages, Buffer
 from .formula import Formula, Now, factor
-from .limits import require
-from .schedule import Schedule, require_rate
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,7 @@ class SGD(Formula):
     dampening: float = 0.0
 
     def __post_init__(self) -> None:
-        require_rate(self.lr)
-        for name in ("momentum", "weight_decay", "dampening"):
-            require(name, getattr(self, name), 0)
+        super().__post_init__()
         if self.nesterov and (not self.momentum or self.dampening):
             raise ValueError(
                 f"optim: nesterov looks ahead along the momentum: got momentum={self.momentum:g}, "
@@ -56,8 +53,6 @@ class SGD(Formula):
         return (0.0,) if self.momentum else ()
 
     def update(self, p: Buffer, g: Buffer, averages: Averages, now: Now) -> tuple[Buffer, Averages]:
-        if now.decay:
-            g = g + now.decay * p
         if averages:
             (v,) = averages
             v *= self.momentum

@@ -14,7 +14,7 @@ from .. import tree
 from ..dtypes import dtype_of
 from ..graph.node import is_symbolic, shape_of
 from ..ops import control, logic
-from .base import Optimizer, State, learns
+from .base import Optimizer, State, learns, working_dtype
 from .formula import as_buffer, factor, in_kind, matched, own_buffer
 from .limits import require
 from .schedule import Schedule
@@ -138,7 +138,7 @@ class Accumulated(Around):
         require("steps", self.steps, 1)
 
     def init(self, params: Any) -> State:
-        sums = [np.zeros(shape_of(p), dtype_of(p)) if learns(p) else None for p in tree.leaves(params)]
+        sums = [np.zeros(shape_of(p), working_dtype(p)) if learns(p) else None for p in tree.leaves(params)]
         return _pushed(self.optimizer.init(params), Sums(np.int64(0), tuple(sums)))
 
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
@@ -206,8 +206,8 @@ class Averaged(Around):
     def init(self, params: Any) -> State:
         def begin(p: Any) -> Any:
             if self.corrected:
-                return np.zeros(shape_of(p), dtype_of(p))
-            return p if is_symbolic(p) else np.array(as_buffer(p))
+                return np.zeros(shape_of(p), working_dtype(p))
+            return as_buffer(p) if is_symbolic(p) else np.array(as_buffer(p))
 
         means = [begin(p) if learns(p) else None for p in tree.leaves(params)]
         return _pushed(self.optimizer.init(params), Means(np.int64(0), tuple(means)))
@@ -229,8 +229,8 @@ class Averaged(Around):
             if e is None:
                 return p
             if any(map(is_symbolic, (p, e, share))):
-                return np.where(fresh, p, e / factor(share, e))
-            return in_kind(p)(np.array(as_buffer(p) if fresh else e / factor(share, e)))
+                return logic.astype(np.where(fresh, p, e / factor(share, e)), dtype_of(p))
+            return in_kind(p)(np.array(as_buffer(p) if fresh else e / factor(share, e), dtype_of(p)))
 
         leaves, shape = tree.flatten(params)
         with np.errstate(all="ignore"):

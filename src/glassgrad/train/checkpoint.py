@@ -18,12 +18,13 @@ import numpy as np
 from .. import tree
 from ..data.record import Record
 from ..errors import DataError, DtypeError, GlassgradError, ModelFileError
+from ..nn.module import array_name
 from . import safetensors
 from .callbacks import Callback
 from .feed import Rows
 from .files import sweep
 from .history import COLUMNS, History
-from .save import CHECKPOINT, as_text, described, free_name, packed, record_of, unpacked
+from .save import CHECKPOINT, as_text, described, packed, record_of, unpacked
 from .training import Carry, Training
 
 UNFINISHED = ("losses", "norms", "sizes")  # of the steps taken of an epoch that is not over
@@ -153,7 +154,7 @@ def labels(part: Any, name: str) -> list[str | None]:
     found: dict[str, None] = {}
     given: list[str | None] = []
     for path, leaf in zip(tree.key_paths(part), tree.leaves(part), strict=True):
-        given.append(free_name((name, *path), found) if isinstance(leaf, (np.ndarray, np.generic)) else None)
+        given.append(array_name((name, *path), found) if isinstance(leaf, (np.ndarray, np.generic)) else None)
         found |= {given[-1]: None} if given[-1] else {}
     return given
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import tree
 from ..data.batches import minibatches, shuffled
+from ..dtypes import NUMERIC, kind_of
 from ..errors import DataError
 from ..graph.node import Node
 
@@ -111,7 +112,7 @@ def arrays_of(data: Any, what: str) -> tuple[Any, ...]:
 
 def _array(leaf: Any) -> NDArray[Any]:
     array = np.asarray(leaf.value if isinstance(leaf, Node) else leaf)
-    if array.dtype.kind not in "biufc":
+    if kind_of(array.dtype) not in NUMERIC:
         raise DataError(
             f"fit: data must be numbers: got an array of {array.dtype}; encode names as whole numbers, and tables by "
             f"glassgrad.data.prepare"

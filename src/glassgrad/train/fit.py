@@ -129,7 +129,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     if resume and checkpoint is None:
         raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    measure = None if held is None else Measure(loss, wanted, model, compile)
+    measure = None if held is None else Measure(loss, wanted, model, held, compile)
     if replicas is not None:
         _refuse(callbacks=list(callbacks), log=log, checkpoint=checkpoint, compile=not compile)
         if not isinstance(feed, Rows):
@@ -176,7 +176,8 @@ def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metri
     >>> evaluate(lambda x: 2 * x, nn.squared_error, (np.ones((4, 1)), np.zeros((4, 1))))
     Measured(loss=4.0, metrics={})
     """
-    return Measure(loss, named(metrics), model, compiled=False)(model, arrays_of(data, "data"))
+    data = arrays_of(data, "data")
+    return Measure(loss, named(metrics), model, data, compiled=False)(model, data)
 
 
 def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:

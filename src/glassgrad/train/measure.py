@@ -31,12 +31,14 @@ class Measure:
     ----------
     loss : as in ``fit``
     metrics : as ``named`` gives them
-    model : like those to be measured
+    model, data : like those to be measured and measured on
     compiled : as native code, or by NumPy
     """
 
-    def __init__(self, loss: Loss, metrics: Mapping[str, Metric], model: Any, compiled: bool = True) -> None:
-        self.predict, self.loss = _functions(loss, compiled, code=(loss, model))
+    def __init__(
+        self, loss: Loss, metrics: Mapping[str, Metric], model: Any, data: tuple[Any, ...], compiled: bool = True
+    ) -> None:
+        self.predict, self.loss = _functions(loss, compiled, code=(loss, model, data))
         self.metrics = metrics
 
     def __call__(self, model: Any, data: tuple[Any, ...]) -> Measured:

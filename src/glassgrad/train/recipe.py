@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from ..data.batches import generator
 from ..errors import DataError
 from ..nn import MLP, Dropout, Linear, Sequential
-from ..nn.activations import ACTIVATIONS, RECTIFIERS
-from ..nn.initialisers import glorot_uniform, he_normal
+from ..nn.activations import ACTIVATIONS
+from ..nn.initialisers import for_activation
 from ..optim import Clipped, Cosine, OneCycle, Optimizer, Plateau, Polynomial, Step, WarmUp, by_name
 
 
@@ -32,8 +32,8 @@ class Descent(NamedTuple):
 
 DESCENTS = {  # by the names of optim
     "sgd": Descent({"momentum": 0.9, "nesterov": True}, 4e-2, 0.02),
-    "rmsprop": Descent({}, 1e-3, 0.0),
-    "adagrad": Descent({}, 2e-2, 0.0),
+    "rmsprop": Descent({}, 4e-3, 0.0),
+    "adagrad": Descent({}, 4e-2, 0.0),
     "adam": Descent({}, 4e-3, 0.0),
     "adamw": Descent({}, 4e-3, 1.0),
     "lion": Descent({}, 4e-4, 10.0),
@@ -161,7 +161,7 @@ class Plan(NamedTuple):
             return MLP(sizes, s.activation, rng=s.seed)
         source = generator(s.seed)
         layers: list[Any] = []
-        initialiser = he_normal if s.activation in RECTIFIERS else glorot_uniform
+        initialiser = for_activation(s.activation)
         for i, width in enumerate(self.hidden):
             layers.append(Linear(sizes[i], width, rng=source, initialiser=initialiser, name=f"hidden{i + 1}"))
             layers += [s.activation, Dropout(s.dropout)]

@@ -16,27 +16,32 @@ KEPT = 64  # of each kind, the latest
 def remembered(make: Callable[..., Made]) -> Callable[..., Made]:
     """``make``, which gives what it made before when it is asked again with equal arguments.
 
-    It is called with ``code`` besides, all that the result will run, and remembers only what is ``fixed``.
+    It is called with ``code`` besides, all that the result will run and be given first, and remembers only what is
+    ``fixed``. What is made for arrays of other shapes is another thing: what is compiled of it is a program or two.
 
     Examples
     --------
     >>> from glassgrad import nn
     >>> made = remembered(lambda loss: [loss])
-    >>> loss, models = nn.squared_error, [nn.Linear(2, 1, rng=0), nn.Linear(3, 1, rng=0)]
-    >>> made(loss, code=(loss, models[0])) is made(loss, code=(loss, models[1]))
-    True
+    >>> loss, models = nn.squared_error, [nn.Linear(n, 1, rng=0) for n in (2, 2, 3)]
+    >>> [made(loss, code=(loss, models[0])) is made(loss, code=(loss, model)) for model in models]
+    [True, True, False]
     """
-    kept = functools.lru_cache(maxsize=KEPT)(make)
+    kept = functools.lru_cache(maxsize=KEPT)(lambda shapes, *args: make(*args))
 
     def found(*args: Any, code: Any) -> Made:
         if not fixed(code):
             return make(*args)
         try:
-            return kept(*args)
+            return kept(_shapes(code), *args)
         except TypeError:  # such as an optimiser with a mask that is a dict
             return make(*args)
 
     return found
+
+
+def _shapes(value: Any) -> tuple[Any, ...]:
+    return tuple([(leaf.shape, leaf.dtype) for leaf in tree.leaves(value) if hasattr(leaf, "dtype")])
 
 
 def fixed(value: Any) -> bool:

@@ -140,7 +140,8 @@ class _Together:
         columns = zip(*(tree.leaves(run.carry) for run in runs), strict=True)
         self.stacked = [np.stack(column) for column in columns if _is_array(column[0])]
         self.steps = 0
-        code = loss, self.optimizer, runs[0].carry.model
+        feed = runs[0].feed
+        code = loss, self.optimizer, runs[0].carry.model, feed.data if isinstance(feed, Rows) else None
         self.by_rows, self.by_all = _passes(loss, self.optimizer, self.structure, self.plain, code=code)
 
     def whole(self, held: Sequence[Any]) -> Carry:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from .. import tree
 from ..data.record import Record
+from ..dtypes import NUMERIC, bfloat16, kind_of
 from ..errors import DtypeError, GlassgradError, ModelFileError
 from ..graph.node import Node
-from ..nn.module import MODULES, file_name
+from ..nn.module import MODULES, array_name, file_name
 from . import safetensors
 
 FORMAT = "glassgrad model"
 CHECKPOINT = "glassgrad checkpoint"
 VERSION = 1
 DESCRIPTION = "glassgrad"  # the name of our text in the file's metadata
-KINDS = "biufc"  # dtypes that are plain numbers
 WIDE = "complex128"  # which safetensors has not: stored as pairs of float64
 BFLOAT16 = "bfloat16"  # which NumPy has not
 
@@ -151,12 +151,12 @@ def described(node: Any, arrays: dict[str, Any], path: tuple[Any, ...] = ()) -> 
             "fields": {name: described(getattr(node, name), arrays, (*path, name)) for name in names},
         }
     array = np.asarray(node.value if isinstance(node, Node) else node)
-    if array.dtype.kind not in KINDS and array.dtype.name != BFLOAT16:
+    if kind_of(array.dtype) not in NUMERIC:
         raise DtypeError(
             f"save: cannot save {kind.__name__} at {_shown(path)}: expected arrays of numbers in dicts, lists, tuples "
             f"and modules; save it as a dict of its arrays"
         )
-    name = free_name(path, arrays)
+    name = array_name(path, arrays)
     arrays[name] = packed(array)
     return {"array": name, "dtype": array.dtype.name} if array.dtype.name in (WIDE, BFLOAT16) else {"array": name}
 
@@ -171,22 +171,8 @@ def unpacked(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     if dtype == WIDE and array.dtype == np.float64 and array.shape[-1:] == (2,):
         return array.view(np.complex128)[..., 0]
     if dtype == BFLOAT16 and array.dtype == np.float32:
-        import ml_dtypes  # the file was written by somebody who has it
-
-        return array.astype(ml_dtypes.bfloat16)
+        return array.astype(bfloat16())
     return array
-
-
-def free_name(path: tuple[Any, ...], taken: Mapping[str, Any]) -> str:
-    """What an array at a path of a tree is called in a file; with a stroke where another path reads the same.
-
-    >>> free_name(("layers", 0, "W"), {})
-    'layers.0.W'
-    """
-    name = ".".join(map(str, path)) or "value"
-    while name in taken or name == safetensors.METADATA:
-        name += "'"
-    return name
 
 
 def _shown(path: tuple[Any, ...]) -> str:

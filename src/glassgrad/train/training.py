@@ -16,6 +16,8 @@ from ..graph.node import Node
 from ..nn.module import learn, learnt, with_state
 from ..ops import elementwise
 from ..optim import Optimizer
+from ..optim.base import learns
+from ..optim.formula import as_buffer
 from ..random import fold_in, key
 from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream
@@ -59,7 +61,7 @@ def _epoch(loss: Loss, optimizer: Optimizer, compiled: bool) -> Pass:
 
 def norm(slopes: Any) -> Any:
     """Length of a tree of gradients taken as one vector: √Σ|g|²."""
-    return elementwise.sqrt(sum((abs(g) ** 2).sum() for g in tree.leaves(slopes)))
+    return elementwise.sqrt(sum((abs(as_buffer(g)) ** 2).sum() for g in tree.leaves(slopes)))
 
 
 class Training:
@@ -98,7 +100,8 @@ class Training:
         self.norms: list[float] = []
         self.sizes: list[int] = []
         self.drawn = self.order.bit_generator.state  # before the order of the epoch under way was drawn
-        self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model))
+        data = feed.data if isinstance(feed, Rows) else None
+        self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model, data))
 
     @property
     def model(self) -> Any:
@@ -195,7 +198,7 @@ class Training:
 
     def _finish(self) -> tuple[float, float]:
         """Look at the epoch as a whole, and be ready for the next."""
-        if not all(np.isfinite(leaf).all() for leaf in tree.leaves(self.model) if is_float(leaf)):
+        if not all(np.isfinite(leaf).all() for leaf in tree.leaves(self.model) if learns(leaf)):
             raise self._diverged("a parameter is no longer finite", self.begun)
         found = float(np.dot(self.losses, self.sizes)) / sum(self.sizes), float(np.mean(self.norms))
         self.history.steps += self.begun
@@ -236,7 +239,3 @@ def copied(carry: Any, spare: Any) -> Any:
         return place
 
     return tree.map(into, carry, spare)
-
-
-def is_float(leaf: Any) -> bool:
-    return isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "fc"

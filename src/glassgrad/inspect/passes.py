@@ -1,0 +1,234 @@
+"""The two passes of backpropagation as a textbook has them.
+
+A pre-activation z is what a parameter enters: z = W a + b. The forward pass gives ∂z/∂w, which is what w multiplies.
+The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of each activation an
+amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product, ∂C/∂w = ∂z/∂w · ∂C/∂z.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff.local import derivative
+from ..autodiff.vjp import Walk
+from ..graph.node import Node
+from ..graph.primitive import Elementwise, View
+from ..ops.control import Alias, Named
+from . import formula
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
+
+
+class ForwardRow(NamedTuple):
+    """What one use of a parameter multiplies.
+
+    Attributes
+    ----------
+    z : name of the pre-activation
+    formula : how it is made
+    parameter : name
+    multiplies : what stands beside the parameter, as a name or a number
+    factor : its value: ∂z/∂w. None where the op is no product
+    """
+
+    z: str
+    formula: str
+    parameter: str
+    multiplies: str
+    factor: Any
+
+
+class BackwardRow(NamedTuple):
+    """How the gradient arrives at one pre-activation.
+
+    Attributes
+    ----------
+    z : name of the pre-activation
+    gain : "σ'(z)" or the like; empty where nothing bends z
+    amplification : its value, of the shape of z; None where there is none
+    arrives : where the gradient comes from, such as "W2ᵀ ∂C/∂z2"
+    grad : ∂C/∂z
+    """
+
+    z: str
+    gain: str
+    amplification: Any
+    arrives: str
+    grad: Any
+
+
+class _Network:
+    """Where parameters enter, and what each value is used by."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.explanation = explanation
+        self.users = explanation.users
+        self.parameters = set(_parameters(explanation))
+        self.uses: list[tuple[Node, Node, int, Node]] = []  # parameter, what uses it, as which input, z
+        self.z_of: dict[Node, Node] = {}
+        for node in explanation.record.nodes:
+            for k, x in enumerate(node.inputs):
+                parameter = self.parameter(x)
+                if parameter is not None and node.tracked and not self.passes(node):
+                    self.uses.append((parameter, node, k, self.z(node)))
+
+    def parameter(self, x: Node) -> Node | None:
+        """The parameter that a node is, or is a view of."""
+        while x not in self.parameters:
+            if not self.passes(x):
+                return None
+            x = x.inputs[0]
+        return x
+
+    @staticmethod
+    def passes(node: Node) -> bool:
+        """Whether a node is its one input under another name or in another form."""
+        return len(node.inputs) == 1 and (node.op in (Named, Alias) or issubclass(node.op, View))
+
+    def z(self, node: Node) -> Node:
+        """The pre-activation that a product belongs to: biases are added, then it is named."""
+        chain = [node]
+        while True:
+            last = chain[-1]
+            users = self.users.get(last, [])
+            if len(users) != 1 or (self.named(last) and users[0].op is not Named):
+                break
+            (user,) = users
+            others = [x for x in user.inputs if x is not last]
+            bias = (
+                user.op.name in ("add", "sub") and bool(others) and all(self.parameter(x) is not None for x in others)
+            )
+            if not bias and user.op is not Named:
+                break
+            chain.append(user)
+        for member in chain:
+            self.z_of[member] = last
+        return last
+
+    def named(self, node: Node) -> bool:
+        """Whether the user gave the value a name."""
+        return node.op is Named or _named(self.explanation, node)
+
+
+def forward(explanation: Explanation) -> list[ForwardRow]:
+    """The rows of the forward pass, in order of computation."""
+    network = _Network(explanation)
+    rows = []
+    order = {n: k for k, n in enumerate(explanation.record.nodes)}
+    for parameter, user, k, z in sorted(network.uses, key=lambda use: (order[use[3]], order[use[1]])):
+        multiplies, factor = _factor(explanation, user, k)
+        name = explanation.names
+        rows.append(ForwardRow(name[z], written(explanation, z), name[parameter], multiplies, factor))
+    return rows
+
+
+def backward(explanation: Explanation) -> list[BackwardRow]:
+    """The rows of the backward pass: the network in reverse."""
+    network = _Network(explanation)
+    rows = []
+    order = {n: k for k, n in enumerate(explanation.record.nodes)}
+    for z in sorted({z for *_, z in network.uses}, key=lambda n: -order[n]):
+        node = explanation.by_node[z]
+        exit, gain, amplification = _gain(network, z)
+        rows.append(BackwardRow(node.name, gain, amplification, _arrives(network, exit), node.grad))
+    return rows
+
+
+def _parameters(explanation: Explanation) -> list[Node]:
+    """The leaves that are learnt: those of a first argument that is a container, if there is one, else all."""
+    leaves = explanation.record.leaves
+    chosen = explanation.record.parameters
+    first = next(iter(leaves.values()), "").partition("[")[0]
+    contained = [p for p in chosen if leaves.get(p, "").startswith(first + "[")]
+    return contained if first and contained else chosen
+
+
+def _factor(explanation: Explanation, user: Node, k: int) -> tuple[str, Any]:
+    """What an input of a node is multiplied by there, as text and value."""
+    op = user.op.name
+    if op in ("matmul", "mul", "einsum", "conv") and len(user.inputs) == 2:
+        other = user.inputs[1 - k]
+        return explanation.label(other), other.value
+    if issubclass(user.op, Elementwise):
+        value = derivative(user, k)
+        constant = np.size(value) and bool(np.all(value == np.reshape(value, -1)[0]))
+        return formula.number(np.reshape(value, -1)[0]) if constant else f"∂{explanation.names[user]}", value
+    return f"rows of {op}" if op == "gather" else f"Jacobian of {op}", None
+
+
+def _gain(network: _Network, z: Node) -> tuple[Node, str, Any]:
+    """The activation behind z: its last node, and the derivative of each element by its element of z."""
+    names = network.explanation.names
+    users = network.users.get(z, [])
+    if not users or not all(issubclass(u.op, Elementwise) for u in users):
+        return z, "", None
+    if len(users) == 1 and len(users[0].inputs) == 1 and not isinstance((users[0].op.partials or (1,))[0], int):
+        (activation,) = users
+        symbol = {"sigmoid": "σ"}.get(activation.op.name, activation.op.name)
+        return activation, f"{symbol}'({names[z]})", derivative(activation, 0)
+    region = _region(network, z)
+    inside = {z, *region}
+    exits = [n for n in inside if any(u not in inside for u in network.users.get(n, ())) or n not in network.users]
+    if not region or len(exits) != 1 or exits[0] is z or exits[0].shape != z.shape:
+        return z, "", None
+    walk = Walk({n.index for n in inside}, False)
+    walk.receive(exits[0], np.ones(z.shape, z.dtype)[()], None)
+    with np.errstate(all="ignore"):
+        walk.run({n.index: n for n in region}, set())
+    return exits[0], f"∂{names[exits[0]]}/∂{names[z]}", walk.cotangents.get(z.index)
+
+
+def _region(network: _Network, z: Node) -> list[Node]:
+    """The elementwise nodes made from z alone, up to the first that has a name."""
+    region: list[Node] = []
+    inside = {z}
+    for node in network.explanation.record.nodes:
+        if node.index <= z.index or not issubclass(node.op, Elementwise) or not node.tracked:
+            continue
+        tracked = [x for x in node.inputs if x.tracked]
+        if tracked and all(x in inside for x in tracked):
+            region.append(node)
+            inside.add(node)
+            if network.named(node):
+                break
+    return region
+
+
+def _arrives(network: _Network, exit: Node) -> str:
+    """What the gradient of a value is the sum of, in words."""
+    explanation, terms = network.explanation, []
+    for term in explanation.record.terms.get(exit, []):
+        user = term.user
+        end = f"∂C/∂{explanation.names[network.z_of.get(user, user)]}"
+        text, _ = _factor(explanation, user, term.position)
+        if user.op.name == "matmul":
+            terms.append(f"{text}ᵀ {end}" if term.position else f"{end} {text}ᵀ")
+        elif text in ("1", "-1"):
+            terms.append(end if text == "1" else f"-{end}")
+        elif issubclass(user.op, Elementwise) and not text.startswith("∂"):
+            terms.append(f"{text} · {end}")
+        else:
+            terms.append(f"∂{explanation.names[user]}/∂{explanation.names[exit]} · {end}")
+    return " + ".join(terms) or "1"
+
+
+def written(explanation: Explanation, node: Node, depth: int = 3) -> str:
+    """A node's formula, with what has no name of its own written out."""
+    parts = []
+    for x in node.inputs:
+        alone = node.op is Named or (not _named(explanation, x) and len(explanation.users[x]) == 1)
+        if not x.inputs or not depth or not alone:
+            parts.append(explanation.label(x))
+            continue
+        inner = written(explanation, x, depth - 1)
+        loose = " " in inner and (node.op.name in ("sub", "mul", "div", "power", "matmul", "neg"))
+        parts.append(f"({inner})" if loose else inner)
+    return formula.text(node, parts)
+
+
+def _named(explanation: Explanation, node: Node) -> bool:
+    name = explanation.names[node].rpartition("/")[2].partition("#")[0]
+    return bool(name != node.op.name)

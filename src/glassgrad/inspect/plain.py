@@ -1,0 +1,158 @@
+"""An explanation as plain data, ready for JSON: what a viewer draws."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graph.node import LEAVES
+from ..graph.primitive import Elementwise
+from . import formula
+from .chain import latex
+from .groups import groups
+
+if TYPE_CHECKING:
+    from .explanation import ExplainedNode, Explanation
+
+BINS = 24  # of histograms
+
+
+def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
+    """Nodes, edges, scopes, both passes and the order of both, as dicts, lists, strings and numbers.
+
+    Keys
+    ----
+    version : of this description
+    output, parameters : numbers of nodes
+    nodes : per node ``id name path op kind formula latex rule shape dtype scope file line source value grad local chain
+        derivative_of``; ``latex`` is the formula and ``chain`` the chain rule with its numbers, as LaTeX
+    edges : ``source target position contribution``: what the target gave to the gradient of the source; null where that
+        is the whole gradient, or nothing
+    scopes : per scope its name, its parent and the numbers of its nodes
+    forward, backward : numbers of the nodes in the order in which the engine visited them
+    passes : the rows of both tables
+    groups : the parts that a drawing of at most 300 boxes shows, each with the numbers of its nodes
+    """
+    number = {n.node: k for k, n in enumerate(explanation.nodes)}
+    return {
+        "version": 1,
+        "output": number[explanation.record.output],
+        "parameters": [number[p] for p in explanation.record.parameters],
+        "nodes": [_node(explanation, k, n, elements, number) for k, n in enumerate(explanation.nodes)],
+        "edges": _edges(explanation, number, elements),
+        "scopes": _scopes(explanation),
+        "forward": [k for k, n in enumerate(explanation.nodes) if n.node.op not in LEAVES],
+        "backward": [number[node] for node in explanation.record.order],
+        "passes": {
+            "forward": [r._replace(factor=array(r.factor, elements))._asdict() for r in explanation.forward],
+            "backward": [
+                r._replace(amplification=array(r.amplification, elements), grad=array(r.grad, elements))._asdict()
+                for r in explanation.backward
+            ],
+        },
+        "groups": [{"name": g.name, "nodes": [number[n.node] for n in g.members]} for g in groups(explanation, 300)],
+    }
+
+
+def _node(e: Explanation, k: int, n: ExplainedNode, elements: int, number: dict[Any, int]) -> dict[str, Any]:
+    node, origin = n.node, n.node.origin
+    behind = n.derivative_of
+    several = isinstance(node.value, tuple)
+    return {
+        "id": k,
+        "name": n.name,
+        "path": e.record.leaves.get(node, ""),
+        "op": n.op,
+        "kind": n.op if node.op in LEAVES else node.op.__mro__[1].__name__.lower(),
+        "formula": n.formula,
+        "latex": formula.latex(node, [formula.symbol(e.label(x)) for x in node.inputs]) if node.inputs else "",
+        "rule": (node.op.__doc__ or "").strip().partition("\n")[0] if node.op not in LEAVES else "",
+        "shape": [] if several else list(n.shape),
+        "dtype": "" if several else str(node.dtype),
+        "scope": n.scope,
+        "file": origin.file if origin else "",
+        "line": origin.line if origin else 0,
+        "source": n.source,
+        "value": array(n.value, elements),
+        "grad": array(n.grad, elements),
+        "local": _local(n, elements),
+        "chain": latex(e, [n]) if n.grad is not None else "",
+        "derivative_of": number.get(behind.node) if behind is not None else None,
+    }
+
+
+def _local(n: ExplainedNode, elements: int) -> list[Any]:
+    """Local derivatives per input: of elementwise ops always, Jacobians where they are small."""
+    found: list[Any] = []
+    for k, x in enumerate(n.node.inputs):
+        several = isinstance(n.value, tuple) or isinstance(x.value, tuple)
+        small = not several and (issubclass(n.node.op, Elementwise) or np.size(n.value) * np.size(x.value) <= elements)
+        formed = small and x.tracked and n.node.op.differentiable
+        found.append(array(n.local[k], elements) if formed else None)
+    return found
+
+
+def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> list[dict[str, Any]]:
+    given = {
+        (term.user, term.position): term.value
+        for terms in explanation.record.terms.values()
+        if len(terms) > 1
+        for term in terms
+    }
+    return [
+        {
+            "source": number[x],
+            "target": number[node],
+            "position": k,
+            "contribution": array(given.get((node, k)), elements),
+        }
+        for node in explanation.record.nodes
+        for k, x in enumerate(node.inputs)
+    ]
+
+
+def _scopes(explanation: Explanation) -> list[dict[str, Any]]:
+    members: dict[str, list[int]] = {}
+    for k, n in enumerate(explanation.nodes):
+        if n.scope:
+            parts = n.scope.split("/")
+            for depth in range(1, len(parts)):
+                members.setdefault("/".join(parts[:depth]), [])
+            members.setdefault(n.scope, []).append(k)
+    return [{"name": s, "parent": s.rpartition("/")[0], "nodes": nodes} for s, nodes in members.items()]
+
+
+def array(value: Any, elements: int = 64) -> Any:
+    """A value for JSON: its elements if they are few, else a summary with a histogram."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        return {"parts": [array(v, elements) for v in value]}
+    a = np.asarray(value)
+    found: dict[str, Any] = {"shape": list(a.shape), "dtype": str(a.dtype), "text": formula.number(a)}
+    if a.size <= elements:
+        found["elements"] = _elements(a)
+    elif a.dtype.kind in "fiu":
+        finite = a[np.isfinite(a)].astype(np.float64)
+        found["finite"] = int(finite.size)
+        found["zeros"] = int(np.count_nonzero(finite == 0))
+        if finite.size:
+            with np.errstate(all="ignore"):
+                norm = np.sqrt(np.dot(finite, finite))
+                summary = np.array([*formula.spread(finite), finite.min(), finite.max(), norm])
+            found |= dict(zip(("mean", "std", "min", "max", "norm"), _elements(summary), strict=True))
+            if np.isfinite(finite.max() - finite.min()):
+                found["histogram"] = np.histogram(finite, BINS)[0].tolist()
+    return found
+
+
+def _elements(a: Any) -> list[Any]:
+    """Numbers as JSON has them; what it has not, NaN, infinities and complex numbers, as strings."""
+    flat = a.reshape(-1).tolist()
+    if a.dtype.kind == "c":
+        return [str(v) for v in flat]
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
+        return [v if math.isfinite(v) else str(v) for v in flat]
+    return list(flat)

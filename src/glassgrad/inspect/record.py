@@ -1,0 +1,181 @@
+"""A function run once and watched: its nodes, and what each gave to the gradient of each of its inputs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..array import as_array
+from ..autodiff.arguments import run
+from ..autodiff.vjp import Parts, plan
+from ..autodiff.watch import Term, Watched
+from ..dtypes import is_inexact
+from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeError, TracedValueError
+from ..graph.node import NO_PARAMS, Input, Node, Variable, creation_order, make, reachable
+from ..ops import control
+
+Which = int | str | Sequence[int | str] | None
+
+
+@dataclass
+class Record:
+    """One run of a function.
+
+    Attributes
+    ----------
+    output : what gradients are of; of the sum of its elements if it has several
+    nodes : every node it was made from, in order of computation
+    leaves : the names of arguments, by node
+    gradients : ∂output/∂node, for nodes that depend on what was asked for
+    terms : what the gradient of a node is the sum of
+    order : the nodes in the order in which the backward pass left them
+    parameters : the leaves asked for
+    """
+
+    output: Any
+    nodes: list[Any]
+    leaves: dict[Node, str]
+    parameters: list[Node]
+    gradients: dict[Node, Any] = field(default_factory=dict)
+    terms: dict[Node, list[Term]] = field(default_factory=dict)
+    order: list[Node] = field(default_factory=list)
+
+    def back(self) -> None:
+        """The backward pass."""
+        found, _, _ = plan([self.output], self.nodes)
+        needed = depending(found, {p.index for p in self.parameters})
+        walk = Watched(needed)
+        walk.receive(self.output, np.ones(self.output.shape, self.output.dtype)[()], None)
+        with np.errstate(all="ignore"):
+            kept = walk.run(found, needed)
+        self.gradients = {
+            found[i]: g.complete(found[i].value) if isinstance(g, Parts) else g  # of an op with several outputs
+            for i, g in kept.items()
+        }
+        self.order = list(self.gradients)
+        self.terms = walk.terms
+
+
+def depending(found: dict[int, Node], wanted: set[int]) -> set[int]:
+    """Indices of the nodes made from those wanted, and these themselves."""
+    needed = set(wanted)
+    for index in sorted(found):
+        if any(x.index in needed for x in found[index].inputs):
+            needed.add(index)
+    return needed
+
+
+def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None) -> Record:
+    """Run a function on arguments whose every floating leaf is a named node, forward and backward.
+
+    In place of a function a value that was made from variables will do.
+    """
+    leaves: dict[Node, str] = {}
+    chosen: list[Node] = []
+    if isinstance(function, Node):
+        value = function
+    else:
+        names = argument_names(function, args, kwargs)
+        asked = _asked(wrt, names)
+        opened = []
+        for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
+            values, structure = tree.flatten(argument)
+            targets = [_leaf(leaf) for leaf in values]
+            paths = tree.paths(argument)
+            leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
+            chosen += [t for t in targets if t is not None and number in asked]
+            inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
+            opened.append(tree.unflatten(structure, inside))
+        with np.errstate(all="ignore"):
+            named = dict(zip(kwargs, opened[len(args) :], strict=True))
+            value = run(function, list(leaves), *opened[: len(args)], **named)
+    output = _output(value, bool(leaves))
+    used = set(reachable([output]))
+    # Arguments first: constants that are kept for many programs would come before them
+    nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
+    chosen += [n for n in nodes if n.op is Variable] if wrt is None else []
+    made = Record(output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used])
+    made.back()
+    return made
+
+
+def argument_names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """The names of the function's parameters, as far as it has a signature."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str] = []
+    for k in range(len(args)):
+        if k < len(parameters) and parameters[k].kind is not inspect.Parameter.VAR_POSITIONAL:
+            names.append(parameters[k].name)
+            continue
+        first = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_POSITIONAL), 0)
+        names.append(f"{parameters[first].name if parameters else 'args'}[{k - first}]")
+    return [*names, *kwargs]
+
+
+def _asked(wrt: Which, names: list[str]) -> set[int]:
+    """The numbers of the arguments asked for."""
+    if wrt is None:
+        return set(range(len(names)))
+    given: Sequence[int | str] = (wrt,) if isinstance(wrt, (int, str)) else wrt
+    chosen = set()
+    for w in given:
+        if isinstance(w, str) and w in names:
+            chosen.add(names.index(w))
+        elif isinstance(w, int) and -len(names) <= w < len(names):
+            chosen.add(w % len(names))
+        else:
+            raise ValueError(f"explain: wrt={w!r} is no argument: got arguments {names}; give a name or a position")
+    return chosen
+
+
+def _leaf(leaf: Any) -> Any:
+    """A node of its own for a floating leaf, else None."""
+    if isinstance(leaf, Node):
+        if leaf.value is None:
+            raise TracedValueError("explain: an argument is being traced and has no value; call it outside of jit")
+        value = leaf.value
+    elif isinstance(leaf, (str, bytes)) or callable(leaf):
+        return None
+    else:
+        value = np.asarray(leaf)[()]
+    if not is_inexact(np.asarray(value).dtype):
+        return None
+    held = value.copy() if isinstance(value, np.ndarray) else value
+    return make(Input, (), NO_PARAMS, held, tracked=True)
+
+
+def _output(value: Any, floating: bool) -> Any:
+    """The first leaf of a function's value that depends on what it is differentiated by."""
+    candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
+    found: Any = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
+    if found is None:
+        if not floating and not any(leaf.tracked for leaf in candidates):
+            raise DtypeError(
+                "explain: nothing to differentiate by: got no floating argument, expected at least one; write 3.0 for 3"
+            )
+        if candidates:
+            raise NonDifferentiableError(
+                f"explain: the function's value has no derivative: got the result of {candidates[0].op.name}, expected "
+                f"a real number or array made from the arguments"
+            )
+        raise NotScalarError(
+            f"explain: the function returned {type(value).__name__}, which does not depend on its floating arguments; "
+            f"compute with glassgrad.numpy, without .value, float() or stop_gradient"
+        )
+    if found.dtype.kind == "c":
+        raise NonDifferentiableError("explain: the function's value is complex: expected a real one; take abs(z)**2")
+    if found.value is None:
+        raise TracedValueError("explain: the function returned a traced value; call explain outside of jit")
+    if found.size == 0:
+        raise ShapeError(f"explain: the function's value is empty: got shape {found.shape}, expected numbers")
+    if found.op is Input:  # a function that returns its argument still has a node to show
+        return control.name(found, "result")
+    return as_array(found)

@@ -1,0 +1,67 @@
+"""Choices for a table: every optimiser, schedule and network by name, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from glassgrad import nn, optim
+from glassgrad.data import Table, prepare
+from glassgrad.errors import DataError
+from glassgrad.train import Settings, train_table
+from glassgrad.train.recipe import DESCENTS, SCHEDULES, plan
+
+
+def table() -> Table:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    return Table.from_columns({"a": x[:, 0], "b": x[:, 1], "y": x @ [2.0, -1.0]})
+
+
+def test_every_optimiser_has_choices() -> None:
+    assert set(DESCENTS) == set(optim.OPTIMIZERS)
+
+
+@pytest.mark.parametrize("optimizer", DESCENTS)
+def test_every_optimiser_learns(optimizer: str) -> None:
+    settings = Settings(hidden=(), optimizer=optimizer)
+    trained = train_table(prepare(table(), "y"), ("a", "b", "y"), settings)
+    assert trained.history.loss[-1] < trained.history.loss[0] / 2
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("steps", [1, 2, 100])
+def test_every_schedule_takes_any_number_of_steps(schedule: str, steps: int) -> None:
+    rate = SCHEDULES[schedule](0.1, steps)
+    rates = [optim.schedule.rate(rate, step) for step in range(1, steps + 1)]
+    assert all(0 <= r <= 0.1 + 1e-9 for r in rates)
+    assert steps < 100 or max(rates) > 0.09
+
+
+def test_a_plateau_lowers_the_rate() -> None:
+    settings = Settings(hidden=(), schedule="plateau", lr=0.3, epochs=80, optimizer="sgd", batch_size=48)
+    trained = train_table(prepare(table(), "y"), ("a", "b", "y"), settings)
+    assert trained.history.lr[-1] < trained.history.lr[0] == 0.3
+
+
+def test_dropout_makes_the_same_network_with_dropout_in_it() -> None:
+    plain, dropping = (plan(Settings(hidden=(5, 4), dropout=p, activation="tanh"), 100).network(3, 2) for p in (0, 0.5))
+    assert isinstance(plain, nn.MLP)
+    kinds = [type(layer).__name__ for layer in dropping.layers]
+    assert kinds == ["Linear", "Function", "Dropout", "Linear", "Function", "Dropout", "Linear"]
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(plain(x), dropping(x))  # the same first weights, and inference drops nothing
+
+
+def test_patience_returns_the_model_of_the_best_epoch() -> None:
+    settings = Settings(hidden=(16,), lr=0.3, schedule="constant", patience=3, epochs=200, validation=0.25)
+    trained = train_table(prepare(table(), "y"), ("a", "b", "y"), settings)
+    history = trained.history
+    assert trained.rows == (36, 12)
+    assert len(history.loss) < 200
+    assert history.best_epoch == 1 + int(np.argmin(history.validation_loss)) == len(history.loss) - 3
+
+
+@pytest.mark.parametrize("option", ["optimizer", "schedule", "activation"])
+def test_unknown_names_are_refused(option: str) -> None:
+    with pytest.raises(DataError, match=f"unknown {option}: got 'x', expected one of "):
+        Settings(**{option: "x"})  # type: ignore[arg-type]
