@@ -240,3 +240,20 @@ if child:
     assert os.waitpid(child, 0)[1] == 0
 """
     assert sorted(_run(program, GLASSGRAD_THREADS="3").split("\n")) == ["", "0 2", "2 2"]
+
+
+def test_products_in_a_thread_of_little_stack() -> None:
+    script = """
+import threading, numpy as np, glassgrad as gg
+gg.set_threads(1)
+a = np.ones((300, 300))
+f = gg.jit(lambda a, b: np.tanh(a @ b.T).sum(0) + (a.T @ b).sum(0))
+f(a, a)
+threading.stack_size(64 * 1024)
+found = []
+thread = threading.Thread(target=lambda: found.append(f(a, a)))
+thread.start(), thread.join()
+assert np.array_equal(found[0], f(a, a))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 SIZES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "half": 2, "bfloat": 2, "float": 4, "double": 8, "ptr": 8}
@@ -195,6 +195,22 @@ class Builder:
         name = f"%m{self.count}"
         self.allocas.append(f"  {name} = alloca {type}, i64 {count}, align {align}")
         return Value(name, PTR)
+
+    @contextlib.contextmanager
+    def heap(self) -> Iterator[Callable[[int], Value]]:
+        """A function that takes so many bytes from the heap, aligned to 64; they are given back at the end."""
+        taken: list[Value] = []
+
+        def take(size: int) -> Value:
+            self.module.declarations["malloc"] = "declare noalias ptr @malloc(i64)"
+            self.module.declarations["free"] = "declare void @free(ptr)"
+            taken.append(self.define(PTR, f"call ptr @malloc(i64 {size + 63})"))
+            last = self.address(taken[-1], "i8", integer(63))
+            return self.intrinsic("ptrmask", PTR, last, integer(-64), overload=[PTR, I64])
+
+        yield take
+        for pointer in taken:
+            self.line(f"call void @free(ptr {pointer.text})")
 
     # Control
 

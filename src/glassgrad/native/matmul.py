@@ -25,7 +25,8 @@ from .tiles import Dot, Strides, Tile, at, emit_dot, emit_pack, emit_tile, least
 Epilogue = Callable[[Value, Value, Value], None]
 
 PART = 256  # of the inner axis, about: what is summed before it is added to the rest
-PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache, and on a thread's stack
+PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache
+STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
 STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
 CACHE = 16 << 20  # bytes of a that can be read again for every panel
@@ -146,6 +147,7 @@ class Product:
     result: Value
     panel: Value
     rows: Value
+    heap: Callable[[int], Value]
 
     @property
     def edge(self) -> int:
@@ -157,7 +159,9 @@ class Product:
         return at(self.f, base, self.scalar, *terms)
 
     def local(self, count: int) -> Value:
-        return self.f.local(Type(self.scalar), count)
+        """Memory for so many elements: on the stack what the smallest stacks have room for."""
+        size = count * SIZES[self.scalar]
+        return self.f.local(Type(self.scalar), count) if size <= STACK else self.heap(size)
 
 
 def product(
@@ -187,8 +191,9 @@ def product(
     b = Operand(b.pointer, 1 if k == 1 else b.rows, 1 if n == 1 else b.columns)
     plan = choose(target, SIZES[scalar], sizes, Strides(a.rows, a.columns), Strides(b.rows, b.columns))
     pitch = plan.width if plan.way == "dot" else panel_pitch(target, scalar, plan.span)
-    p = Product(f, target, scalar, sizes, a, b, plan, pitch, b.pointer, b.pointer, a.pointer)
-    {"direct": direct, "column": column}.get(plan.way, blocked)(p, begin, end, epilogue)
+    with f.heap() as heap:
+        p = Product(f, target, scalar, sizes, a, b, plan, pitch, b.pointer, b.pointer, a.pointer, heap)
+        {"direct": direct, "column": column}.get(plan.way, blocked)(p, begin, end, epilogue)
 
 
 def column(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
