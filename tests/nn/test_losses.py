@@ -241,3 +241,17 @@ def test_no_loss_broadcasts(loss: Any) -> None:
 def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_index": -1}, {"class_weights": CLASS_WEIGHTS}])
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+def test_class_numbers_below_zero_do_not_count_from_the_end_in_compiled_code(options: Any, dtype: str) -> None:
+    loss = gg.jit(gg.value_and_grad(lambda z, labels: nn.cross_entropy(z, labels, **options)))
+    for wrong in (-2, C):
+        with pytest.raises(IndexError, match="out of range"):
+            loss(SCORES, np.array([0, wrong, 1, 2], dtype))
+    table = gg.jit(lambda layer, rows: layer(rows))
+    with pytest.raises(IndexError, match="out of range"):
+        table(nn.Embedding(5, 2, rng=0), np.array([4, -1], dtype))
+    good = np.array([0, 3, 1, 2], dtype)
+    np.testing.assert_allclose(loss(SCORES, good)[0], nn.cross_entropy(SCORES, good, **options))

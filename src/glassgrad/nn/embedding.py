@@ -35,6 +35,8 @@ class Embedding(Module):
     ------
     ShapeError, DtypeError
         at a call, for numbers outside of the table, or that are not integers.
+    IndexError
+        at the end of a compiled call, for numbers outside of the table.
 
     Examples
     --------
@@ -70,7 +72,7 @@ class Embedding(Module):
                 f"Embedding: numbers must be 0 to {rows - 1}: got {np.min(values)} to {np.max(values)}; make the table "
                 f"larger"
             )
-        return indexing.take(self.W, x, 0)
+        return indexing.take(self.W, indexing.from_zero(x, rows), 0)
 
     def check(self) -> None:
         super().check()

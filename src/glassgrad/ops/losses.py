@@ -114,6 +114,8 @@ def cross_entropy(
     ------
     ShapeError, DtypeError
         Labels do not fit the logits, are no class numbers, or are not integers.
+    IndexError
+        From compiled code, at the end of the call: labels are no class numbers.
 
     Examples
     --------
@@ -154,6 +156,7 @@ def _of_labels(
     if counted is not None:
         labels = logic.where(counted, labels, 0)
     _check_labels(labels, scores[-1])
+    labels = indexing.from_zero(labels, scores[-1])
     logs = log_softmax(logits)
     losses = -indexing.take_along_axis(logs, labels[..., None], -1)[..., 0]
     shares = None
