@@ -122,6 +122,12 @@ def test_masks() -> None:
         layer(X, mask=np.ones((5, 5)))
 
 
+def test_rotary_is_switched_on_by_the_usual_base() -> None:
+    bases = [nn.TransformerBlock(8, 2, rng=0, rotary=choice).attention.rotary for choice in (True, False, None, 100)]
+    assert bases == [10000.0, None, None, 100.0]
+    nn.MultiHeadAttention(6, 2, rng=0, rotary=False)  # which needs no even size of heads
+
+
 def test_rotary_products_depend_on_distance_alone() -> None:
     q, k = RNG.normal(size=(2, 8))
     far = np.array(
@@ -198,6 +204,8 @@ def test_first_weights_of_their_own() -> None:
         (lambda: nn.Embedding(3, 2, rng=0)(np.array([3])), ShapeError, "must be 0 to 2: got 3"),
         (lambda: nn.MultiHeadAttention(8, 3, rng=0), ShapeError, "8 features for 3 heads"),
         (lambda: nn.MultiHeadAttention(6, 2, rng=0, rotary=1e4), ShapeError, "an even size of each"),
+        (lambda: nn.MultiHeadAttention(8, 2, rng=0, rotary=0), ValueError, "bad rotary: got 0"),
+        (lambda: nn.TransformerBlock(8, 2, rng=0, rotary=-1.0), ValueError, r"bad rotary: got -1\.0"),
         (lambda: nn.MultiHeadAttention(8, 2, rng=0)(X[0]), ShapeError, r"x does not fit: got shape \(5, 8\)"),
         (lambda: nn.MLP((2, 2), rng=0, dropout=1.5), ValueError, "bad rate: got 1.5"),
     ],
