@@ -215,6 +215,13 @@ def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> 
         make()
 
 
+def test_a_layer_that_learns_has_one_place_in_a_sequence() -> None:
+    layer, drop = nn.Linear(2, 2, rng=0), nn.Dropout(0.5)
+    with pytest.raises(ValueError, match=r"given twice: got Linear\(2 -> 2\) as layers 0 and 2"):
+        nn.Sequential(layer, nn.relu, layer)
+    assert len(nn.Sequential(layer, drop, nn.relu, drop, nn.relu)) == 5
+
+
 @pytest.mark.parametrize(
     ("layer", "field", "value"),
     [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
+from .. import tree
 from .activations import ACTIVATIONS
 from .module import STATIC, Module
 
@@ -44,6 +45,12 @@ class Sequential(Module):
     ----------
     layers : modules, and functions such as ``nn.relu``. Layers with the same name are numbered.
 
+    Raises
+    ------
+    ValueError
+        A layer that learns is given twice: training would make two of it. See docs/layers.md for weights that are
+        shared.
+
     Examples
     --------
     >>> from glassgrad import nn
@@ -58,7 +65,9 @@ class Sequential(Module):
     name: str = field(metadata=STATIC)
 
     def __init__(self, *layers: Any, name: str = "") -> None:
-        self.fill(layers=_numbered([as_layer(layer) for layer in layers]), name=name)
+        given = [as_layer(layer) for layer in layers]
+        _refuse_twice(given)
+        self.fill(layers=_numbered(given), name=name)
 
     def apply(self, x: Any) -> Any:
         for layer in self.layers:
@@ -122,6 +131,17 @@ def as_layer(layer: Any) -> Any:
         known: dict[Any, str] = {function: name for name, function in ACTIVATIONS.items()}
         return Function(known.get(layer, layer))
     raise TypeError(f"Sequential: not a layer: got {layer!r:.60}, expected modules, functions, or names in ACTIVATIONS")
+
+
+def _refuse_twice(layers: list[Any]) -> None:
+    places: dict[int, int] = {}
+    for i, layer in enumerate(layers):
+        first = places.setdefault(id(layer), i)
+        if first != i and tree.leaves(layer):
+            raise ValueError(
+                f"Sequential: a layer is given twice: got {layer!r:.60} as layers {first} and {i}, which training would "
+                f"change apart; make two layers, or hold it once in a Module that calls it twice"
+            )
 
 
 def _numbered(layers: list[Any]) -> tuple[Any, ...]:
