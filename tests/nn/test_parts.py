@@ -215,6 +215,18 @@ def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> 
         make()
 
 
+def test_a_state_is_no_input_of_the_next_layer() -> None:
+    first, last = nn.LSTM(8, 4, rng=0, name="reader"), nn.Linear(4, 2, rng=1)
+    message = r"LSTM reader returns \(outputs, state\), which Linear\(4 -> 2\) cannot take; .*return_state=False"
+    for layers in ([first, last], [nn.Sequential(nn.relu, first), nn.Sequential(last, nn.relu)]):
+        with pytest.raises(ValueError, match=message):
+            nn.Sequential(*layers)
+    with pytest.raises(ValueError, match="LSTM reader returns"):
+        nn.Residual(first)
+    assert nn.Sequential(first, lambda pair: pair[0], last)(X).shape == (2, 5, 2)
+    assert len(nn.Sequential(nn.relu, first)(X)) == 2
+
+
 def test_a_layer_that_learns_has_one_place_in_a_sequence() -> None:
     layer, drop = nn.Linear(2, 2, rng=0), nn.Dropout(0.5)
     with pytest.raises(ValueError, match=r"given twice: got Linear\(2 -> 2\) as layers 0 and 2"):

@@ -350,7 +350,7 @@ def take(x: Value, indices: Value, axis: int | None = None) -> Value:
 
 
 def from_zero(indices: Value, size: int) -> Value:
-    """Positions that do not count from the end: below 0 those that are traced become ``size``, which is out of range."""
+    """Positions that do not count from the end: traced ones below 0 become ``size``, which is out of range."""
     if value_of(indices) is not None or dtype_of(indices).kind != "i":
         return indices
     return logic.where(indices < 0, size, logic.astype(indices, np.int64))
