@@ -195,6 +195,15 @@ def test_first_weights_of_their_own() -> None:
         (lambda: nn.Conv1d(3, 4, 3, rng=0, stride=0), ShapeError, "Conv1d: got stride 0"),
         (lambda: nn.Conv1d(3, 4, 3, rng=0)(np.ones((2, 5, 9))), ShapeError, "conv: channels do not fit"),
         (lambda: nn.Conv1d(3, 4, 3, rng=0, dtype=int), DtypeError, "Conv1d: parameters must vary"),
+        (lambda: nn.BatchNorm(3).learn(np.ones((1, 3))), ShapeError, "no single row, or batches from .*drop_last=True"),
+        (lambda: nn.Linear(3, 4, rng=0, name="head")(np.ones((2, 5))), ShapeError, r"Linear head: .* \(2, 5\).* 3\)"),
+        (lambda: nn.LSTM(3, 4, rng=0, name="top")(np.ones((2, 5))), ShapeError, "LSTM top: input does not fit"),
+        (lambda: nn.Linear(3, 4, rng=0)(np.array([["a", "b", "c"]])), DtypeError, "Linear: input must be numbers"),
+        (
+            lambda: nn.Linear(3, 4, rng=0, initialiser="he_normal"),
+            TypeError,
+            "Linear: bad initialiser: got 'he_normal'",
+        ),  # type: ignore[arg-type]
         (lambda: nn.LayerNorm(3)(np.ones((2, 4))), ShapeError, r"LayerNorm: .* expected \(..., 3\)"),
         (lambda: nn.RMSNorm(3)(np.ones((2, 1))), ShapeError, "RMSNorm: input does not fit"),
         (lambda: nn.GroupNorm(2, 3), ShapeError, "got 3 channels in 2 groups"),

@@ -15,7 +15,7 @@ from ..graph.node import Value, shape_of, value_of
 from ..ops import indexing, view
 from .initialisers import Initialiser, normal
 from .module import STATIC, Module
-from .sizes import check_parameters, floating, whole
+from .sizes import check_parameters, drawing, floating, whole
 
 _normal = normal(1.0)
 
@@ -61,7 +61,9 @@ class Embedding(Module):
         name: str = "embedding",
     ) -> None:
         n, m = whole(rows, "Embedding"), whole(features, "Embedding")
-        self.fill(W=initialiser(generator(rng), n, m).astype(floating(dtype, "Embedding")), name=name)
+        self.fill(
+            W=drawing(initialiser, "Embedding")(generator(rng), n, m).astype(floating(dtype, "Embedding")), name=name
+        )
 
     def apply(self, x: Value) -> Value:
         if dtype_of(x).kind not in "iu":
