@@ -234,6 +234,13 @@ def test_no_loss_broadcasts(loss: Any) -> None:
         (lambda: nn.cross_entropy(SCORES, LABELS, label_smoothing=2.0), ValueError, "bad label_smoothing"),
         (lambda: nn.cross_entropy(SCORES, LABELS, weights=np.ones((N, C))), ShapeError, "weights do not fit"),
         (lambda: nn.binary_cross_entropy(SCORES, BITS, positive_weight=np.ones((N, C))), ShapeError, "positive_weight"),
+        (lambda: nn.squared_error(SCORES, TARGET, weights=-WEIGHTS), ValueError, "weights must be at least 0: got -"),
+        (
+            lambda: nn.squared_error(SCORES[:0], TARGET[:0]),
+            ShapeError,
+            r"no mean of nothing: .* \(0, 4\)",
+        ),
+        (lambda: nn.binary_cross_entropy(SCORES, SIGNS), ValueError, "targets must be from 0 to 1: got -1.0 to 1.0"),
         (lambda: nn.hinge(SCORES, BITS), ValueError, "targets must be -1 or 1"),
         (lambda: nn.huber(SCORES, TARGET, 0.0), ValueError, "bad delta"),
     ],
