@@ -199,7 +199,7 @@ class MultiHeadAttention(Module):
         return f"MultiHeadAttention({shape_of(self.query.W)[1]}, {self.heads} heads)"
 
 
-def _base(rotary: float | bool | None) -> float | None:
+def _base(rotary: Any) -> float | None:
     """The base of rotary positions; None for none."""
     if isinstance(rotary, (bool, np.bool_)):
         return 10000.0 if rotary else None
