@@ -148,3 +148,10 @@ def test_a_zip_that_is_something_else(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(DataError, match="damaged, or not a file of arrays"):
         read_arrays(tmp_path / "z.npz")
+
+
+def test_an_idx_file_of_more_sizes_than_an_array_can_have(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(bytes([0, 0, 8, 255]) + bytes([0, 0, 0, 1]) * 255 + b"1")
+    with pytest.raises(DataError, match="read_idx: too many sizes: got 255"):
+        read_idx(file)

@@ -287,3 +287,13 @@ def test_prepare_refuses_tables_it_cannot_use() -> None:
         prepare(people(), "city")
     with pytest.raises(DataError, match="'buys' is the only column in use"):
         prepare(people(), "buys", ignore=["age", "height", "city"])
+
+
+def test_large_whole_numbers_that_differ_are_not_said_to_be_one() -> None:
+    table = Table.from_columns({"id": 2**60 + np.arange(4), "x": np.arange(4.0) ** 2, "y": [0, 1, 0, 1]})
+    assert "differ by less than float64 can tell" in str(Encoder.fit(table, "y").describe())
+
+
+def test_the_largest_numbers_are_encoded_without_a_warning() -> None:
+    table = Table.from_columns({"x": np.array([1e308, -1e308, 1e308, -1e308]), "y": [0, 1, 0, 1]})
+    assert Encoder.fit(table, "y").columns[0].name == "x"

@@ -203,3 +203,9 @@ def test_compressed_csv(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(b"a,b\n1,caf\xe9\n"))
     with pytest.raises(DataError, match=r"not UTF-8: got byte 0xe9 at .*f.csv.gz:2"):
         read_csv(packed)
+
+
+def test_a_series_is_no_dataframe() -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(DataError, match="not a dataframe: got one column, Series"):
+        Table.from_dataframe(pytest.importorskip("pandas").Series([1, 2]))

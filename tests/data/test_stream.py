@@ -205,3 +205,17 @@ def test_windows_are_views() -> None:
     for bad in (100, 101, 0):
         with pytest.raises(DataError, match=f"got 100 items for windows of {bad}"):
             windows(sequence, bad)
+
+
+def test_pieces_without_rows_are_passed_over_and_others_must_fit() -> None:
+    pieces = [np.ones((0, 2)), np.ones((2, 2)), np.ones((0, 2)), np.ones((1, 2))]
+    assert [len(batch) for batch in Stream(lambda: pieces, 2)] == [2, 1]
+    assert [len(batch) for batch in Stream(lambda: pieces)] == [2, 1]
+    with pytest.raises(DataError, match=r"Stream: pieces do not fit together: got rows of shapes \[\(3,\)\], expected"):
+        list(Stream(lambda: [np.ones((1, 2)), np.ones((1, 3))], 4))
+
+
+@pytest.mark.parametrize("number", [-1, 3])
+def test_a_number_of_no_character_is_refused(number: int) -> None:
+    with pytest.raises(DataError, match=f"decode: unknown number: got {number}, expected 0 to 2"):
+        Characters.of("abc").decode([0, number])

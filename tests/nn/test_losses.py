@@ -234,6 +234,13 @@ def test_no_loss_broadcasts(loss: Any) -> None:
         (lambda: nn.cross_entropy(SCORES, LABELS, label_smoothing=2.0), ValueError, "bad label_smoothing"),
         (lambda: nn.cross_entropy(SCORES, LABELS, weights=np.ones((N, C))), ShapeError, "weights do not fit"),
         (lambda: nn.binary_cross_entropy(SCORES, BITS, positive_weight=np.ones((N, C))), ShapeError, "positive_weight"),
+        (lambda: nn.squared_error(SCORES, TARGET, weights=-WEIGHTS), ValueError, "weights must be at least 0: got -"),
+        (
+            lambda: nn.squared_error(SCORES[:0], TARGET[:0]),
+            ShapeError,
+            r"no mean of nothing: .* \(0, 4\)",
+        ),
+        (lambda: nn.binary_cross_entropy(SCORES, SIGNS), ValueError, "targets must be from 0 to 1: got -1.0 to 1.0"),
         (lambda: nn.hinge(SCORES, BITS), ValueError, "targets must be -1 or 1"),
         (lambda: nn.huber(SCORES, TARGET, 0.0), ValueError, "bad delta"),
     ],
@@ -241,3 +248,17 @@ def test_no_loss_broadcasts(loss: Any) -> None:
 def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_index": -1}, {"class_weights": CLASS_WEIGHTS}])
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+def test_class_numbers_below_zero_do_not_count_from_the_end_in_compiled_code(options: Any, dtype: str) -> None:
+    loss = gg.jit(gg.value_and_grad(lambda z, labels: nn.cross_entropy(z, labels, **options)))
+    for wrong in (-2, C):
+        with pytest.raises(IndexError, match="out of range"):
+            loss(SCORES, np.array([0, wrong, 1, 2], dtype))
+    table = gg.jit(lambda layer, rows: layer(rows))
+    with pytest.raises(IndexError, match="out of range"):
+        table(nn.Embedding(5, 2, rng=0), np.array([4, -1], dtype))
+    good = np.array([0, 3, 1, 2], dtype)
+    np.testing.assert_allclose(loss(SCORES, good)[0], nn.cross_entropy(SCORES, good, **options))

@@ -122,7 +122,8 @@ def test_scopes_have_names() -> None:
     assert y.inputs[0].inputs[0].origin.scope == "net"
     y, _ = tree.map(gg.variable, twice()).learn(X, rng=0)
     assert y.origin.scope == "twice"
-    assert [layer.name for layer in nn.Sequential(*[nn.Linear(1, 1, rng=0)] * 2).layers] == ["linear1", "linear2"]
+    numbered = nn.Sequential(*[nn.Linear(1, 1, rng=i) for i in (0, 1)])
+    assert [layer.name for layer in numbered.layers] == ["linear1", "linear2"]
 
 
 def test_classes_of_ones_own_are_saved(tmp_path: Path) -> None:

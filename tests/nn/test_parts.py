@@ -14,6 +14,7 @@ from glassgrad.train import load, save
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 5, 8)).astype(np.float32)
+NAME: Any = "he_normal"
 
 
 def test_dropout_keeps_means_and_inference() -> None:
@@ -122,6 +123,12 @@ def test_masks() -> None:
         layer(X, mask=np.ones((5, 5)))
 
 
+def test_rotary_is_switched_on_by_the_usual_base() -> None:
+    bases = [nn.TransformerBlock(8, 2, rng=0, rotary=choice).attention.rotary for choice in (True, False, None, 100)]
+    assert bases == [10000.0, None, None, 100.0]
+    nn.MultiHeadAttention(6, 2, rng=0, rotary=False)  # which needs no even size of heads
+
+
 def test_rotary_products_depend_on_distance_alone() -> None:
     q, k = RNG.normal(size=(2, 8))
     far = np.array(
@@ -189,6 +196,11 @@ def test_first_weights_of_their_own() -> None:
         (lambda: nn.Conv1d(3, 4, 3, rng=0, stride=0), ShapeError, "Conv1d: got stride 0"),
         (lambda: nn.Conv1d(3, 4, 3, rng=0)(np.ones((2, 5, 9))), ShapeError, "conv: channels do not fit"),
         (lambda: nn.Conv1d(3, 4, 3, rng=0, dtype=int), DtypeError, "Conv1d: parameters must vary"),
+        (lambda: nn.BatchNorm(3).learn(np.ones((1, 3))), ShapeError, "no single row, or batches from .*drop_last=True"),
+        (lambda: nn.Linear(3, 4, rng=0, name="head")(np.ones((2, 5))), ShapeError, r"Linear head: .* \(2, 5\).* 3\)"),
+        (lambda: nn.LSTM(3, 4, rng=0, name="top")(np.ones((2, 5))), ShapeError, "LSTM top: input does not fit"),
+        (lambda: nn.Linear(3, 4, rng=0)(np.array([["a", "b", "c"]])), DtypeError, "Linear: input must be numbers"),
+        (lambda: nn.Linear(3, 4, rng=0, initialiser=NAME), TypeError, "Linear: bad initialiser: got 'he_normal'"),
         (lambda: nn.LayerNorm(3)(np.ones((2, 4))), ShapeError, r"LayerNorm: .* expected \(..., 3\)"),
         (lambda: nn.RMSNorm(3)(np.ones((2, 1))), ShapeError, "RMSNorm: input does not fit"),
         (lambda: nn.GroupNorm(2, 3), ShapeError, "got 3 channels in 2 groups"),
@@ -198,6 +210,8 @@ def test_first_weights_of_their_own() -> None:
         (lambda: nn.Embedding(3, 2, rng=0)(np.array([3])), ShapeError, "must be 0 to 2: got 3"),
         (lambda: nn.MultiHeadAttention(8, 3, rng=0), ShapeError, "8 features for 3 heads"),
         (lambda: nn.MultiHeadAttention(6, 2, rng=0, rotary=1e4), ShapeError, "an even size of each"),
+        (lambda: nn.MultiHeadAttention(8, 2, rng=0, rotary=0), ValueError, "bad rotary: got 0"),
+        (lambda: nn.TransformerBlock(8, 2, rng=0, rotary=-1.0), ValueError, r"bad rotary: got -1\.0"),
         (lambda: nn.MultiHeadAttention(8, 2, rng=0)(X[0]), ShapeError, r"x does not fit: got shape \(5, 8\)"),
         (lambda: nn.MLP((2, 2), rng=0, dropout=1.5), ValueError, "bad rate: got 1.5"),
     ],
@@ -205,6 +219,25 @@ def test_first_weights_of_their_own() -> None:
 def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_state_is_no_input_of_the_next_layer() -> None:
+    first, last = nn.LSTM(8, 4, rng=0, name="reader"), nn.Linear(4, 2, rng=1)
+    message = r"LSTM reader returns \(outputs, state\), which Linear\(4 -> 2\) cannot take; .*return_state=False"
+    for layers in ([first, last], [nn.Sequential(nn.relu, first), nn.Sequential(last, nn.relu)]):
+        with pytest.raises(ValueError, match=message):
+            nn.Sequential(*layers)
+    with pytest.raises(ValueError, match="LSTM reader returns"):
+        nn.Residual(first)
+    assert nn.Sequential(first, lambda pair: pair[0], last)(X).shape == (2, 5, 2)
+    assert len(nn.Sequential(nn.relu, first)(X)) == 2
+
+
+def test_a_layer_that_learns_has_one_place_in_a_sequence() -> None:
+    layer, drop = nn.Linear(2, 2, rng=0), nn.Dropout(0.5)
+    with pytest.raises(ValueError, match=r"given twice: got Linear\(2 -> 2\) as layers 0 and 2"):
+        nn.Sequential(layer, nn.relu, layer)
+    assert len(nn.Sequential(layer, drop, nn.relu, drop, nn.relu)) == 5
 
 
 @pytest.mark.parametrize(

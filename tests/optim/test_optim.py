@@ -116,3 +116,11 @@ def test_mistakes_are_named() -> None:
         SGD(nesterov=True)
     with pytest.raises(ValueError, match="and no dampening"):
         SGD(momentum=0.9, dampening=0.1, nesterov=True)
+
+
+def test_a_state_of_another_optimiser_is_refused() -> None:
+    p = np.ones(2)
+    with pytest.raises(TreeError, match="Adam: state is of another optimiser: got 0 averages .*, expected 2; make it"):
+        Adam().step(p, p, SGD().init(p))
+    with pytest.raises(TreeError, match="SGD: state is of another optimiser: got 2"):
+        SGD().step(p, p, Adam().init(p))

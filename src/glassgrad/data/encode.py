@@ -239,6 +239,9 @@ def _fit_column(
     if not categorical and is_numeric(table, name, numbers):
         numeric = NumericColumn.fit(table, name, numbers)
         if not numeric.scale and not numeric.indicator:
+            cells = table[name]
+            if cells.dtype.kind in "iu" and (cells != cells[0]).any():
+                return None, f"left out, its values differ by less than float64 can tell at {numeric.mean:g}"
             return None, f"left out, it is always {numeric.mean:g}"
         if not _counts(table, numbers):
             return numeric, ""
@@ -253,7 +256,8 @@ def _fit_column(
 
 def _counts(table: Table, numbers: Numbers) -> bool:
     """Whether a column goes up by 1 from row to row of the file."""
-    return len(table) > 2 and bool(np.ptp(numbers.values - table.lines) == 0)
+    away = numbers.values - table.lines
+    return len(table) > 2 and bool((away == away[0]).all())
 
 
 def _refuse_target(option: str, names: Collection[str], target: str, fix: str) -> None:

@@ -63,7 +63,13 @@ def _values(column: Any) -> Any:
 def _through_arrow(frame: Any) -> Any:
     """A PyArrow table of whatever speaks one of the two protocols for tables."""
     if hasattr(frame, "__arrow_c_stream__"):
-        return pyarrow("").table(frame)
+        try:
+            return pyarrow("").table(frame)
+        except (ValueError, TypeError):  # PyArrow's own errors are these
+            raise DataError(
+                f"table: not a dataframe: got one column, {type(frame).__name__}, expected several; pass "
+                f"series.to_frame()"
+            ) from None
     if hasattr(frame, "__dataframe__"):
         return pyarrow(".interchange").from_dataframe(frame)
     raise DataError(

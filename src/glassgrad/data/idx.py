@@ -15,6 +15,7 @@ from .source import explained, is_gzip, open_bytes, require_file
 # http://yann.lecun.com/exdb/mnist/: two zero bytes, the kind of number, how many sizes; the sizes and all numbers
 # with the high byte first
 KINDS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_SIZES = 64  # that an array of NumPy can have
 MOST_DEFLATED = 1032  # bytes that one byte of a gzip file can stand for, at most
 
 
@@ -48,6 +49,10 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
                 f"{', '.join(f'{code:02x}' for code in KINDS)}, and the number of sizes; choose another file"
             )
         dtype, sizes = np.dtype(KINDS[head[2]]), stream.read(4 * head[3])
+        if head[3] > MOST_SIZES:
+            raise DataError(
+                f"read_idx: too many sizes: got {head[3]} in {file}, expected at most {MOST_SIZES}; copy the file again"
+            )
         if not head[3] or len(sizes) < 4 * head[3]:
             raise _wrong_length(f"{4 + len(sizes)} bytes", f"{head[3]} sizes of 4 bytes, at least one,", file)
         shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))

@@ -75,7 +75,7 @@ class Stream:
     Raises
     ------
     DataError
-        ``source`` cannot be called, or a piece's arrays differ in length.
+        ``source`` cannot be called, a piece's arrays differ in length, or pieces in their columns.
 
     Examples
     --------
@@ -103,13 +103,25 @@ class Stream:
     def __iter__(self) -> Iterator[Any]:
         size = self.batch_size
         if size is None:
-            yield from self.source()
+            for piece in self.source():
+                if not all(np.shape(leaf)[:1] == (0,) for leaf in tree.leaves(piece)):
+                    yield piece
             return
         waiting: list[Any] = []
+        widths: list[Any] = []
         rows = 0
         for piece in self.source():
-            waiting.append(piece)
+            shapes = [np.shape(leaf) for leaf in tree.leaves(piece)]
+            if shapes and all(shape[:1] == (0,) for shape in shapes):
+                continue
             rows += _rows(piece, "Stream")
+            widths = widths or [shape[1:] for shape in shapes]
+            if [shape[1:] for shape in shapes] != widths:
+                raise DataError(
+                    f"Stream: pieces do not fit together: got rows of shapes {[shape[1:] for shape in shapes]}, "
+                    f"expected {widths} as in the first piece; give every piece the same columns"
+                )
+            waiting.append(piece)
             if rows >= max(size, self.buffer):
                 whole = rows - rows % size
                 joined = self._joined(waiting, rows)

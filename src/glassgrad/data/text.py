@@ -47,8 +47,15 @@ class Characters:
         return numbers.astype(np.int32)
 
     def decode(self, numbers: ArrayLike) -> str:
-        """The text of numbers [characters]."""
-        return "".join(map(self.alphabet.__getitem__, np.asarray(numbers).tolist()))
+        """The text of numbers [characters]; :class:`DataError` about one that is no character's."""
+        numbers = np.asarray(numbers)
+        wrong = (numbers < 0) | (numbers >= len(self))
+        if wrong.any():
+            raise DataError(
+                f"decode: unknown number: got {numbers[wrong].flat[0]}, expected 0 to {len(self) - 1}; decode with the "
+                f"Characters that encoded"
+            )
+        return "".join(map(self.alphabet.__getitem__, numbers.tolist()))
 
 
 def windows(sequence: NDArray[np.generic], length: int) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

@@ -6,10 +6,12 @@ import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass
+from itertools import pairwise
 from typing import Any
 
+from .. import tree
 from .activations import ACTIVATIONS
-from .module import STATIC, Module
+from .module import STATIC, Module, file_name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +46,12 @@ class Sequential(Module):
     ----------
     layers : modules, and functions such as ``nn.relu``. Layers with the same name are numbered.
 
+    Raises
+    ------
+    ValueError
+        A layer that learns is given twice: training would make two of it. See docs/layers.md for weights that are
+        shared. Or a recurrent layer would give its state to the next one.
+
     Examples
     --------
     >>> from glassgrad import nn
@@ -58,7 +66,11 @@ class Sequential(Module):
     name: str = field(metadata=STATIC)
 
     def __init__(self, *layers: Any, name: str = "") -> None:
-        self.fill(layers=_numbered([as_layer(layer) for layer in layers]), name=name)
+        given = [as_layer(layer) for layer in layers]
+        _refuse_twice(given)
+        for layer, later in pairwise(given):
+            _refuse_state(layer, later)
+        self.fill(layers=_numbered(given), name=name)
 
     def apply(self, x: Any) -> Any:
         for layer in self.layers:
@@ -101,6 +113,7 @@ class Residual(Module):
 
     def __init__(self, inner: Any, *, name: str = "residual") -> None:
         self.fill(inner=as_layer(inner), name=name)
+        _refuse_state(self.inner, self)
 
     def apply(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         return x + self.inner(x, *args, **kwargs)
@@ -122,6 +135,32 @@ def as_layer(layer: Any) -> Any:
         known: dict[Any, str] = {function: name for name, function in ACTIVATIONS.items()}
         return Function(known.get(layer, layer))
     raise TypeError(f"Sequential: not a layer: got {layer!r:.60}, expected modules, functions, or names in ACTIVATIONS")
+
+
+def _refuse_state(layer: Any, later: Any) -> None:
+    """Raise if a layer returns (outputs, state), and what is to take them is a layer of this package."""
+    while isinstance(layer, Sequential) and layer.layers:
+        layer = layer.layers[-1]
+    while isinstance(later, Sequential) and later.layers:
+        later = later.layers[0]
+    own = ":" not in file_name(type(later))
+    free = isinstance(later, Function) and callable(later.function)
+    if getattr(layer, "return_state", False) and isinstance(later, Module) and own and not free:
+        raise ValueError(
+            f"Sequential: {type(layer).__name__} {layer.name} returns (outputs, state), which {later!r:.60} cannot "
+            f"take; make it with return_state=False"
+        )
+
+
+def _refuse_twice(layers: list[Any]) -> None:
+    places: dict[int, int] = {}
+    for i, layer in enumerate(layers):
+        first = places.setdefault(id(layer), i)
+        if first != i and tree.leaves(layer):
+            raise ValueError(
+                f"Sequential: a layer is given twice: got {layer!r:.60} as layers {first} and {i}, and training would "
+                f"change apart; make two layers, or hold it once in a Module that calls it twice"
+            )
 
 
 def _numbered(layers: list[Any]) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from ..ops import conv, pool, view
 from ..ops.conv import Padding, Sizes, pads_of, per_axis
 from .initialisers import Initialiser, fans, he_uniform
 from .module import STATIC, Module
-from .sizes import check_parameters, floating, whole
+from .sizes import check_parameters, drawing, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -60,7 +60,7 @@ class _Convolution(Module):
         shape = (first, second // groups, *per_axis(layer, "kernel", kernel, d))
         kind = floating(dtype, layer)
         self.fill(
-            W=initialiser(generator(rng), *fans(shape), shape).astype(kind),
+            W=drawing(initialiser, layer)(generator(rng), *fans(shape), shape).astype(kind),
             b=np.zeros(outputs, kind) if bias else None,
             stride=per_axis(layer, "stride", stride, d),
             padding=self._pads(layer, padding),

@@ -15,7 +15,7 @@ from ..graph.node import Value, shape_of, value_of
 from ..ops import indexing, view
 from .initialisers import Initialiser, normal
 from .module import STATIC, Module
-from .sizes import check_parameters, floating, whole
+from .sizes import check_parameters, drawing, floating, whole
 
 _normal = normal(1.0)
 
@@ -35,6 +35,8 @@ class Embedding(Module):
     ------
     ShapeError, DtypeError
         at a call, for numbers outside of the table, or that are not integers.
+    IndexError
+        at the end of a compiled call, for numbers outside of the table.
 
     Examples
     --------
@@ -59,7 +61,9 @@ class Embedding(Module):
         name: str = "embedding",
     ) -> None:
         n, m = whole(rows, "Embedding"), whole(features, "Embedding")
-        self.fill(W=initialiser(generator(rng), n, m).astype(floating(dtype, "Embedding")), name=name)
+        self.fill(
+            W=drawing(initialiser, "Embedding")(generator(rng), n, m).astype(floating(dtype, "Embedding")), name=name
+        )
 
     def apply(self, x: Value) -> Value:
         if dtype_of(x).kind not in "iu":
@@ -70,7 +74,7 @@ class Embedding(Module):
                 f"Embedding: numbers must be 0 to {rows - 1}: got {np.min(values)} to {np.max(values)}; make the table "
                 f"larger"
             )
-        return indexing.take(self.W, x, 0)
+        return indexing.take(self.W, indexing.from_zero(x, rows), 0)
 
     def check(self) -> None:
         super().check()

@@ -19,7 +19,7 @@ from .activations import ACTIVATIONS
 from .dropout import Dropout
 from .initialisers import Initialiser, for_activation, glorot_uniform
 from .module import STATIC, Module
-from .sizes import check_parameters, floating, whole
+from .sizes import check_last, check_parameters, drawing, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -60,10 +60,11 @@ class Linear(Module):
     ) -> None:
         inputs, outputs = whole(inputs, "Linear"), whole(outputs, "Linear")
         kind = floating(dtype, "Linear")
-        W = initialiser(generator(rng), inputs, outputs).astype(kind)
+        W = drawing(initialiser, "Linear")(generator(rng), inputs, outputs).astype(kind)
         self.fill(W=W, b=np.zeros(outputs, kind) if bias else None, name=name)
 
     def apply(self, x: Value) -> Value:
+        check_last(self, x, shape_of(self.W)[-2])
         y = contraction.matmul(x, self.W)
         return y if self.b is None else y + self.b
 
@@ -142,9 +143,7 @@ class MLP(Module):
 
     def apply(self, x: Value) -> Value:
         """Outputs [..., outputs] for inputs [..., inputs]; no activation on the last layer."""
-        inputs = shape_of(self.layers[0].W)[0]
-        if shape_of(x)[-1:] != (inputs,):
-            raise ShapeError(f"MLP: input does not fit: got shape {shape_of(x)}, expected (..., {inputs})")
+        check_last(self, x, shape_of(self.layers[0].W)[0])
         activation = ACTIVATIONS[self.activation]
         *hidden, output = self.layers
         for layer in hidden:

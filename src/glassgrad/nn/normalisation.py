@@ -18,7 +18,7 @@ from ..ops import composite, logic, view
 from ..ops import elementwise as ew
 from ..ops.control import stop_gradient
 from .module import STATE, STATIC, Module
-from .sizes import check_parameters, floating, whole
+from .sizes import check_last, check_parameters, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -93,7 +93,8 @@ class BatchNorm(Module):
         if count < 2:
             raise ShapeError(
                 f"BatchNorm: nothing to take a variance over: got shape {shape_of(x)}, expected at least two values "
-                f"of each feature in training; use larger batches"
+                f"of each feature in training; "
+                f"take a batch_size that leaves no single row, or batches from data.Batches(..., drop_last=True)"
             )
         mean, variance = composite.mean(x, axes), composite.var(x, axes)
         y = self._normalised(x, mean, variance)
@@ -170,7 +171,7 @@ class LayerNorm(Module):
         self.fill(scale=np.ones(n, kind), shift=np.zeros(n, kind) if bias else None, epsilon=float(epsilon), name=name)
 
     def apply(self, x: Value) -> Value:
-        _last(self, x)
+        check_last(self, x, shape_of(self.scale)[-1])
         y = _standardised(x, -1, self.epsilon) * self.scale
         return y if self.shift is None else y + self.shift
 
@@ -207,7 +208,7 @@ class RMSNorm(Module):
         self.fill(scale=np.ones(n, kind), epsilon=float(epsilon), name=name)
 
     def apply(self, x: Value) -> Value:
-        _last(self, x)
+        check_last(self, x, shape_of(self.scale)[-1])
         return x / ew.sqrt(composite.mean(x * x, -1, keepdims=True) + self.epsilon) * self.scale
 
     def check(self) -> None:
@@ -279,12 +280,6 @@ class GroupNorm(Module):
 
     def __repr__(self) -> str:
         return f"GroupNorm({self.groups}, {shape_of(self.scale)[0]})"
-
-
-def _last(layer: Any, x: Value) -> None:
-    (n,) = shape_of(layer.scale)
-    if shape_of(x)[-1:] != (n,):
-        raise ShapeError(f"{type(layer).__name__}: input does not fit: got shape {shape_of(x)}, expected (..., {n})")
 
 
 def _standardised(x: Value, axis: int, epsilon: float) -> Value:

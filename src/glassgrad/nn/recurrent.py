@@ -21,7 +21,7 @@ from ..ops import contraction, view
 from ..ops import elementwise as ew
 from .initialisers import Initialiser, glorot_uniform, orthogonal
 from .module import STATIC, Module
-from .sizes import check_parameters, floating, whole
+from .sizes import called, check_parameters, drawing, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -61,7 +61,7 @@ class _Recurrent(Module):
         i, n, kind, source = whole(inputs, layer), whole(units, layer), floating(dtype, layer), generator(rng)
         # Gate by gate, since each is a map of its own.
         first, second = (
-            np.concatenate([rule(source, rows, n) for _ in range(self.gates)], 1).astype(kind)
+            np.concatenate([drawing(rule, layer)(source, rows, n) for _ in range(self.gates)], 1).astype(kind)
             for rule, rows in ((initialiser, i), (recurrent_initialiser, n))
         )
         self.fill(
@@ -80,7 +80,7 @@ class _Recurrent(Module):
 
     def apply(self, x: Value, state: Any = None) -> Any:
         """Outputs [batch, time, units] and the last state, from inputs [batch, time, inputs] and a first state."""
-        layer, shape, inputs = type(self).__name__, shape_of(x), shape_of(self.W)[0]
+        layer, shape, inputs = called(self), shape_of(x), shape_of(self.W)[0]
         if len(shape) != 3 or shape[2] != inputs:
             raise ShapeError(f"{layer}: input does not fit: got shape {shape}, expected (batch, time, {inputs})")
         mapped = contraction.matmul(view.swapaxes(x, 0, 1), self.W) + self.b  # all times at once

@@ -32,6 +32,27 @@ def floating(dtype: DTypeLike, layer: str) -> np.dtype[Any]:
     return kind
 
 
+def called(layer: Any) -> str:
+    """A layer in an error: its class, and its name where it has one of its own."""
+    kind = type(layer).__name__
+    return kind if layer.name in ("", kind.lower()) else f"{kind} {layer.name}"
+
+
+def check_last(layer: Any, x: Any, size: int) -> None:
+    """Raise ``ShapeError`` unless the last axis has this size, ``DtypeError`` for what are no numbers."""
+    if dtype_of(x).kind in "USO":
+        raise DtypeError(f"{called(layer)}: input must be numbers: got {dtype_of(x)}; encode text as numbers first")
+    if shape_of(x)[-1:] != (size,):
+        raise ShapeError(f"{called(layer)}: input does not fit: got shape {shape_of(x)}, expected (..., {size})")
+
+
+def drawing(initialiser: Any, layer: str) -> Any:
+    """An initialiser; ``TypeError`` for what is no function."""
+    if not callable(initialiser):
+        raise TypeError(f"{layer}: bad initialiser: got {initialiser!r:.60}, expected a function, such as nn.he_normal")
+    return initialiser
+
+
 def check_parameters(module: Any, **ranks: int) -> None:
     """Raise ``ShapeError`` unless these fields are None, or floating arrays of so many axes and of one dtype."""
     found = {name: getattr(module, name) for name in ranks if getattr(module, name) is not None}

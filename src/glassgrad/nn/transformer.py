@@ -81,7 +81,7 @@ class MultiHeadAttention(Module):
     rng : seed or generator for the four maps
     context : size of what is looked at, if another one
     causal : whether no position may look at later ones
-    rotary : base of the rotary positions put into queries and keys, such as 10000.0; None for none
+    rotary : base of the rotary positions put into queries and keys; True is 10000.0, None or False is none
     dropout : share of attention weights left out in training
     bias : whether the four maps have biases
     dtype, name : of the parameters; of the scope
@@ -114,17 +114,17 @@ class MultiHeadAttention(Module):
         rng: Seed,
         context: int | None = None,
         causal: bool = False,
-        rotary: float | None = None,
+        rotary: float | bool | None = None,
         dropout: float = 0.0,
         bias: bool = True,
         dtype: DTypeLike = np.float32,
         name: str = "attention",
     ) -> None:
-        source, heads = generator(rng), whole(heads, "MultiHeadAttention")
-        if features % heads or (rotary is not None and features // heads % 2):
+        source, heads, base = generator(rng), whole(heads, "MultiHeadAttention"), _base(rotary)
+        if features % heads or (base is not None and features // heads % 2):
             raise ShapeError(
                 f"MultiHeadAttention: heads do not fit: got {features} features for {heads} heads, expected a multiple "
-                f"of it{', with an even size of each for rotary positions' if rotary else ''}"
+                f"of it{', with an even size of each for rotary positions' if base else ''}"
             )
         maps = {
             part: Linear(inputs, features, rng=source, bias=bias, dtype=dtype, name=part)
@@ -140,7 +140,7 @@ class MultiHeadAttention(Module):
             dropout=Dropout(dropout),
             heads=heads,
             causal=bool(causal),
-            rotary=None if rotary is None else float(rotary),
+            rotary=base,
             name=name,
         )
 
@@ -199,6 +199,19 @@ class MultiHeadAttention(Module):
         return f"MultiHeadAttention({shape_of(self.query.W)[1]}, {self.heads} heads)"
 
 
+def _base(rotary: Any) -> float | None:
+    """The base of rotary positions; None for none."""
+    if isinstance(rotary, (bool, np.bool_)):
+        return 10000.0 if rotary else None
+    if rotary is None:
+        return None
+    if isinstance(rotary, str) or not 0 < rotary < math.inf:
+        raise ValueError(
+            f"MultiHeadAttention: bad rotary: got {rotary!r}, expected a base above 0; True for 10000.0, None for none"
+        )
+    return float(rotary)
+
+
 @dataclass(frozen=True, eq=False, init=False, repr=False)
 class TransformerBlock(Module):
     """Attention, then a perceptron at each position, each beside a shortcut, with layer norms.
@@ -248,7 +261,7 @@ class TransformerBlock(Module):
         post_norm: bool = False,
         rms: bool = False,
         causal: bool = False,
-        rotary: float | None = None,
+        rotary: float | bool | None = None,
         dtype: DTypeLike = np.float32,
         name: str = "block",
     ) -> None:

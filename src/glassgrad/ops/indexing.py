@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..dtypes import dtype_of
 from ..errors import TracedValueError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, is_symbolic, shape_of, value_of
@@ -346,6 +347,13 @@ def take(x: Value, indices: Value, axis: int | None = None) -> Value:
     axis = np.lib.array_utils.normalize_axis_index(axis, len(shape_of(x)))
     indices = indices if isinstance(indices, Node) else np.asarray(indices)
     return getitem(x, (*(slice(None),) * axis, indices))
+
+
+def from_zero(indices: Value, size: int) -> Value:
+    """Positions that do not count from the end: traced ones below 0 become ``size``, which is out of range."""
+    if value_of(indices) is not None or dtype_of(indices).kind != "i":
+        return indices
+    return logic.where(indices < 0, size, logic.astype(indices, np.int64))
 
 
 def take_along_axis(x: Value, indices: Value, axis: int | None) -> Value:

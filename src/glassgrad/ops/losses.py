@@ -1,7 +1,7 @@
 """Losses: composites that stay finite for every finite input, and refuse shapes that would broadcast by accident.
 
-All take ``weights``, one per sample: their shape is the shape of the losses or its leading part. The mean is then
-Σ w l / Σ w, and 0 where every weight is 0; "sum" is Σ w l; "none" gives the losses w l.
+All take ``weights``, one per sample and at least 0: their shape is the shape of the losses or its leading part. The
+mean is then Σ w l / Σ w, and 0 where every weight is 0; "sum" is Σ w l; "none" gives the losses w l.
 """
 
 from __future__ import annotations
@@ -36,12 +36,17 @@ def _reduced(loss: str, losses: Value, weights: Value | None, how: str, shares: 
     if how not in ("mean", "sum", "none"):
         raise ValueError(f"{loss}: unknown reduction: got {how!r}, expected 'mean', 'sum' or 'none'")
     shape = shape_of(losses)
+    if how == "mean" and 0 in shape:
+        raise ShapeError(f"{loss}: no mean of nothing: got losses of shape {shape}, expected one at least")
     if weights is not None:
         given = shape_of(weights)
         if given != shape[: len(given)]:
             raise ShapeError(
                 f"{loss}: weights do not fit: got {given} for losses {shape}, expected {shape} or a leading part of it"
             )
+        known: Any = value_of(weights)
+        if known is not None and (np.asarray(known) < 0).any():
+            raise ValueError(f"{loss}: weights must be at least 0: got {np.min(known)}; 0 leaves a sample out")
         weights = view.reshape(logic.astype(weights, dtype_of(losses)), (*given, *(1,) * (len(shape) - len(given))))
         losses = weights * losses
         shares = weights if shares is None else weights * shares
@@ -102,7 +107,8 @@ def cross_entropy(
     Parameters
     ----------
     logits : shape (..., C)
-    labels : integers in [0, C) of shape (...), or probabilities of shape (..., C)
+    labels : integers in [0, C) of shape (...), or probabilities of shape (..., C), which need not sum to 1: the loss is
+        -Σ y ln ŷ
     weights : one per sample, of shape (...) or a leading part of it
     class_weights : (C,); a sample counts as its class does, in the mean too. Probabilities are weighted one by one, and
         the mean is over rows: both as in PyTorch
@@ -114,6 +120,8 @@ def cross_entropy(
     ------
     ShapeError, DtypeError
         Labels do not fit the logits, are no class numbers, or are not integers.
+    IndexError
+        From compiled code, at the end of the call: labels are no class numbers.
 
     Examples
     --------
@@ -154,6 +162,7 @@ def _of_labels(
     if counted is not None:
         labels = logic.where(counted, labels, 0)
     _check_labels(labels, scores[-1])
+    labels = indexing.from_zero(labels, scores[-1])
     logs = log_softmax(logits)
     losses = -indexing.take_along_axis(logs, labels[..., None], -1)[..., 0]
     shares = None
@@ -207,6 +216,12 @@ def binary_cross_entropy(
     positive_weight : p, a number or one per element of the last axis: what positive targets count for
     """
     targets = _matched("binary_cross_entropy", logits, targets)
+    values: Any = value_of(targets)
+    if values is not None and ((np.asarray(values) < 0) | (np.asarray(values) > 1)).any():
+        raise ValueError(
+            f"binary_cross_entropy: targets must be from 0 to 1: got {np.min(values)} to {np.max(values)}; for -1 and "
+            f"1 pass (targets + 1) / 2"
+        )
     if positive_weight is None:
         losses = softplus(logits) - targets * logits
     else:

@@ -99,6 +99,12 @@ class Formula(Optimizer):
 
     def step(self, params: Any, grads: Any, state: State, *, donate: bool = False) -> tuple[Any, State]:
         leaves, slopes, shape = matched(self, params, grads, len(state.slots))
+        kept = {len(slots.averages) for slots in state.slots if slots is not None}
+        if not kept <= {len(self.starts)}:
+            raise TreeError(
+                f"{type(self).__name__}: state is of another optimiser: got {kept.pop()} averages of each parameter, "
+                f"expected {len(self.starts)}; make it by init(params) of this one"
+            )
         decays = self._decays(params, leaves, shape)
         with np.errstate(all="ignore"):  # a diverged parameter is reported by its loss, not by a warning in here
             found = [
