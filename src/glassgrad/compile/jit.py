@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
@@ -155,6 +157,7 @@ class Jitted:
         # What answers a call without Python taking it apart, latest first, by static arguments
         self.fast: dict[tuple[Any, ...], tuple[Function, ...]] = {}
         self.lock = threading.RLock()
+        _made.add(self)
 
     @property
     def signatures(self) -> list[str]:
@@ -309,6 +312,18 @@ class Jitted:
     def __repr__(self) -> str:
         return f"jit({getattr(self.function, '__qualname__', self.function)!s}, {len(self.compiled)} compiled)"
 
+
+_made: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread that was compiling is not there in the child, and would hold its function's lock for ever."""
+    for jitted in _made:
+        jitted.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 Which = int | str | Iterable[int | str]
 
