@@ -44,3 +44,35 @@ def test_extremes_of_nothing(function: Any) -> None:
 def test_a_mask_is_not_dropped() -> None:
     with pytest.raises(gg.errors.DtypeError, match="masked array"):
         gg.jit(lambda a: a.sum())(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_ldexp_rounds_once(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=200) * 2.0 ** rng.integers(*np.finfo(dtype).minexp * np.array([1, -1]), 200)
+    x = np.array([*drawn, 0.0, -0.0, np.inf, np.nan, 5e-324, 1e-45, 1e-7]).astype(dtype)
+    exponent = np.arange(-2300, 2300, 7)[:, None]
+    got, expected = gg.jit(np.ldexp)(x, exponent), np.ldexp(x, exponent)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(np.signbit(got[:, :-4]), np.signbit(expected[:, :-4]))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (np.int64(3), np.int64(70)),
+        (np.array([1, 2, 3]), -np.array([1, 2, 3])),
+        (np.ones(2, "u1"), np.ones(2, "u1")),
+        (np.ones(2, "u1"), 9),
+        (np.ones(2, "f4"), np.array([2**62, -(2**62)])),
+        (3, 4),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_ldexp_of_integers(args: Any) -> None:
+    got, eager, expected = gg.jit(np.ldexp)(*args), gnp.ldexp(*args), np.ldexp(*args)
+    assert got.dtype == eager.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(eager, expected)

@@ -138,8 +138,9 @@ class Reader:
         """What NumPy refuses of integers that are known only when the program runs."""
         strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
         wanted = result_type(*strong) if strong else np.dtype(np.int64)
-        for x, found, number in zip(node.inputs, inputs, weak, strict=True):
-            if not number or is_constant(x) or x.dtype.kind != "i" or wanted.kind not in "iu" or wanted == np.int64:
+        narrow = wanted.kind in "iu" and wanted != np.int64
+        for k, (x, found, number) in enumerate(zip(node.inputs, inputs, weak, strict=True)):
+            if not number or k in node.op.unpromoted or is_constant(x) or x.dtype.kind != "i" or not narrow:
                 continue
             limits = np.iinfo(wanted)
             text = f"overflow: Python integer out of bounds for {wanted} in {node.op.name}"
