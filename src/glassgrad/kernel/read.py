@@ -138,7 +138,8 @@ class Reader:
         """What NumPy refuses of integers that are known only when the program runs."""
         strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
         wanted = result_type(*strong) if strong else np.dtype(np.int64)
-        narrow = wanted.kind in "iu" and wanted != np.int64
+        compared = getattr(node.op.eval, "__name__", "") in scalars.COMPARISONS
+        narrow = wanted.kind in "iu" and wanted != np.int64 and not compared
         for k, (x, found, number) in enumerate(zip(node.inputs, inputs, weak, strict=True)):
             if not number or k in node.op.unpromoted or is_constant(x) or x.dtype.kind != "i" or not narrow:
                 continue
@@ -254,7 +255,7 @@ def is_constant(node: Node) -> bool:
 
 def literal(value: Any) -> Number:
     number = np.asarray(value)
-    name, parts = storage_dtype(number.dtype)
+    name, parts = ("int64", 1) if number.dtype == object else storage_dtype(number.dtype)  # an int of more bits
     name = "float32" if name in scalars.HALVES else name
     item = number.reshape(()).item()
     if parts == 2:
