@@ -12,6 +12,7 @@ import numpy as np
 from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.apply import Output, apply
+from ..graph.bfloat16 import evaluator
 from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of, value_of
 from ..graph.origin import Context
 from ..graph.primitive import Contraction, Opaque, Structured
@@ -76,7 +77,12 @@ class Body:
         """What a step does, in order."""
         places = self.places
         return [
-            Step(node.op.eval, tuple(places[x] for x in node.inputs), node.params, places[node])
+            Step(
+                evaluator(node.op, () if node.op is Output else [x.dtype for x in node.inputs]),
+                tuple(places[x] for x in node.inputs),
+                node.params,
+                places[node],
+            )
             for node in self.nodes
             if node.inputs
         ]
