@@ -99,3 +99,27 @@ def test_a_python_integer_of_any_size_is_compared_as_numpy_does(compare: Any, dt
             np.testing.assert_array_equal(gg.jit(lambda x: one(x, number))(x), expected)  # noqa: B023
             if -(2**63) <= number < 2**63:
                 np.testing.assert_array_equal(gg.jit(one)(x, number), expected)
+
+
+@pytest.mark.parametrize(
+    "exponent",
+    [np.array([True, False]), np.array([1, 2], "i1"), np.array([1, 2], "u1"), np.ones(2, "f4"), 2, 2.0, 0.5, True],
+)
+def test_powers_of_booleans(exponent: Any) -> None:
+    base = np.array([True, False])
+    expected = np.power(base, exponent)
+    for got in (
+        gnp.power(base, exponent),
+        gg.jit(np.power)(base, exponent),
+        gg.jit(lambda a: np.power(a, exponent))(base),
+    ):
+        assert got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_negative_powers_of_booleans() -> None:
+    base, exponent = np.array([True, True]), np.array([-1, 1], "i1")
+    fixed = gg.jit(lambda base, _: np.power(base, exponent))
+    for power in (gnp.power, gg.jit(np.power), fixed):
+        with pytest.raises(ValueError, match="negative integer powers"):
+            power(base, exponent)

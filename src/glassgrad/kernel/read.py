@@ -148,8 +148,12 @@ class Reader:
             self.demand(block, "greater_equal", found, int(limits.min), node, text)
             if limits.max < np.iinfo(np.int64).max:
                 self.demand(block, "less_equal", found, int(limits.max), node, text)
-        if node.op is elementwise.Power and node.dtype.kind in "iu" and not is_constant(node.inputs[1]):
+        if node.op is elementwise.Power and node.dtype.kind in "iu":
             text = "power: Integers to negative integer powers are not allowed"
+            if is_constant(node.inputs[1]):
+                if np.any(np.less(node.inputs[1].value, 0)):
+                    raise ValueError(f"{text} at {node.origin}; use floating numbers")
+                return
             self.demand(block, "greater_equal", inputs[1], 0, node, text)
 
     def demand(self, block: Block, comparison: str, value: Number, limit: int, node: Node, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
-from ..dtypes import dtype_of, kind_of, result_type
+from ..dtypes import dtype_of, is_inexact, kind_of, result_type
 from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Node
@@ -137,11 +137,8 @@ def _square(x: Any) -> Any:
 def _power(x: Any, exponent: Any) -> Any:
     """xⁿ"""
     if dtype_of(x).kind == "b":
-        return (
-            as_array(np.power(plain("power", x), plain("power", exponent)))
-            if not _varies(exponent)
-            else (ew.power(logic.astype(x, float), exponent))
-        )
+        exponent = exponent if isinstance(exponent, Node) else np.asarray(exponent)  # bool ** 2 is np.square, of int8
+        x = logic.astype(x, exponent.dtype) if is_inexact(exponent.dtype) else x
     return ew.power(x, exponent)
 
 
