@@ -1023,3 +1023,27 @@ def test_an_ellipsis_of_no_axes_keeps_index_arrays_apart() -> None:
     for index in (lambda x, i: x[:, i, ..., i], gg.vmap(lambda x, i: x[i, ..., i], (0, None))):
         got = gg.jit(index)(x, i)
         np.testing.assert_array_equal(got, want if got.shape == (5, 2) else want.T)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    for transform in (gg.jit, gg.vmap):
+        with pytest.raises(TypeError, match="got int, expected a function"):
+            transform(5)  # type: ignore[arg-type, call-overload, operator]
+
+
+@pytest.mark.parametrize("count", [1.5, "2", True])
+def test_a_number_of_threads_is_whole(count: Any) -> None:
+    with pytest.raises(TypeError, match="set_threads: got .*, expected a whole number"):
+        gg.set_threads(count)
+
+
+def test_an_argument_named_self() -> None:
+    function = gg.jit(lambda self, x: self * x)
+    assert function(self=2.0, x=3.0) == 6.0
+    assert "mul" in function.lower(self=2.0, x=3.0).graph
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_matrix_is_refused() -> None:
+    with pytest.raises(gg.errors.DtypeError, match=r"np.asarray\(x\)"):
+        gg.jit(lambda x: x * x)(np.asmatrix(np.eye(2)))

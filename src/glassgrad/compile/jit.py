@@ -144,6 +144,8 @@ class Jitted:
     __qualname__: str
 
     def __init__(self, function: Function, static: Any, donate: Any, check: bool, nan: str | None) -> None:
+        if not callable(function):
+            raise TypeError(f"jit: got {type(function).__name__}, expected a function")
         functools.update_wrapper(self, function)
         if nan not in (None, "raise"):
             raise ValueError(f"jit: nan must be None or 'raise': got {nan!r}")
@@ -164,7 +166,7 @@ class Jitted:
         """What it has been compiled for, one line each."""
         return [", ".join([*map(str, s.leaves), *(f"{k[0]}={k[2]!r}" for k in s.static)]) for s in self.compiled]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if watchers:
             return self.replay(args, kwargs)
         if not kwargs:
@@ -285,11 +287,11 @@ class Jitted:
         _, signature = self.taken_apart(args, kwargs)
         return self.of(signature, args, kwargs).executable
 
-    def lower(self, *args: Any, **kwargs: Any) -> Stages:
+    def lower(self, /, *args: Any, **kwargs: Any) -> Stages:
         """Every stage of the program for these arguments as text: ``graph``, ``loops``, ``llvm()``, ``assembly()``."""
         return Stages(self.executable(args, kwargs))
 
-    def cost(self, *args: Any, **kwargs: Any) -> Cost:
+    def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """What the program for these arguments, or the latest, does: operations, memory, threads, time to compile."""
         if not args and not kwargs and not self.compiled:
             raise ShapeError("cost: nothing has been compiled yet; call the function first, or pass its arguments")
