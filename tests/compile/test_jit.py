@@ -1047,3 +1047,11 @@ def test_an_argument_named_self() -> None:
 def test_a_matrix_is_refused() -> None:
     with pytest.raises(gg.errors.DtypeError, match=r"np.asarray\(x\)"):
         gg.jit(lambda x: x * x)(np.asmatrix(np.eye(2)))
+
+
+def test_checking_allows_the_roundings_of_what_was_computed_with() -> None:
+    a = np.linspace(0.0, 9.0, 50)
+    gg.jit(lambda a: np.sin(a.astype("f4")).astype("f8"), check=True)(a)
+    report.compare(np.array([4e-19]), np.zeros(1), [np.ones(3)])
+    with pytest.raises(CompiledDifferenceError, match="by up to"):
+        report.compare(np.array([1e-9]), np.zeros(1), [np.ones(3)])

@@ -20,7 +20,7 @@ from ..autodiff.trail import finite
 from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
 from ..graph.apply import watchers
-from ..graph.node import Node, Variable, constant, next_index, value_of
+from ..graph.node import Node, Spec, Variable, constant, next_index, value_of
 from ..native import call
 from .pipeline import Executable
 from .report import Cost, Stages, compare
@@ -194,7 +194,9 @@ class Jitted:
         expected = self.replay(args, kwargs) if self.check else None
         result = compiled(leaves)
         if self.check:
-            compare(result, expected)
+            nodes = compiled.executable.graph.nodes
+            met = [x.dtype for x in nodes if x.value is not None or isinstance(x.spec, Spec)]
+            compare(result, expected, leaves, met)
         if self.nan and not all(finite(value_of(leaf)) for leaf in tree.leaves(result) if _is_number(leaf)):
             self.explain_nan(args, kwargs)
         if compiled.called and not (self.check or self.nan or kwargs):  # many programs run once, and need no builtin
