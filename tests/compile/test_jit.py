@@ -1055,3 +1055,18 @@ def test_checking_allows_the_roundings_of_what_was_computed_with() -> None:
     report.compare(np.array([4e-19]), np.zeros(1), [np.ones(3)])
     with pytest.raises(CompiledDifferenceError, match="by up to"):
         report.compare(np.array([1e-9]), np.zeros(1), [np.ones(3)])
+
+
+@pytest.mark.parametrize(
+    ("function", "way_out"),
+    [
+        (lambda x, n: x.sum(axis=n), "static argument"),
+        (lambda x, n: np.roll(x, n), "static argument"),
+        (lambda x, n: np.arange(3.0)[n], r"gnp\.asarray\(array\)\[index\]"),
+        (lambda x, n: x[x > 0], "where"),
+        (lambda x, n: x[:n], "static argument"),
+    ],
+)
+def test_what_tracing_cannot_know_names_the_line_and_a_way_out(function: Any, way_out: str) -> None:
+    with pytest.raises(TracedValueError, match=rf"at test_jit\.py:\d+.*{way_out}"):
+        gg.jit(function)(np.ones(4), 2)
