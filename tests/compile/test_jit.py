@@ -1070,3 +1070,10 @@ def test_checking_allows_the_roundings_of_what_was_computed_with() -> None:
 def test_what_tracing_cannot_know_names_the_line_and_a_way_out(function: Any, way_out: str) -> None:
     with pytest.raises(TracedValueError, match=rf"at test_jit\.py:\d+.*{way_out}"):
         gg.jit(function)(np.ones(4), 2)
+
+
+def test_a_traced_value_that_escaped_is_refused() -> None:
+    kept: list[Any] = []
+    assert gg.jit(lambda x: kept.append(x * 2) or x)(1.0) == 1.0  # type: ignore[func-returns-value]
+    with pytest.raises(TracedValueError, match=r"used outside of it at test_jit\.py:\d+; return it from the function"):
+        kept[0] + 1

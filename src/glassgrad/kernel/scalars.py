@@ -176,7 +176,10 @@ def _beside(b: Writer, x: Term, dtype: np.dtype[Any]) -> Term:
 
 def _compared(b: Writer, name: str, x: Term, y: Term) -> Term:
     """Whole numbers of any two dtypes, exactly as NumPy compares them; a known one may lie outside of both."""
-    truth = lambda value: Term(b, Real(Literal(bool(value), "bool"), "bool"))
+
+    def truth(value: Any) -> Term:
+        return Term(b, Real(Literal(bool(value), "bool"), "bool"))
+
     below, above = COMPARISONS[name]
     if x.known is not None and y.known is not None:
         return truth(getattr(np, name)(x.known, y.known))
