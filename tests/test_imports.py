@@ -17,7 +17,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 # The house, lowest layer first. A module may import from its own layer or from a lower one.
 # "__init__" is the package's public face; only what stands above it may import from it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "lazy"),
     ("dtypes",),
     ("tree",),
     ("graph",),

@@ -181,6 +181,11 @@ class Array(Node):
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
+            if self.value is None and self.dtype.kind in "iu":
+                raise TracedValueError(
+                    f"a traced integer is used as an axis, a shift or a size at {here(2)}: it decides what is "
+                    f"computed, so it must be known while tracing; make it a static argument, as in jit(f, static=1)"
+                )
             raise TypeError("iteration over a 0-d array: it has one element, read it with x.item()")
         return (self[i] for i in range(self.shape[0]))
 
@@ -259,6 +264,11 @@ class Array(Node):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         whole = dtype is not None and np.dtype(dtype).kind in "biu"  # such a conversion has no gradient to lose
+        if self.value is None and self.dtype.kind in "iub":
+            raise TracedValueError(
+                f"numpy.asarray() of a traced Array at {here(2)}: while tracing there is no value; if it is an index "
+                f"into a NumPy array, write gnp.asarray(array)[index]; else use glassgrad.numpy functions on it"
+            )
         array = np.asarray(self._concrete("numpy.asarray()") if whole else self._untracked("numpy.asarray()"))
         return np.array(array, dtype) if copy else np.asarray(array, dtype)
 

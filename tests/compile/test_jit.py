@@ -1023,3 +1023,57 @@ def test_an_ellipsis_of_no_axes_keeps_index_arrays_apart() -> None:
     for index in (lambda x, i: x[:, i, ..., i], gg.vmap(lambda x, i: x[i, ..., i], (0, None))):
         got = gg.jit(index)(x, i)
         np.testing.assert_array_equal(got, want if got.shape == (5, 2) else want.T)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    for transform in (gg.jit, gg.vmap):
+        with pytest.raises(TypeError, match="got int, expected a function"):
+            transform(5)  # type: ignore[arg-type, call-overload, operator]
+
+
+@pytest.mark.parametrize("count", [1.5, "2", True])
+def test_a_number_of_threads_is_whole(count: Any) -> None:
+    with pytest.raises(TypeError, match="set_threads: got .*, expected a whole number"):
+        gg.set_threads(count)
+
+
+def test_an_argument_named_self() -> None:
+    function = gg.jit(lambda self, x: self * x)
+    assert function(self=2.0, x=3.0) == 6.0
+    assert "mul" in function.lower(self=2.0, x=3.0).graph
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_matrix_is_refused() -> None:
+    with pytest.raises(gg.errors.DtypeError, match=r"np.asarray\(x\)"):
+        gg.jit(lambda x: x * x)(np.asmatrix(np.eye(2)))
+
+
+def test_checking_allows_the_roundings_of_what_was_computed_with() -> None:
+    a = np.linspace(0.0, 9.0, 50)
+    gg.jit(lambda a: np.sin(a.astype("f4")).astype("f8"), check=True)(a)
+    report.compare(np.array([4e-19]), np.zeros(1), [np.ones(3)])
+    with pytest.raises(CompiledDifferenceError, match="by up to"):
+        report.compare(np.array([1e-9]), np.zeros(1), [np.ones(3)])
+
+
+@pytest.mark.parametrize(
+    ("function", "way_out"),
+    [
+        (lambda x, n: x.sum(axis=n), "static argument"),
+        (lambda x, n: np.roll(x, n), "static argument"),
+        (lambda x, n: np.arange(3.0)[n], r"gnp\.asarray\(array\)\[index\]"),
+        (lambda x, n: x[x > 0], "where"),
+        (lambda x, n: x[:n], "static argument"),
+    ],
+)
+def test_what_tracing_cannot_know_names_the_line_and_a_way_out(function: Any, way_out: str) -> None:
+    with pytest.raises(TracedValueError, match=rf"at test_jit\.py:\d+.*{way_out}"):
+        gg.jit(function)(np.ones(4), 2)
+
+
+def test_a_traced_value_that_escaped_is_refused() -> None:
+    kept: list[Any] = []
+    assert gg.jit(lambda x: kept.append(x * 2) or x)(1.0) == 1.0  # type: ignore[func-returns-value]
+    with pytest.raises(TracedValueError, match=r"used outside of it at test_jit\.py:\d+; return it from the function"):
+        kept[0] + 1

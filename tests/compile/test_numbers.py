@@ -12,7 +12,7 @@ import glassgrad.numpy as gnp
 
 
 @pytest.mark.parametrize(("dtype", "number"), [("u1", 300), ("u1", -1), ("i4", 2**31), ("u8", -1), ("i1", 200)])
-@pytest.mark.parametrize("function", [gnp.add, gnp.maximum, gnp.greater], ids=["add", "maximum", "greater"])
+@pytest.mark.parametrize("function", [gnp.add, gnp.maximum], ids=["add", "maximum"])
 def test_a_python_integer_out_of_bounds(function: Any, dtype: str, number: int) -> None:
     compiled = gg.jit(lambda a, c: function(a, c))
     a = np.array([1, 5], dtype)
@@ -44,3 +44,82 @@ def test_extremes_of_nothing(function: Any) -> None:
 def test_a_mask_is_not_dropped() -> None:
     with pytest.raises(gg.errors.DtypeError, match="masked array"):
         gg.jit(lambda a: a.sum())(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_ldexp_rounds_once(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=200) * 2.0 ** rng.integers(*np.finfo(dtype).minexp * np.array([1, -1]), 200)
+    x = np.array([*drawn, 0.0, -0.0, np.inf, np.nan, 5e-324, 1e-45, 1e-7]).astype(dtype)
+    exponent = np.arange(-2300, 2300, 7)[:, None]
+    got, expected = gg.jit(np.ldexp)(x, exponent), np.ldexp(x, exponent)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(np.signbit(got[:, :-4]), np.signbit(expected[:, :-4]))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (np.int64(3), np.int64(70)),
+        (np.array([1, 2, 3]), -np.array([1, 2, 3])),
+        (np.ones(2, "u1"), np.ones(2, "u1")),
+        (np.ones(2, "u1"), 9),
+        (np.ones(2, "f4"), np.array([2**62, -(2**62)])),
+        (3, 4),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_ldexp_of_integers(args: Any) -> None:
+    got, eager, expected = gg.jit(np.ldexp)(*args), gnp.ldexp(*args), np.ldexp(*args)
+    assert got.dtype == eager.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(eager, expected)
+
+
+COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+def test_integers_with_and_without_sign_are_compared_exactly(compare: Any) -> None:
+    a = np.array([2**53, 2**63 - 1, -1, 5, -(2**63)], "i8")[:, None]
+    b = np.array([2**53 + 1, 2**63, 2**64 - 1, 5, 0], "u8")
+    for x, y in ((a, b), (b, a), (a.astype("i4"), b), (a, b.astype("u1"))):
+        np.testing.assert_array_equal(gg.jit(lambda x, y: compare(x, y))(x, y), compare(x, y))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i8", "u8", "f4", "f8"])
+@pytest.mark.parametrize("compare", COMPARISONS)
+def test_a_python_integer_of_any_size_is_compared_as_numpy_does(compare: Any, dtype: str) -> None:
+    x = np.array([0, 1, 127, np.iinfo(dtype).max if dtype[0] in "iu" else 2.0**64], dtype)
+    for number in (2**70, 2**64, 2**63, 300, 127, 1, 0, -1, -(2**63), -(2**70)):
+        for one in (lambda x, c: compare(x, c), lambda x, c: compare(c, x)):
+            expected = one(x, number)
+            np.testing.assert_array_equal(gg.jit(lambda x: one(x, number))(x), expected)  # noqa: B023
+            if -(2**63) <= number < 2**63:
+                np.testing.assert_array_equal(gg.jit(one)(x, number), expected)
+
+
+@pytest.mark.parametrize(
+    "exponent",
+    [np.array([True, False]), np.array([1, 2], "i1"), np.array([1, 2], "u1"), np.ones(2, "f4"), 2, 2.0, 0.5, True],
+)
+def test_powers_of_booleans(exponent: Any) -> None:
+    base = np.array([True, False])
+    expected = np.power(base, exponent)
+    for got in (
+        gnp.power(base, exponent),
+        gg.jit(np.power)(base, exponent),
+        gg.jit(lambda a: np.power(a, exponent))(base),
+    ):
+        assert got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_negative_powers_of_booleans() -> None:
+    base, exponent = np.array([True, True]), np.array([-1, 1], "i1")
+    fixed = gg.jit(lambda base, _: np.power(base, exponent))
+    for power in (gnp.power, gg.jit(np.power), fixed):
+        with pytest.raises(ValueError, match="negative integer powers"):
+            power(base, exponent)

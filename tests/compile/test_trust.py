@@ -223,6 +223,32 @@ def test_a_forked_child_computes_too() -> None:
     assert finished(started(FORKED)) == "[0, 0, 0]"
 
 
+def test_a_child_forked_while_another_thread_compiles_computes_too() -> None:
+    process = started(
+        """
+        import os, threading, time, warnings
+        import numpy as np, glassgrad as gg
+        warnings.simplefilter("ignore")
+        os.environ["GLASSGRAD_CACHE_DIR"] = "off"
+        def big(x):
+            for k in range(100):
+                x = np.tanh(x * (k + 1.0)) + x.sum()
+            return x
+        f = gg.jit(big)
+        children = []
+        threading.Thread(target=f, args=(np.ones(3),)).start()
+        for _ in range(4):  # while it traces, lowers and generates
+            time.sleep(0.1)
+            child = os.fork()
+            if not child:
+                os._exit(0 if np.isfinite(f(np.ones(3))).all() else 3)
+            children.append(child)
+        print([os.waitpid(child, 0)[1] for child in children])
+        """
+    )
+    assert finished(process) == "[0, 0, 0, 0]"
+
+
 def doubled(n: int) -> float:
     return float(gg.jit(lambda x: (x * 2).sum())(np.ones(n)))
 

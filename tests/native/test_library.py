@@ -172,6 +172,13 @@ def test_an_entry_of_another_user_is_not_read(kept: Path, monkeypatch: pytest.Mo
     assert disk.read("entry") is None
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_no_entry(kept: Path) -> None:
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.mkfifo(kept / "entry", 0o600)
+    assert disk.read("entry") is None
+
+
 @posix
 def test_a_linked_entry_is_not_followed(kept: Path) -> None:
     disk.write("entry", b"content")

@@ -198,3 +198,12 @@ def test_optimisers_keep_the_dtype_of_parameters(optimizer: Any) -> None:
         single, other = optimizer.step(single, gg.grad(lambda p: loss(p["w"], wide(X)))(single), other)
     near(params["w"], single["w"], 4.0)
     assert all(a.dtype == np.float32 for slots in state.slots for a in slots.averages)
+
+
+def test_the_gradient_of_an_eager_scan() -> None:
+    def end(w: Any, x: Any) -> Any:
+        return (gg.scan(lambda c, _: (np.tanh(np.einsum("bi,ij->bj", c, w)), None), x, None, length=2)[0]).sum()
+
+    x, w = onp.ones((2, 4)), RNG.normal(size=(4, 4)) / 4
+    got = gg.grad(end)(w.astype(bfloat16), x.astype(bfloat16))
+    near(got, gg.grad(end)(wide(w.astype(bfloat16)), x.astype(onp.float32)), 4.0)

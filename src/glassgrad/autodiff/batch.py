@@ -77,6 +77,9 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
            [ 0.,  0.]])
     """
 
+    if not callable(function):
+        raise TypeError(f"vmap: got {type(function).__name__}, expected a function")
+
     @functools.wraps(function)
     def over_batch(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))

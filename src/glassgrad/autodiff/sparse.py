@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..errors import DensePatternWarning, DtypeError, ShapeError
 from ..graph.node import Value, is_symbolic, shape_of, spec_of
 from ..graph.origin import here
 from ..graph.program import trace
+from ..lazy import lazy
 from ..ops import view
 from . import colouring
 from .arguments import open_argument, plain_kind
@@ -62,13 +62,13 @@ class Plan:
 
     __repr__ = __str__
 
-    @cached_property
+    @lazy
     def coordinates(self) -> tuple[Any, Any]:
         """Row and column of each nonzero."""
         counts = np.diff(self.pattern.indptr)
         return np.repeat(np.arange(len(counts)), counts), self.pattern.indices
 
-    @cached_property
+    @lazy
     def places(self) -> Any:
         """Where each nonzero lies in what the passes give: first [colours, m] of columns, then [colours, n] of rows."""
         i, j = self.coordinates
@@ -91,7 +91,7 @@ class Plan:
         tangents, cotangents = (np.arange(c.max(initial=-1) + 1)[:, None] == c for c in (self.columns, self.rows))
         return tangents.astype(dtype), cotangents.astype(dtype)
 
-    @cached_property
+    @lazy
     def substitution(self) -> list[tuple[Any, Any, Any]]:
         """For acyclic colours: the nonzeros off the diagonal, level by level of leaves.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..graph.bfloat16 import evaluate
 from ..graph.node import Node
 from ..graph.origin import Origin, here
 from ..graph.primitive import Elementwise
@@ -250,7 +251,7 @@ def _inside(event: Event) -> Event:
                 held[node] = node.value
                 continue
             operands = tuple(held[x] for x in node.inputs)
-            held[node] = node.op.eval(*operands, **node.params)
+            held[node] = evaluate(node.op, operands, node.params)
             inner = Event(node.op, operands, node.params, held[node], node.origin or event.origin, (), 0)
             if not finite(held[node]) and _makes(inner):
                 return _inside(inner) if node.op is Scan else inner

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
@@ -18,7 +20,7 @@ from ..autodiff.trail import finite
 from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
 from ..graph.apply import watchers
-from ..graph.node import Node, Variable, constant, next_index, value_of
+from ..graph.node import Node, Spec, Variable, constant, next_index, value_of
 from ..native import call
 from .pipeline import Executable
 from .report import Cost, Stages, compare
@@ -142,6 +144,8 @@ class Jitted:
     __qualname__: str
 
     def __init__(self, function: Function, static: Any, donate: Any, check: bool, nan: str | None) -> None:
+        if not callable(function):
+            raise TypeError(f"jit: got {type(function).__name__}, expected a function")
         functools.update_wrapper(self, function)
         if nan not in (None, "raise"):
             raise ValueError(f"jit: nan must be None or 'raise': got {nan!r}")
@@ -155,13 +159,14 @@ class Jitted:
         # What answers a call without Python taking it apart, latest first, by static arguments
         self.fast: dict[tuple[Any, ...], tuple[Function, ...]] = {}
         self.lock = threading.RLock()
+        _made.add(self)
 
     @property
     def signatures(self) -> list[str]:
         """What it has been compiled for, one line each."""
         return [", ".join([*map(str, s.leaves), *(f"{k[0]}={k[2]!r}" for k in s.static)]) for s in self.compiled]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if watchers:
             return self.replay(args, kwargs)
         if not kwargs:
@@ -189,7 +194,9 @@ class Jitted:
         expected = self.replay(args, kwargs) if self.check else None
         result = compiled(leaves)
         if self.check:
-            compare(result, expected)
+            nodes = compiled.executable.graph.nodes
+            met = [x.dtype for x in nodes if x.value is not None or isinstance(x.spec, Spec)]
+            compare(result, expected, leaves, met)
         if self.nan and not all(finite(value_of(leaf)) for leaf in tree.leaves(result) if _is_number(leaf)):
             self.explain_nan(args, kwargs)
         if compiled.called and not (self.check or self.nan or kwargs):  # many programs run once, and need no builtin
@@ -282,11 +289,11 @@ class Jitted:
         _, signature = self.taken_apart(args, kwargs)
         return self.of(signature, args, kwargs).executable
 
-    def lower(self, *args: Any, **kwargs: Any) -> Stages:
+    def lower(self, /, *args: Any, **kwargs: Any) -> Stages:
         """Every stage of the program for these arguments as text: ``graph``, ``loops``, ``llvm()``, ``assembly()``."""
         return Stages(self.executable(args, kwargs))
 
-    def cost(self, *args: Any, **kwargs: Any) -> Cost:
+    def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """What the program for these arguments, or the latest, does: operations, memory, threads, time to compile."""
         if not args and not kwargs and not self.compiled:
             raise ShapeError("cost: nothing has been compiled yet; call the function first, or pass its arguments")
@@ -309,6 +316,18 @@ class Jitted:
     def __repr__(self) -> str:
         return f"jit({getattr(self.function, '__qualname__', self.function)!s}, {len(self.compiled)} compiled)"
 
+
+_made: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread that was compiling is not there in the child, and would hold its function's lock for ever."""
+    for jitted in _made:
+        jitted.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 Which = int | str | Iterable[int | str]
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
 from ..kernel.verify import verify as verify_program
+from ..lazy import lazy
 from ..native import call, driver, emit, library, routines, signals, threads
 from ..native.target import Target, host
 from ..rewrite import simplify
@@ -90,12 +90,12 @@ class Executable:
             if self.verified:
                 step.check(result)
 
-    @cached_property
+    @lazy
     def specs(self) -> list[Spec]:
         """Shape and dtype of each output."""
         return [Spec(n.shape, dtype_of(n.value) if n.value is not None else n.dtype) for n in self.graph.outputs]
 
-    @cached_property
+    @lazy
     def loops(self) -> str:
         """The program as text."""
         return show(self.program)
@@ -104,7 +104,7 @@ class Executable:
         """The LLVM IR, for this machine or another."""
         return emit.module(self.program, target or self.target)
 
-    @cached_property
+    @lazy
     def library(self) -> library.Library:
         """The machine code, from disk if it was made before."""
         started = time.perf_counter()
@@ -113,7 +113,7 @@ class Executable:
         self.passes["machine code"] = 1e3 * (time.perf_counter() - started)
         return loaded
 
-    @cached_property
+    @lazy
     def functions(self) -> list[routines.Routine | signals.Watch | Callback]:
         """The functions of the program: native where there is a way, else run by Python."""
         calls = {s.function: s for s in driver.every(self.program.steps) if isinstance(s, Call)}
@@ -157,7 +157,7 @@ class Executable:
             keep=(self.library, self.functions),
         )
 
-    @cached_property
+    @lazy
     def plain(self) -> call.Entry:
         """The program behind one array for each input."""
         leaves = [call.Leaf("array", *x.spec) for x in self.graph.inputs]
@@ -183,12 +183,12 @@ class Executable:
             if error is not None:
                 raise error
 
-    @cached_property
+    @lazy
     def cost(self) -> costs.Cost:
         """Operations, bytes and time of one call."""
         return costs.program_cost(self.program)
 
-    @cached_property
+    @lazy
     def parallel(self) -> bool:
         """Whether any part is cut for several threads."""
         return any(getattr(step, "chunks", 1) > 1 for step in driver.every(self.program.steps))

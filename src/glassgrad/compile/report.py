@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..dtypes import finfo, is_inexact
+from ..dtypes import dtype_of, finfo, is_inexact
 from ..errors import CompiledDifferenceError
 from ..graph.node import value_of
 from ..native import library, threads
@@ -91,13 +92,19 @@ class Cost:
         )
 
 
-def compare(result: Any, expected: Any) -> None:
-    """Raise where compiled and eager results differ by more than rounding."""
+def compare(result: Any, expected: Any, given: Any = (), dtypes: Iterable[np.dtype[Any]] = ()) -> None:
+    """Raise where compiled and eager results differ by more than rounding.
+
+    The roundings are those of the coarsest of the ``dtypes`` computed with, of numbers as large as the largest among
+    the results and the arguments ``given``: what cancels to zero keeps a rounding of what it was made from.
+    """
     names, got, want = tree.paths(result), tree.leaves(result), tree.leaves(expected)
+    coarsest = max((float(finfo(d).eps) for d in dtypes if is_inexact(d)), default=0.0)
+    largest = max(map(_largest, map(value_of, [*want, *tree.leaves(given)])), default=0.0)
     for name, a, b in zip(names, map(value_of, got), map(value_of, want), strict=True):
         if not isinstance(a, (np.ndarray, np.generic)):
             continue
-        problem = _difference(np.asarray(a), np.asarray(b))
+        problem = _difference(np.asarray(a), np.asarray(b), coarsest, largest)
         if problem:
             raise CompiledDifferenceError(
                 f"jit: compiled and eager results differ at {name or 'the result'}: {problem}; this is a mistake in "
@@ -105,13 +112,20 @@ def compare(result: Any, expected: Any) -> None:
             )
 
 
-def _difference(a: Any, b: Any) -> str:
+def _largest(x: Any) -> float:
+    """The largest finite magnitude in floating numbers."""
+    if not isinstance(x, (float, complex, np.ndarray, np.generic)) or not is_inexact(dtype_of(x)):
+        return 0.0
+    size = np.abs(np.asarray(x))
+    return float(np.max(size[np.isfinite(size)], initial=0.0))
+
+
+def _difference(a: Any, b: Any, coarsest: float, largest: float) -> str:
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"got {a.dtype}{list(a.shape)}, expected {b.dtype}{list(b.shape)}"
     if not is_inexact(a.dtype):
         return "" if np.array_equal(a, b) else f"{np.count_nonzero(a != b)} elements of {a.size}"
-    close = 1e3 * float(finfo(a.dtype).eps)
-    scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0))
-    if np.allclose(a, b, rtol=close, atol=close * scale, equal_nan=True):
+    close = 1e3 * max(coarsest, float(finfo(a.dtype).eps))
+    if np.allclose(a, b, rtol=close, atol=close * largest, equal_nan=True):
         return ""
     return f"by up to {np.nanmax(np.abs(a - b))}"

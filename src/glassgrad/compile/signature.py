@@ -74,6 +74,8 @@ def leaf_of(value: Any) -> Leaf:
         return Leaf("scalar", (), kind)
     if isinstance(value, np.ma.MaskedArray):
         raise DtypeError("jit: got a masked array, whose mask would be lost; use x.filled(0.0), and where(mask, ...)")
+    if isinstance(value, np.matrix):
+        raise DtypeError("jit: got a numpy.matrix, whose * is a product of matrices; use np.asarray(x), and @")
     if isinstance(value, (Node, np.ndarray, np.generic)):
         return Leaf("array", value.shape, _number(value, value.dtype))
     if hasattr(value, "__array__") or not _hashable(value):

@@ -120,14 +120,14 @@ def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     """The node of a traced program for this op, made or found."""
     traces = {x.program for x in inputs if isinstance(x, Node) and x.program is not None}
     trace: Trace = max(traces | Context.branch, key=creation_order)
-    if any(t.closed for t in traces):
-        raise TracedValueError(
-            f"{op.name}: a value of a loop's body, or of an example under vmap, is used outside of it at {here(2)}; "
-            f"return it from the body, in the carry or as y, or from the function"
-        )
     if len(traces) > 1 and not trace.inner:
         raise MeetingTracesError(
             f"{op.name}: values of two different traces meet at {here(2)}; pass the outer one as an argument"
+        )
+    if any(t.closed for t in traces):
+        raise TracedValueError(
+            f"{op.name}: a value of a traced function, of a loop's body, or of an example under vmap, is used "
+            f"outside of it at {here(2)}; return it from the function, or from the body, in the carry or as y"
         )
     nodes = tuple([x if isinstance(x, Node) else constant(x) for x in inputs])
 

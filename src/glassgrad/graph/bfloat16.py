@@ -7,7 +7,7 @@ moves elements.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,13 @@ def evaluate(op: Any, values: Sequence[Any], params: Params) -> Any:
     if narrow is None:
         return found
     return tuple(_rounded(y, narrow) for y in found) if op.outputs > 1 else _rounded(found, narrow)
+
+
+def evaluator(op: Any, dtypes: Sequence[np.dtype[Any]]) -> Callable[..., Any]:
+    """``op.eval`` for inputs of these dtypes, to be called many times."""
+    if _narrow(dtypes) is None:
+        return op.eval  # type: ignore[no-any-return]
+    return lambda *values, **params: evaluate(op, values, params)
 
 
 def infer(op: Any, specs: Sequence[Any], params: Params) -> Any:

@@ -99,7 +99,10 @@ def trace(function: Callable[..., Any], *args: Any) -> Program:
     leaves, arguments = tree.flatten(args)
     shared = Trace()
     inputs = [_input(leaf, shared) for leaf in leaves]
-    value = function(*tree.unflatten(arguments, list(inputs)))
+    try:
+        value = function(*tree.unflatten(arguments, list(inputs)))
+    finally:
+        shared.closed = True
     results, result = tree.flatten(value)
     if not results:
         raise TracedValueError(

@@ -6,7 +6,6 @@ done on its own. What the compiler makes of them, which fuses most of the traffi
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ..graph.node import LEAVES, Node, reachable
 from ..graph.primitive import Contraction, Elementwise, Indexing, Opaque, Reduction, Structured, View
 from ..graph.program import trace
 from ..kernel.cost import OPERATIONS
+from ..lazy import lazy
 from ..ops.loop import Scan
 from ..ops.reduction import sum as total
 from ..rewrite import simplify
@@ -94,7 +94,7 @@ class Cost:
         """Operations of the backward pass for one of the forward pass. Theory bounds it by about 4."""
         return self.backward.flops / self.forward.flops if self.forward.flops else math.nan
 
-    @functools.cached_property
+    @lazy
     def compiled(self) -> Compiled:
         """What one native call for value and gradient does: compiles it."""
         return self.compile()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graph.node import LEAVES, Constant, Node
+from ..lazy import lazy
 from . import formula
 from .local import Local
 from .names import names
@@ -67,7 +67,7 @@ class ExplainedNode:
     def upstream(self) -> Any:
         return self.grad
 
-    @cached_property
+    @lazy
     def local(self) -> Local:
         return Local(self.node, [self._owner.names[x] for x in self.node.inputs])
 
@@ -162,7 +162,7 @@ class Explanation:
     def gradients(self) -> dict[str, Any]:
         return {p.name: p.grad for p in self.parameters}
 
-    @cached_property
+    @lazy
     def _places(self) -> dict[str, ExplainedNode]:
         """Nodes by other names than their own; of several the last made."""
         found: dict[str, ExplainedNode] = {}
@@ -211,14 +211,14 @@ class Explanation:
         """The nodes that are no leaves."""
         return [n for n in self.nodes if n.node.op not in LEAVES]
 
-    @cached_property
+    @lazy
     def forward(self) -> list[ForwardRow]:
         """The forward pass: what each parameter multiplies, ∂z/∂w."""
         from .passes import forward
 
         return forward(self)
 
-    @cached_property
+    @lazy
     def backward(self) -> list[BackwardRow]:
         """The backward pass: ∂C/∂z, through the network in reverse with σ'(z) as its gains."""
         from .passes import backward

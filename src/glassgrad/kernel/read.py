@@ -138,16 +138,22 @@ class Reader:
         """What NumPy refuses of integers that are known only when the program runs."""
         strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
         wanted = result_type(*strong) if strong else np.dtype(np.int64)
-        for x, found, number in zip(node.inputs, inputs, weak, strict=True):
-            if not number or is_constant(x) or x.dtype.kind != "i" or wanted.kind not in "iu" or wanted == np.int64:
+        compared = getattr(node.op.eval, "__name__", "") in scalars.COMPARISONS
+        narrow = wanted.kind in "iu" and wanted != np.int64 and not compared
+        for k, (x, found, number) in enumerate(zip(node.inputs, inputs, weak, strict=True)):
+            if not number or k in node.op.unpromoted or is_constant(x) or x.dtype.kind != "i" or not narrow:
                 continue
             limits = np.iinfo(wanted)
             text = f"overflow: Python integer out of bounds for {wanted} in {node.op.name}"
             self.demand(block, "greater_equal", found, int(limits.min), node, text)
             if limits.max < np.iinfo(np.int64).max:
                 self.demand(block, "less_equal", found, int(limits.max), node, text)
-        if node.op is elementwise.Power and node.dtype.kind in "iu" and not is_constant(node.inputs[1]):
+        if node.op is elementwise.Power and node.dtype.kind in "iu":
             text = "power: Integers to negative integer powers are not allowed"
+            if is_constant(node.inputs[1]):
+                if np.any(np.less(node.inputs[1].value, 0)):
+                    raise ValueError(f"{text} at {node.origin}; use floating numbers")
+                return
             self.demand(block, "greater_equal", inputs[1], 0, node, text)
 
     def demand(self, block: Block, comparison: str, value: Number, limit: int, node: Node, text: str) -> None:
@@ -253,7 +259,7 @@ def is_constant(node: Node) -> bool:
 
 def literal(value: Any) -> Number:
     number = np.asarray(value)
-    name, parts = storage_dtype(number.dtype)
+    name, parts = ("int64", 1) if number.dtype == object else storage_dtype(number.dtype)  # an int of more bits
     name = "float32" if name in scalars.HALVES else name
     item = number.reshape(()).item()
     if parts == 2:

@@ -44,6 +44,16 @@ Number = Real | Complex
 
 HALVES = ("float16", "bfloat16")
 
+# Whether each holds of any number and a greater one, and of any number and a lesser one
+COMPARISONS = {
+    "less": (True, False),
+    "less_equal": (True, False),
+    "greater": (False, True),
+    "greater_equal": (False, True),
+    "equal": (False, False),
+    "not_equal": (True, True),
+}
+
 
 def apply(
     op: Any,
@@ -75,6 +85,8 @@ def apply(
     if result.kind == "b" and promoted:
         common = _common([inputs[i] for i in promoted], [weak[i] for i in promoted])
     terms = [Term(b, x) for x in inputs]
+    if getattr(op.eval, "__name__", "") in COMPARISONS and all(x.dtype[0] in "iu" and not x.complex for x in terms):
+        return _compared(b, op.eval.__name__, *terms).number
     for i in promoted:
         if terms[i].complex and common.kind != "c":
             continue  # |z| and the like: a real result of a complex input
@@ -137,8 +149,7 @@ def _cast(let: Let, x: Real, dtype: str) -> Real:
 def _common(inputs: Sequence[Number], weak: Sequence[bool]) -> np.dtype[Any]:
     """The dtype in which inputs are compared: NumPy's promotion, to which a Python scalar brings only its kind.
 
-    An int beyond the integers beside it widens them: it differs from all of them. (Of 64 bits with and without sign
-    the common dtype is float64, where NumPy compares exactly.)
+    An int beyond the integers beside it widens them.
     """
     dtypes = [np.result_type(x.re.dtype, np.complex64) if isinstance(x, Complex) else np.dtype(x.dtype) for x in inputs]
     common = np.result_type(*(d.type(0).item() if w else d for d, w in zip(dtypes, weak, strict=True)))
@@ -158,7 +169,30 @@ def _beside(b: Writer, x: Term, dtype: np.dtype[Any]) -> Term:
         limits = np.iinfo(dtype)
         value = min(max(x.known, limits.min), limits.max)
         return Term(b, Real(Literal(int(value), dtype.name), dtype.name))
+    if x.dtype[0] in "iu" and x.known is not None:
+        x = Term(b, Real(Literal(float(x.known), "float64"), "float64"))  # it may have more than 64 bits
     return b.cast(x, dtype)
+
+
+def _compared(b: Writer, name: str, x: Term, y: Term) -> Term:
+    """Whole numbers of any two dtypes, exactly as NumPy compares them; a known one may lie outside of both."""
+
+    def truth(value: Any) -> Term:
+        return Term(b, Real(Literal(bool(value), "bool"), "bool"))
+
+    below, above = COMPARISONS[name]
+    if x.known is not None and y.known is not None:
+        return truth(getattr(np, name)(x.known, y.known))
+    for known, other, less, more in ((x.known, y, below, above), (y.known, x, above, below)):
+        if known is not None and not _fits(known, np.dtype(other.dtype)):
+            return truth(less if known < 0 else more)
+    x, y = (b.constant(t.known, other) if t.known is not None else t for t, other in ((x, y), (y, x)))
+    common = np.result_type(x.dtype, y.dtype)
+    if common.kind in "iu":
+        return b.write(name, b.cast(x, common), b.cast(y, common))
+    # No dtype holds both 64 bits without sign and a sign
+    negative, then = (x < 0, below) if x.dtype[0] == "i" else (y < 0, above)
+    return b.select(negative, truth(then), b.write(name, b.cast(x, "uint64"), b.cast(y, "uint64")))
 
 
 def _ufunc(op: Any, b: Writer, *terms: Term) -> Term:

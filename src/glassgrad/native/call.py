@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..array import Array
+from ..lazy import lazy
 from ..tree import LEAF as LEAF_STRUCTURE
 from ..tree import Structure, unflatten
 from . import enter, layout, library, plan
@@ -104,7 +105,7 @@ class Entry:
         self._spare: list[tuple[Any, int]] = []
         self._program = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(program)
 
-    @functools.cached_property
+    @lazy
     def fast(self) -> Callable[..., Any] | None:
         """The builtin, made when first asked for."""
         return self._builtin()

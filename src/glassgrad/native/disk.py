@@ -52,7 +52,8 @@ def read(name: str) -> bytes | None:
         return None
     try:
         with open(place / name, "rb", opener=_open_itself) as stream:
-            if not _private(os.fstat(stream.fileno())):
+            status = os.fstat(stream.fileno())
+            if not (stat.S_ISREG(status.st_mode) and _private(status)):
                 return None
             data = stream.read()
     except OSError:
@@ -130,7 +131,7 @@ def _private(status: os.stat_result) -> bool:
 
 
 def _open_itself(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
 
 
 def _warn(place: Path, reason: str) -> None:

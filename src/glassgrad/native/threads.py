@@ -74,6 +74,8 @@ def set_threads(count: int | None) -> None:
     Results do not depend on it. The environment variable GLASSGRAD_THREADS gives the number to begin with.
     """
     global _limit
+    if count is not None and (isinstance(count, bool) or not hasattr(count, "__index__")):
+        raise TypeError(f"set_threads: got {count!r}, expected a whole number from 1 to {MOST}, or None")
     if count is not None and not 1 <= count <= MOST:
         raise ValueError(f"set_threads: got {count}, expected a whole number from 1 to {MOST}")
     _limit = count

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import as_array
-from ..dtypes import dtype_of, kind_of, result_type
+from ..dtypes import dtype_of, is_inexact, kind_of, result_type
 from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Node
@@ -137,11 +137,8 @@ def _square(x: Any) -> Any:
 def _power(x: Any, exponent: Any) -> Any:
     """xⁿ"""
     if dtype_of(x).kind == "b":
-        return (
-            as_array(np.power(plain("power", x), plain("power", exponent)))
-            if not _varies(exponent)
-            else (ew.power(logic.astype(x, float), exponent))
-        )
+        exponent = exponent if isinstance(exponent, Node) else np.asarray(exponent)  # bool ** 2 is np.square, of int8
+        x = logic.astype(x, exponent.dtype) if is_inexact(exponent.dtype) else x
     return ew.power(x, exponent)
 
 
@@ -185,19 +182,10 @@ def _modf(x: Any) -> tuple[Any, Any]:
     return logic.where(logic.isinf(whole), ew.copysign(0.0, whole), x - whole), whole
 
 
-def _ldexp(x: Any, exponent: Any) -> Any:
-    """x · 2ⁿ"""
-    if not _varies(x):
-        return as_array(np.ldexp(plain("ldexp", x), plain("ldexp", exponent)))
-    half = exponent // 2  # in two steps, so that neither power overflows before the product does
-    two = np.ones((), x.dtype) * 2
-    return x * ew.power(two, half) * ew.power(two, exponent - half)
-
-
 def _frexp(x: Any) -> tuple[Any, Any]:
     """Mantissa in [½, 1) and exponent of 2."""
     mantissa, exponent = np.frexp(numbers("frexp", x))
-    return (_ldexp(x, -exponent) if isinstance(x, Node) and x.tracked else as_array(mantissa)), as_array(exponent)
+    return (ew.ldexp(x, -exponent) if isinstance(x, Node) and x.tracked else as_array(mantissa)), as_array(exponent)
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
@@ -380,7 +368,7 @@ rint = _unary("rint", ew.rint)
 copysign = _binary("copysign", ew.copysign)
 modf = _unary("modf", _modf)
 frexp = _unary("frexp", _frexp)
-ldexp = _binary("ldexp", _ldexp)
+ldexp = _binary("ldexp", ew.ldexp)
 heaviside = _binary("heaviside", _heaviside)
 nextafter = _binary("nextafter", _nextafter)
 spacing = _on_values("spacing", "Distance to the next floating-point number.")

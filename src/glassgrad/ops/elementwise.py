@@ -400,6 +400,36 @@ class Copysign(Elementwise):
     samples = Samples(domain=(0.3, 3.0))
 
 
+# By dtype: the least and greatest exponent of normal numbers, and the largest step down after which one more step,
+# if it makes the number subnormal, makes it zero or is the only one that rounds.
+_EXPONENTS = {"float32": (-126, 127, -126 + 24), "float64": (-1022, 1023, -1022 + 53)}
+
+
+def _ldexp_scalar(b: Any, x: Any, exponent: Any) -> Any:
+    """In three steps, each by a power of two that is a normal number, as musl's scalbn."""
+    low, high, step = _EXPONENTS[x.dtype]
+    left = b.convert(exponent, "int64")
+    for _ in range(2):
+        part = b.select(left < low, step, b.minimum(left, high))
+        x, left = x * b.exp2(b.convert(part, x.dtype)), left - part
+    return x * b.exp2(b.convert(b.minimum(b.maximum(left, low), high), x.dtype))
+
+
+class Ldexp(Elementwise):
+    """y = x · 2ⁿ, rounded once, for whole n"""
+
+    eval = np.ldexp
+    scalar = _ldexp_scalar
+    unpromoted = (1,)
+    vjp = (lambda g, y, x, n: ldexp(g, n), None)
+
+    @staticmethod
+    def jvp(ts: Any, y: Value, x: Value, n: Value) -> Value:
+        return ldexp(ts[0], n)
+
+    samples = Samples(cases=lambda rng: [((rng.normal(size=(2, 3)), rng.integers(-4, 5, 3)), {})])
+
+
 def _sigmoid(x: Any) -> Any:
     # One exponential of a non-positive number: no overflow on either side.
     if np.iscomplexobj(x):
@@ -456,6 +486,7 @@ power: Binary = binary(Power)
 arctan2: Binary = binary(Arctan2)
 hypot: Binary = binary(Hypot)
 copysign: Binary = binary(Copysign)
+ldexp: Binary = binary(Ldexp)
 logaddexp: Binary = binary(Logaddexp)
 logaddexp2: Binary = binary(Logaddexp2)
 

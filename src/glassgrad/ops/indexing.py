@@ -17,6 +17,7 @@ from ..dtypes import dtype_of
 from ..errors import TracedValueError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, is_symbolic, shape_of, value_of
+from ..graph.origin import here
 from ..graph.primitive import Indexing, Samples
 from . import logic, view
 
@@ -44,7 +45,10 @@ def encode(x: Value, key: Any) -> tuple[Index, tuple[Any, ...]]:
 def _whole(value: Any) -> int:
     if isinstance(value, Node):
         if value.value is None:
-            raise TracedValueError("index: a slice bound is traced, so the shape is not known; make it a Python int")
+            raise TracedValueError(
+                f"index: a slice bound is traced, so the shape is not known at {here(2)}; make it a Python int, or a "
+                f"static argument of the jit"
+            )
         value = value.value
     return operator.index(value)
 
@@ -58,7 +62,8 @@ def _index_arrays(traced: bool, part: Any) -> Sequence[Any]:
         return (part,)
     if is_symbolic(part):
         raise TracedValueError(
-            "index: a traced boolean mask selects an unknown number of elements; use where(mask, x, 0) instead"
+            f"index: a traced boolean mask selects an unknown number of elements at {here(2)}; use where(mask, x, 0) "
+            f"instead"
         )
     mask = part.value if isinstance(part, Node) else part
     return tuple(np.nonzero(mask)) if traced and mask.ndim else (mask,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +12,12 @@ import numpy as np
 from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.apply import Output, apply
+from ..graph.bfloat16 import evaluator
 from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of, value_of
 from ..graph.origin import Context
 from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
+from ..lazy import lazy
 from .control import Alias
 
 # The derivatives of a scan are scans over derivatives of its body, which the walks make. They stand above the ops, and
@@ -56,32 +57,37 @@ class Body:
         self.outputs = tuple(outputs)
         self.derived: dict[Any, Any] = {}
 
-    @cached_property
+    @lazy
     def nodes(self) -> list[Node]:
         """Every node the outputs are made from, in an order in which they can be computed."""
         return reachable(self.outputs)
 
-    @cached_property
+    @lazy
     def places(self) -> dict[Node, int]:
         """Where the value of each node lies while a step runs: the inputs first."""
         return {node: i for i, node in enumerate(dict.fromkeys((*self.inputs, *self.nodes)))}
 
-    @cached_property
+    @lazy
     def constants(self) -> list[Any]:
         """What lies in each place before the first step."""
         return [node.value for node in self.places]
 
-    @cached_property
+    @lazy
     def steps(self) -> list[Step]:
         """What a step does, in order."""
         places = self.places
         return [
-            Step(node.op.eval, tuple(places[x] for x in node.inputs), node.params, places[node])
+            Step(
+                evaluator(node.op, () if node.op is Output else [x.dtype for x in node.inputs]),
+                tuple(places[x] for x in node.inputs),
+                node.params,
+                places[node],
+            )
             for node in self.nodes
             if node.inputs
         ]
 
-    @cached_property
+    @lazy
     def dear(self) -> list[Node]:
         """What a step works longest at: products and library functions, as far as something is differentiated by."""
         return [x for x in self.nodes if x.tracked and issubclass(x.op, (Contraction, Opaque)) and x.op.outputs == 1]
