@@ -120,7 +120,7 @@ def _trace(op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     """The node of a traced program for this op, made or found."""
     traces = {x.program for x in inputs if isinstance(x, Node) and x.program is not None}
     trace: Trace = max(traces | Context.branch, key=creation_order)
-    if len(traces) > 1 and not trace.inner:
+    if len(traces) > 1 and not trace.inner and not any(t.closed and t.inner for t in traces):
         raise MeetingTracesError(
             f"{op.name}: values of two different traces meet at {here(2)}; pass the outer one as an argument"
         )
