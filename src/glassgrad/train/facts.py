@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from .. import tree
 
 PLAIN = (str, bytes, int, float, complex, type(None))
 
@@ -60,13 +63,29 @@ def _content(cell: Any) -> Any:
         return None
 
 
+def checksums(data: Any, name: str) -> dict[str, str]:
+    """Dtype, shape and checksum of every array in a tree.
+
+    >>> checksums({"age": np.arange(3, dtype=np.int8)}, "x")
+    {'x.age': 'int8 (3,) checksum 0854897f'}
+    """
+    return {
+        ".".join(map(str, (name, *path))): f"{leaf.dtype} {leaf.shape} checksum {_crc(leaf):08x}"
+        for path, leaf in zip(tree.key_paths(data), tree.leaves(data), strict=True)
+    }
+
+
+def _crc(array: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
 def first_difference(got: Mapping[str, str], expected: Mapping[str, str]) -> tuple[str, str, str] | None:
     """Name, and both texts, of the first fact that is not the same; "nothing" where there is none.
 
     >>> first_difference({"a": "1", "b": "2"}, {"a": "1", "b": "3"})
     ('b', '2', '3')
     """
-    for name in expected | got:
+    for name in {**expected, **got}:
         one, other = got.get(name, "nothing"), expected.get(name, "nothing")
         if one != other:
             return name, one, other

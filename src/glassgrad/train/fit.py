@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..optim import Optimizer
 from .callbacks import Callback, EarlyStopping, as_callback
 from .checkpoint import Checkpoint
+from .facts import checksums, facts
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
@@ -147,6 +148,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
                 show,
             )
     training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
+    if kept is not None:
+        training.facts = _facts(training, loss, held, wanted)
     with noticed() as interrupt, _shown(progress, epochs) as show:
         write = _writer(kept, training, watchers, resume)
         for watcher in watchers:
@@ -194,6 +197,20 @@ def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback
             written[:] = now
 
     return write
+
+
+def _facts(training: Training, loss: Loss, held: Any, wanted: Iterable[str]) -> dict[str, str]:
+    """What has to be the same again for training to go on from a checkpoint."""
+    found, feed = {}, training.feed
+    if isinstance(feed, Rows):
+        found = {"data.batch_size": str(feed.batch_size)} | _named_checksums(feed.data, "data")
+    found |= {} if held is None else _named_checksums(held, "validation")
+    found |= {"metrics": ", ".join(wanted)} | facts(training.carry.model, "model")
+    return found | facts(loss, "loss") | facts(training.optimizer, "optimizer")
+
+
+def _named_checksums(data: tuple[Any, ...], what: str) -> dict[str, str]:
+    return checksums(dict(zip(("x", "y", "weights"), data, strict=False)), what)
 
 
 def _epoch(

@@ -211,8 +211,8 @@ def require_alike(models: Sequence[Any]) -> None:
         if different := first_difference(other, first):
             name, got, expected = different
             raise ValueError(
-                f"fit: replicas are models of one structure: got {name} {got} of replica {i}, expected {expected} as of "
-                f"replica 0; train them one by one"
+                f"fit: replicas are models of one structure: got {name} {got} of replica {i}, expected {expected} "
+                f"as of replica 0; train them one by one"
             )
 
 

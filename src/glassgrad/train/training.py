@@ -92,6 +92,7 @@ class Training:
         self.carry = Carry(owned, optimizer.init(owned), words, np.int64(0))
         self.optimizer, self.epochs, self.feed = optimizer, epochs, feed
         self.history = History()
+        self.facts: dict[str, str] = {}  # that a checkpoint must share with what goes on from it
         self.kept: Any = None
         self.spare: Any = None
         self.stopped = False
