@@ -251,3 +251,32 @@ def test_arrays_left_over_are_refused(tmp_path: Path) -> None:
     safetensors.write(path, {**arrays, "optimizer.more": np.ones(2)}, metadata)
     with pytest.raises(ModelFileError, match=r"got optimizer\.more, which nothing here has"):
         run(path, epochs=2, compile=False, resume=True)
+
+
+def test_patience_from_the_middle_on(tmp_path: Path) -> None:
+    options: Any = {"validation": (X, Y), "compile": False}
+    run(tmp_path / "c", epochs=4, **options)
+    _, history = run(tmp_path / "c", epochs=9, patience=2, resume=True, **options)
+    assert len(history.loss) > 4
+    assert history.best_epoch > 4
+    assert len({len(column) for column in history.to_dict().values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation": (X, Y)}, r"of other validation: got validation\.x .*, expected nothing"),
+        ({"validation": (X, Y), "patience": 2}, "of other validation"),
+        ({"validation": 0.2}, "of other data"),
+    ],
+)
+def test_what_is_measured_stays_the_same(tmp_path: Path, options: Any, message: str) -> None:
+    run(tmp_path / "c", epochs=1, validation=None, compile=False)
+    with pytest.raises(DataError, match=message):
+        run(tmp_path / "c", resume=True, compile=False, **options)
+
+
+def test_metrics_stay_the_same(tmp_path: Path) -> None:
+    run(tmp_path / "c", epochs=1, compile=False)
+    with pytest.raises(ModelFileError, match="of other metrics: got metrics 'zero', expected ''"):
+        run(tmp_path / "c", resume=True, compile=False, metrics={"zero": lambda outputs, y: 0.0})

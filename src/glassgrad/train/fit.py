@@ -205,7 +205,7 @@ def _facts(training: Training, loss: Loss, held: Any, wanted: Iterable[str]) -> 
     if isinstance(feed, Rows):
         found = {"data.batch_size": str(feed.batch_size)} | _named_checksums(feed.data, "data")
     found |= {} if held is None else _named_checksums(held, "validation")
-    found |= {"metrics": ", ".join(wanted)} | facts(training.carry.model, "model")
+    found |= {"metrics": repr(", ".join(wanted))} | facts(training.carry.model, "model")
     return found | facts(loss, "loss") | facts(training.optimizer, "optimizer")
 
 
