@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import DataError
 from .history import Epoch
 
@@ -102,6 +104,8 @@ class EarlyStopping(Callback):
         largest: bool = False,
         restore: bool = True,
     ) -> None:
+        if not (isinstance(patience, (int, np.integer)) and patience >= 1):
+            raise ValueError(f"EarlyStopping: bad patience: got {patience!r:.60}, expected a whole number above 0")
         self.patience, self.monitor = patience, monitor
         self.least_change, self.largest, self.restores = least_change, largest, restore
         self.best, self.best_epoch = math.inf, 0

@@ -111,6 +111,8 @@ def arrays_of(data: Any, what: str) -> tuple[Any, ...]:
 
 
 def _array(leaf: Any) -> NDArray[Any]:
+    if isinstance(leaf, np.ma.MaskedArray):
+        raise DataError("fit: data have masked entries: got a masked array; fill them, or leave their rows out")
     array = np.asarray(leaf.value if isinstance(leaf, Node) else leaf)
     if kind_of(array.dtype) not in NUMERIC:
         raise DataError(

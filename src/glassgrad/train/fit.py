@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, overload
+
+import numpy as np
 
 from ..data.batches import Seed, generator
 from ..errors import DataError
@@ -25,6 +26,7 @@ from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_o
 from .training import Training
 
 Model = TypeVar("Model", bound=Callable[..., Any])
+Watcher = Callable[[Epoch, Training], Any]
 
 
 @overload
@@ -47,7 +49,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     validation: tuple[Any, ...] | float | None = None,
     metrics: Metrics = None,
     patience: int | None = None,
-    callbacks: Iterable[Callback | Callable[[Epoch, Training], Any]] = (),
+    callbacks: Iterable[Callback | Watcher] | Callback | Watcher = (),
     progress: bool | Callable[[Epoch], Any] = True,
     log: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
@@ -73,7 +75,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     metrics : of outputs and targets, measured on ``validation`` too: a function, several, or a dict of them by name
     patience : with ``validation``: return the model of the epoch with the least validation loss, and stop once this
         many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
-    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects
+    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects; or one of them
     progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
     log : a file that is given each epoch's numbers as a line of JSON; for TensorBoard, ``callbacks=[TensorBoard(...)]``
     checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
@@ -118,11 +120,17 @@ def fit(  # type: ignore[misc]  # the settings are those below
     wanted = named(metrics)
     if reserved := set(wanted) & set(COLUMNS):
         raise ValueError(f"fit: a metric cannot be called {reserved.pop()!r}, which the history has; rename it")
+    if wanted and validation is None:
+        raise DataError("fit: metrics need something to measure: got no validation; pass validation=(x, y)")
+    _require_whole(epochs=epochs, batch_size=batch_size, replicas=replicas)
+    if not isinstance(rng, np.random.Generator) and not (_is_whole(rng) and rng >= 0):
+        raise ValueError(f"fit: bad rng: got {rng!r:.60}, expected a seed of 0 or more, or a numpy.random.Generator")
     order = generator(rng)
     feed, held = _held(feed_of(data, batch_size), validation, order)
     if patience is not None and held is None:
         raise DataError("fit: patience needs something to watch: got no validation; pass validation=(x, y)")
-    watchers = [as_callback(callback) for callback in callbacks]
+    given = [callbacks] if callable(callbacks) or isinstance(callbacks, Callback) else callbacks
+    watchers = [as_callback(callback) for callback in given]
     if patience is not None:
         watchers.append(EarlyStopping(patience))
     if log is not None:
@@ -132,7 +140,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     measure = None if held is None else Measure(loss, wanted, model, held, compile)
     if replicas is not None:
-        _refuse(callbacks=list(callbacks), log=log, checkpoint=checkpoint, compile=not compile)
+        _refuse(callbacks=callbacks, log=log, checkpoint=checkpoint, compile=not compile)
         if not isinstance(feed, Rows):
             raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y)")
         with _shown(progress, epochs) as show:
@@ -273,7 +281,19 @@ def _require_optimizer(optimizer: Any) -> None:
     raise TypeError(f"fit: not an optimiser: got {got}, expected an object of optim; pass optimizer=optim.{known}()")
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _require_whole(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and not _is_whole(value):
+            raise TypeError(f"fit: {name} is a whole number: got {value!r:.60}")
+        if name == "replicas" and value is not None and value < 1:
+            raise ValueError(f"fit: bad number of replicas: got {value}, expected at least 1")
+
+
 def _count(epochs: int) -> int:
-    if operator.index(epochs) < 0:
+    if epochs < 0:
         raise ValueError(f"fit: bad number of epochs: got {epochs}, expected 0 or more")
     return epochs

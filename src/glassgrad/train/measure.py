@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,9 @@ class Measure:
         with np.errstate(all="ignore"):
             outputs = self.outputs(model, x)
             loss = float(self.loss(outputs, tuple(targets)))
-            return Measured(loss, {name: float(metric(outputs, targets[0])) for name, metric in self.metrics.items()})
+            return Measured(
+                loss, {name: _number(name, metric(outputs, targets[0])) for name, metric in self.metrics.items()}
+            )
 
     def outputs(self, model: Any, x: Any) -> Any:
         """What the model makes of all rows of x."""
@@ -57,6 +59,12 @@ class Measure:
             for i in range(0, count, CHUNK)
         ]
         return found[0] if len(found) == 1 else tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+def _number(name: str, value: Any) -> float:
+    if np.size(value) != 1:
+        raise ValueError(f"fit: metric {name!r} is no number: got shape {np.shape(value)}; take its mean()")
+    return float(value)
 
 
 @remembered
@@ -78,6 +86,13 @@ def named(metrics: Metrics) -> dict[str, Metric]:
         return {}
     if isinstance(metrics, Mapping):
         return dict(metrics)
-    if callable(metrics):
-        metrics = [metrics]
-    return {getattr(metric, "__name__", "metric").replace("<lambda>", "metric"): metric for metric in metrics}
+    given: Any = [metrics] if callable(metrics) else metrics
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"fit: metrics are functions of outputs and targets: got {given!r:.60}; pass the function")
+    found: dict[str, Metric] = {}
+    for metric in given:
+        name = getattr(metric, "__name__", "metric").replace("<lambda>", "metric")
+        if name in found:
+            raise ValueError(f"fit: two metrics are called {name!r}: name them, metrics={{'one': ..., 'other': ...}}")
+        found[name] = metric
+    return found

@@ -143,8 +143,15 @@ class Training:
 
     @lr.setter
     def lr(self, value: float) -> None:
+        if not (value >= 0 and np.isfinite(value)):
+            raise ValueError(f"training.lr: bad learning rate: got {value!r}, expected a finite number of 0 or more")
         state = self.carry.state
         plain = self.optimizer.rate(state._replace(scale=np.float64(1.0)))
+        if plain == 0:
+            raise ValueError(
+                "training.lr: the schedule is at 0, and a multiple of it is what can be set; give the optimiser a "
+                "schedule that ends above 0"
+            )
         self.carry = self.carry._replace(state=state._replace(scale=np.float64(value / plain)))
 
     def observe(self, loss: float) -> None:
