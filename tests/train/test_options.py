@@ -75,3 +75,16 @@ def test_a_rate_of_zero_may_be_left_again() -> None:
     assert run(callbacks=set_it, epochs=3)[1].lr == [0.01, 0.0, 0.5]
     with pytest.raises(ValueError, match="training.lr: the schedule is at 0"):
         run(callbacks=set_it, optimizer=optim.Adam(optim.Cosine(0.1, 1)))
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_weights_reach_the_losses_of_this_package(compile: bool) -> None:
+    weights = np.arange(20.0)
+    given: dict[str, Any] = {"batch_size": None, "compile": compile, "epochs": 1, "validation": (X, Y)}
+    _, history = run(data=(X, Y, weights), **given)
+    logits = nn.MLP((4, 2), rng=0)(X).astype(float)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(20), Y]
+    assert history.loss == [pytest.approx(np.average(losses, weights=weights), rel=1e-5)]
+    seen: Any = lambda outputs, y, w: nn.cross_entropy(outputs, y, weights=w)
+    other = fit(nn.MLP((4, 2), rng=0), seen, (X, Y, weights), optimizer=optim.Adam(), **given | {"validation": None})
+    assert other[1].loss == pytest.approx(history.loss)

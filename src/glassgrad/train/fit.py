@@ -63,7 +63,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     ----------
     model : a callable tree of arrays, such as ``nn.MLP``; it is not changed. In training ``nn.learn`` calls it, so that
         dropout drops, and statistics move on
-    loss : of outputs and targets, and of weights if there are any; the mean over rows
+    loss : of outputs and targets, and of weights if there are any, by keyword if it has a parameter ``weights``; the
+        mean over rows
     data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; or batches of such: an iterable that
         can be gone through anew every epoch, or a function that makes one of the epoch's number, which counts from 1
     optimizer : such as ``optim.Adam()``

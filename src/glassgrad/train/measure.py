@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -70,8 +71,28 @@ def _number(name: str, value: Any) -> float:
 @remembered
 def _functions(loss: Loss, compiled: bool) -> tuple[Any, Any]:
     """``outputs = predict(model, x)`` and ``loss(outputs, targets)``."""
-    both = (lambda model, x: model(x)), (lambda outputs, targets: loss(outputs, *targets))
+    both = (lambda model, x: model(x)), (lambda outputs, targets: loss_of(loss, outputs, targets))
     return (jit(both[0]), jit(both[1])) if compiled else both
+
+
+def loss_of(loss: Loss, outputs: Any, targets: Any) -> Any:
+    """``loss(outputs, y)``; weights go by keyword to a loss that has a parameter of that name, else by position.
+
+    >>> from glassgrad import nn
+    >>> float(loss_of(nn.squared_error, np.array([1.0, 2.0]), (np.zeros(2), np.array([3.0, 1.0]))))
+    1.75
+    """
+    y, *weights = targets
+    if weights and _takes_weights(loss):
+        return loss(outputs, y, weights=weights[0])
+    return loss(outputs, y, *weights)
+
+
+def _takes_weights(loss: Loss) -> bool:
+    try:
+        return "weights" in inspect.signature(loss).parameters
+    except (TypeError, ValueError):  # such as a built-in function
+        return False
 
 
 def named(metrics: Metrics) -> dict[str, Metric]:

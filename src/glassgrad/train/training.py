@@ -23,7 +23,7 @@ from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream
 from .history import History
 from .interrupt import Interrupt, Interrupted
-from .measure import Loss
+from .measure import Loss, loss_of
 from .remember import remembered
 
 
@@ -42,7 +42,7 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[[Carry, Any], tu
     def of_model(model: Any, batch: Any, rng: Any) -> Any:
         x, *targets = batch
         outputs, moved = learn(model, x, rng)
-        return loss(outputs, *targets), moved
+        return loss_of(loss, outputs, targets), moved
 
     def step(carry: Carry, batch: Any) -> tuple[Carry, Any]:
         rng = fold_in(carry.key, carry.steps)
