@@ -88,3 +88,25 @@ def test_weights_reach_the_losses_of_this_package(compile: bool) -> None:
     seen: Any = lambda outputs, y, w: nn.cross_entropy(outputs, y, weights=w)
     other = fit(nn.MLP((4, 2), rng=0), seen, (X, Y, weights), optimizer=optim.Adam(), **given | {"validation": None})
     assert other[1].loss == pytest.approx(history.loss)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        (nn.cross_entropy, np.where(np.arange(20) == 7, -1, Y), "got -1 in row 7, expected class numbers from 0"),
+        (
+            nn.cross_entropy,
+            np.where(np.arange(20) > 12, 2, Y),
+            "got 2 in row 13, 14, 15, 16, 17 and 2 more, .* 0 to 1;",
+        ),
+        (nn.hinge, np.stack([Y, 1 - Y], 1), "got 0 in row 0, 1, .*expected -1 or 1"),
+    ],
+)
+def test_targets_are_looked_at_before_training(loss: Any, y: Any, message: str, compile: bool) -> None:
+    given: Any = {"optimizer": optim.Adam(), "epochs": 1, "compile": compile}
+    with pytest.raises(DataError, match=f"bad targets in data: {message}"):
+        fit(nn.MLP((4, 2), rng=0), loss, (X, y), **given)
+    good = Y if loss is nn.cross_entropy else 2 * y - 1
+    with pytest.raises(DataError, match=f"bad targets in validation: {message}"):
+        fit(nn.MLP((4, 2), rng=0), loss, (X, good), validation=(X, y), **given)

@@ -23,6 +23,7 @@ from .logs import JSONLines
 from .measure import Loss, Measure, Measured, Metrics, named
 from .progress import shown_progress
 from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
+from .targets import require_targets
 from .training import Training
 
 Model = TypeVar("Model", bound=Callable[..., Any])
@@ -128,6 +129,11 @@ def fit(  # type: ignore[misc]  # the settings are those below
         raise ValueError(f"fit: bad rng: got {rng!r:.60}, expected a seed of 0 or more, or a numpy.random.Generator")
     order = generator(rng)
     feed, held = _held(feed_of(data, batch_size), validation, order)
+    if isinstance(feed, Rows):
+        first = model if replicas is None else models_of(model, replicas)[0]
+        for rows, what in ((feed.data, "data"), (held, "validation")):
+            if rows is not None:
+                require_targets(loss, first, rows, what)
     if patience is not None and held is None:
         raise DataError("fit: patience needs something to watch: got no validation; pass validation=(x, y)")
     given = [callbacks] if callable(callbacks) or isinstance(callbacks, Callback) else callbacks
