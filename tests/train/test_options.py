@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glassgrad import nn, optim
-from glassgrad.errors import DataError
+from glassgrad.errors import DataError, DivergedError
 from glassgrad.train import EarlyStopping, fit
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
@@ -110,3 +110,10 @@ def test_targets_are_looked_at_before_training(loss: Any, y: Any, message: str, 
     good = Y if loss is nn.cross_entropy else 2 * y - 1
     with pytest.raises(DataError, match=f"bad targets in validation: {message}"):
         fit(nn.MLP((4, 2), rng=0), loss, (X, good), validation=(X, y), **given)
+
+
+def test_nan_in_the_data_is_named() -> None:
+    x = X.copy()
+    x[7, 2] = np.nan
+    with pytest.raises(DivergedError, match="the loss became nan at epoch 1, .* x has nan in row 7, column 2,"):
+        run(data=(x, Y))

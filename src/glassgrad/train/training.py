@@ -20,7 +20,7 @@ from ..optim.base import learns
 from ..optim.formula import as_buffer
 from ..random import fold_in, key
 from .epoch import Pass, eager_epoch, native_epoch
-from .feed import Part, Rows, Stream
+from .feed import Part, Rows, Stream, not_finite
 from .history import History
 from .interrupt import Interrupt, Interrupted
 from .measure import Loss, loss_of
@@ -220,6 +220,11 @@ class Training:
             raise self._diverged(f"the loss became {losses[bad[0]]}", self.begun + int(bad[0]) + 1)
 
     def _diverged(self, what: str, step: int) -> DivergedError:
+        if isinstance(self.feed, Rows) and (where := not_finite(self.feed.data)):
+            return DivergedError(
+                f"fit: {what} at epoch {self.number}, step {step}: expected finite data, but {where}, counted "
+                f"from 0; fill such entries, or leave their rows out"
+            )
         return DivergedError(
             f"fit: {what} at epoch {self.number}, step {step}: expected finite numbers; lower the learning rate (got "
             f"{self.lr:g}), or look for extreme values in the data"
