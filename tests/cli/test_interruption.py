@@ -67,15 +67,20 @@ def test_resuming_gives_the_bits_of_an_unbroken_run(run: Any, data: None) -> Non
 
 
 def test_a_checkpoint_of_another_run_is_refused(run: Any, data: None) -> None:
-    assert run(*TRAIN, "--epochs", 1, "--quiet", "--checkpoint", "c").code == 0
+    constant = (*TRAIN, "--schedule", "constant")
+    assert run(*constant, "--epochs", 1, "--quiet", "--checkpoint", "c").code == 0
+    assert run(*TRAIN, "--epochs", 1, "--quiet", "--checkpoint", "cosine").code == 0
     Path("g.csv").write_text(flowers(seed=1))
     before = Path("c").read_bytes()
     for arguments, message in (
-        ((*TRAIN, "--resume", "c", "--seed", 3), "the checkpoint is of another run"),
-        ((*TRAIN[:1], "g.csv", *TRAIN[2:], "--resume", "c"), "got data other rows"),
-        ((*TRAIN, "--resume", "c", "--activation", "tanh"), "got activation tanh, expected relu"),
-        ((*TRAIN, "--resume", "c", "--batch-size", 5), "the checkpoint is of other data"),
-        ((*TRAIN, "--resume", "c", "--hidden", "9"), "another model or optimiser"),
+        ((*constant, "--resume", "c", "--seed", 3), "the checkpoint is of another run"),
+        ((*constant[:1], "g.csv", *constant[2:], "--resume", "c"), "got data other rows"),
+        ((*constant, "--resume", "c", "--activation", "tanh"), "got activation tanh, expected relu"),
+        ((*constant, "--resume", "c", "--batch-size", 5), "got --batch-size 5, expected 7"),
+        ((*constant, "--resume", "c", "--hidden", "9"), "[9], expected"),
+        ((*constant, "--resume", "c", "--lr", "0.5"), "0.5, expected"),
+        ((*constant, "--resume", "c", "--optimizer", "sgd"), "sgd, expected adamw"),
+        ((*TRAIN, "--resume", "cosine"), "epochs 2, expected 1; pass the same"),
         ((*TRAIN, "--resume", "d"), "no checkpoint to go on from: got d"),
         ((*TRAIN, "--resume", "f.csv"), "f.csv"),
         ((*TRAIN, "--checkpoint", "c"), "c exists: go on from it by --resume c"),

@@ -175,11 +175,12 @@ def test_what_is_not_the_same_is_named(tmp_path: Path) -> None:
         run(path, resume=True, data=(X[:25], Y[:25]))
     with pytest.raises(DataError, match="of other data"):
         run(path, resume=True, batch_size=9)
-    with pytest.raises(ModelFileError, match=r"another model or optimiser: got nothing for optimizer\.\S*averages"):
+    with pytest.raises(ModelFileError, match="of other optimizer: got optimizer AdamW, expected SGD"):
         run(tmp_path / "d", epochs=1, optimizer=optim.SGD(0.1))
         run(tmp_path / "d", resume=True)
     with pytest.raises(ModelFileError, match="another random generator: got PCG64, expected Philox"):
-        run(path, resume=True, rng=np.random.default_rng(0))
+        run(tmp_path / "e", epochs=1, validation=None)
+        run(tmp_path / "e", resume=True, validation=None, rng=np.random.default_rng(0))
     safetensors.write(tmp_path / "w", {"w": np.ones(2)})
     with pytest.raises(ModelFileError, match="not a Glassgrad model"):
         run(tmp_path / "w", resume=True)
@@ -198,3 +199,84 @@ def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
                 run(path, **options, resume=True)
     path.write_bytes(data)
     same(run(path, **options, resume=True), whole)
+
+
+def other_loss(outputs: Any, y: Any) -> Any:
+    return 2 * nn.cross_entropy(outputs, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": optim.SGD(0.1, momentum=0.5)}, r"got optimizer\.momentum 0.5, expected 0.9"),
+        ({"optimizer": optim.SGD(0.2, momentum=0.9)}, r"got optimizer\.lr 0.2, expected 0.1"),
+        ({"optimizer": optim.SGD(0.1)}, r"optimizer\.momentum 0.0, expected 0.9"),
+        ({"optimizer": optim.Adam(0.1)}, "got optimizer Adam, expected SGD"),
+        ({"data": (X + 1, Y)}, r"got data\.x float32 \(50, 4\) checksum"),
+        ({"data": (X, Y.astype("i4"))}, r"got data\.y int32"),
+        ({"data": (X, Y, np.ones(50))}, r"data\.weights float64 \(50,\) \S+ \S+, expected nothing"),
+        ({"batch_size": 9}, r"data\.batch_size 9, expected 8"),
+        ({"model": nn.MLP((4, 8, 3), "tanh", rng=0)}, r"model\.activation 'tanh', expected 'relu'"),
+        ({"loss": other_loss}, "of other loss: got loss other_loss, expected cross_entropy"),
+        ({"validation": (X, Y)}, "of other validation"),
+        ({"callbacks": [EarlyStopping(3, "loss")]}, None),
+    ],
+)
+def test_only_the_same_run_goes_on(tmp_path: Path, options: dict[str, Any], message: str | None) -> None:
+    given: dict[str, Any] = {
+        "model": nn.MLP((4, 8, 3), rng=0),
+        "loss": nn.cross_entropy,
+        "data": (X, Y),
+        "optimizer": optim.SGD(0.1, momentum=0.9),
+        "batch_size": 8,
+        "compile": False,
+        "checkpoint": tmp_path / "c",
+    }
+    fit(**given, epochs=1)
+    before = (tmp_path / "c").read_bytes()
+    if message is None:
+        assert len(fit(**given | options, epochs=5, resume=True)[1].loss) == 5
+        with pytest.raises(ModelFileError, match="of a run with EarlyStopping: got none"):
+            fit(**given, epochs=6, resume=True)
+        return
+    with pytest.raises((DataError, ModelFileError), match=message):
+        fit(**given | options, epochs=2, resume=True)
+    assert (tmp_path / "c").read_bytes() == before
+
+
+def test_arrays_left_over_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    run(path, epochs=1, compile=False)
+    arrays, metadata = safetensors.read(path)
+    safetensors.write(path, {**arrays, "optimizer.more": np.ones(2)}, metadata)
+    with pytest.raises(ModelFileError, match=r"got optimizer\.more, which nothing here has"):
+        run(path, epochs=2, compile=False, resume=True)
+
+
+def test_patience_from_the_middle_on(tmp_path: Path) -> None:
+    options: Any = {"validation": (X, Y), "compile": False}
+    run(tmp_path / "c", epochs=4, **options)
+    _, history = run(tmp_path / "c", epochs=9, patience=2, resume=True, **options)
+    assert len(history.loss) > 4
+    assert history.best_epoch > 4
+    assert len({len(column) for column in history.to_dict().values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation": (X, Y)}, r"of other validation: got validation\.x .*, expected nothing"),
+        ({"validation": (X, Y), "patience": 2}, "of other validation"),
+        ({"validation": 0.2}, "of other data"),
+    ],
+)
+def test_what_is_measured_stays_the_same(tmp_path: Path, options: Any, message: str) -> None:
+    run(tmp_path / "c", epochs=1, validation=None, compile=False)
+    with pytest.raises(DataError, match=message):
+        run(tmp_path / "c", resume=True, compile=False, **options)
+
+
+def test_metrics_stay_the_same(tmp_path: Path) -> None:
+    run(tmp_path / "c", epochs=1, compile=False)
+    with pytest.raises(ModelFileError, match="of other metrics: got metrics 'zero', expected ''"):
+        run(tmp_path / "c", resume=True, compile=False, metrics={"zero": lambda outputs, y: 0.0})

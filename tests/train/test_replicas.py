@@ -119,3 +119,21 @@ def test_ctrl_c() -> None:
 def test_mistakes_are_named(options: dict[str, Any], error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         run(**options)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda i: nn.MLP((4, 8, 3), ["relu", "relu", "tanh"][i], rng=i),
+            r"activation\S* 'tanh' of replica 2, expected 'relu'",
+        ),
+        (lambda i: nn.Sequential(nn.Linear(4, 3, rng=0), nn.Dropout(i / 10)), "0.1 of replica 1, expected 0.0"),
+        (lambda i: nn.Linear(4, 3, rng=0, dtype=["f4", "f8", "f4"][i]), r"model.W float64 \(4, 3\) of replica 1"),
+        (lambda i: nn.MLP((4, 8 + i, 3), rng=0), r"float32 \(4, 9\) of replica 1, expected float32 \(4, 8\)"),
+        ([nn.Linear(4, 3, rng=0)] * 2 + [nn.MLP((4, 3), rng=0)], "model MLP of replica 2, expected Linear"),
+    ],
+)
+def test_other_structure_is_refused(model: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(model)

@@ -323,7 +323,8 @@ def test_ctrl_c_within_an_epoch_goes_back_to_its_beginning(compile: bool, tmp_pa
     assert history.interrupted
     assert len(history.loss) == done
     equal(model, run(epochs=done, optimizer=optim.Adam(0.01))[0])
-    again, history = run(epochs=9, compile=compile, checkpoint=tmp_path / "c", resume=True, optimizer=optim.Adam(0.01))
+    given: Any = {"checkpoint": tmp_path / "c", "resume": True, "optimizer": optim.Adam(0.01)}
+    again, history = run(loss=loss, epochs=9, compile=compile, **given)
     equal(again, run(epochs=9, compile=compile, optimizer=optim.Adam(0.01))[0])
     assert not history.interrupted
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import DataError
 from .history import Epoch
 
@@ -102,12 +104,18 @@ class EarlyStopping(Callback):
         largest: bool = False,
         restore: bool = True,
     ) -> None:
+        if not (isinstance(patience, (int, np.integer)) and patience >= 1):
+            raise ValueError(f"EarlyStopping: bad patience: got {patience!r:.60}, expected a whole number above 0")
         self.patience, self.monitor = patience, monitor
         self.least_change, self.largest, self.restores = least_change, largest, restore
         self.best, self.best_epoch = math.inf, 0
+        self.joined = 0  # the epoch after which it began to look on
 
     def on_start(self, training: Training) -> None:
-        if len(training.history.loss) - self.best_epoch >= self.patience:  # it had stopped, and is resumed
+        done = len(training.history.loss)
+        if not self.best_epoch:
+            self.joined = done
+        elif done - self.best_epoch >= self.patience:  # it had stopped, and is resumed
             training.stop()
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
@@ -116,7 +124,7 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch = value, epoch.number
             if self.restores:
                 training.keep()
-        elif epoch.number - self.best_epoch >= self.patience:
+        elif epoch.number - max(self.best_epoch, self.joined) >= self.patience:
             training.stop()
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ..errors import DataError, DtypeError, GlassgradError, ModelFileError
 from ..nn.module import array_name
 from . import safetensors
 from .callbacks import Callback
-from .feed import Rows
+from .facts import first_difference
 from .files import sweep
 from .history import COLUMNS, History
 from .save import CHECKPOINT, as_text, described, packed, record_of, unpacked
@@ -85,7 +85,7 @@ class Checkpoint:
             history=history,
             columns=list(columns),
             random=tree.map(lambda leaf: leaf.tolist() if isinstance(leaf, np.ndarray) else leaf, training.drawn),
-            data=_data(training),
+            facts=training.facts,
             callbacks=[[type(c).__name__, kept] for c in callbacks if (kept := c.to_dict())],
         )
         safetensors.write(self.path, arrays, {"glassgrad": text})
@@ -116,12 +116,29 @@ def restore(path: str | os.PathLike[str], training: Training, callbacks: Sequenc
 
 
 def _restore(record: Record, arrays: dict[str, Any], training: Training, callbacks: Sequence[Callback]) -> None:
-    if (kept := record.get("data")) != (given := _data(training)):
-        raise DataError(
-            f"fit: the checkpoint is of other data: got {given}, expected {kept}; pass the same, or start anew"
+    waiting = [(str(name), memory) for name, memory in record.get("callbacks")]
+    for callback in callbacks:
+        mine = next((entry for entry in waiting if entry[0] == type(callback).__name__), None)
+        if mine is not None:
+            waiting.remove(mine)
+            callback.restore(mine[1])
+    if waiting:
+        raise ModelFileError(f"fit: the checkpoint is of a run with {waiting[0][0]}: got none; pass it, or start anew")
+    if different := first_difference(training.facts, record.get("facts")):
+        name, got, expected = different
+        part = name.partition(".")[0]
+        raise (DataError if part in ("data", "validation") else ModelFileError)(
+            f"fit: the checkpoint is of other {part}: got {name} {got}, expected {expected}; pass the same, or start "
+            f"anew with another checkpoint="
         )
     model = filled(training.carry.model, arrays, "model")
     state = filled(training.carry.state, arrays, "optimizer")
+    known = set(labels(model, "model")) | set(labels(state, "optimizer"))
+    if spare := [name for name in arrays if name.startswith(("model.", "optimizer.")) and name not in known]:
+        raise ModelFileError(
+            f"load: the checkpoint is of another model or optimiser: got {spare[0]}, which nothing here has; pass the "
+            f"same, or start anew"
+        )
     key, steps = (filled(getattr(training.carry, name), arrays, name) for name in ("key", "steps"))
     best = filled(model, arrays, "best") if record.flag("kept") else None
     columns = {name: arrays[f"history.{name}"].tolist() for name in record.texts("columns")}
@@ -141,12 +158,6 @@ def _restore(record: Record, arrays: dict[str, Any], training: Training, callbac
     training.drawn = training.order.bit_generator.state
     training.losses, training.norms, sizes = (arrays[name].tolist() for name in UNFINISHED)
     training.sizes, training.begun = [int(n) for n in sizes], len(sizes)
-    waiting = [(str(name), memory) for name, memory in record.get("callbacks")]
-    for callback in callbacks:
-        mine = next((entry for entry in waiting if entry[0] == type(callback).__name__), None)
-        if mine is not None:
-            waiting.remove(mine)
-            callback.restore(mine[1])
 
 
 def labels(part: Any, name: str) -> list[str | None]:
@@ -191,8 +202,3 @@ def _model(model: Any, name: str) -> Any:
         return described(model, {}, (name,))
     except DtypeError:
         return None
-
-
-def _data(training: Training) -> dict[str, int]:
-    feed = training.feed
-    return {"rows": feed.total, "batch_size": feed.batch_size} if isinstance(feed, Rows) else {}

@@ -111,6 +111,8 @@ def arrays_of(data: Any, what: str) -> tuple[Any, ...]:
 
 
 def _array(leaf: Any) -> NDArray[Any]:
+    if isinstance(leaf, np.ma.MaskedArray):
+        raise DataError("fit: data have masked entries: got a masked array; fill them, or leave their rows out")
     array = np.asarray(leaf.value if isinstance(leaf, Node) else leaf)
     if kind_of(array.dtype) not in NUMERIC:
         raise DataError(
@@ -131,3 +133,14 @@ def rows_of(data: tuple[Any, ...], what: str = "data") -> int:
         for name, part in zip("xyw", data, strict=False)
     )
     raise DataError(f"fit: {what} does not fit: got {shapes}, expected as many rows of all, at least one")
+
+
+def not_finite(data: tuple[Any, ...]) -> str:
+    """Where the first NaN or infinity of the data is; empty where all is finite."""
+    for name, part in zip(("x", "y", "weights"), data, strict=False):
+        for leaf in tree.leaves(part):
+            if leaf.dtype.kind in "fc" and not np.isfinite(leaf).all():
+                row, *rest = np.argwhere(~np.isfinite(leaf))[0].tolist()
+                column = f", column {', '.join(map(str, rest))}" if rest else ""
+                return f"{name} has {leaf[(row, *rest)]} in row {row}{column}"
+    return ""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, overload
+
+import numpy as np
 
 from ..data.batches import Seed, generator
 from ..errors import DataError
 from ..optim import Optimizer
 from .callbacks import Callback, EarlyStopping, as_callback
 from .checkpoint import Checkpoint
+from .facts import checksums, facts
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
@@ -21,9 +23,11 @@ from .logs import JSONLines
 from .measure import Loss, Measure, Measured, Metrics, named
 from .progress import shown_progress
 from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
+from .targets import require_targets
 from .training import Training
 
 Model = TypeVar("Model", bound=Callable[..., Any])
+Watcher = Callable[[Epoch, Training], Any]
 
 
 @overload
@@ -46,7 +50,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     validation: tuple[Any, ...] | float | None = None,
     metrics: Metrics = None,
     patience: int | None = None,
-    callbacks: Iterable[Callback | Callable[[Epoch, Training], Any]] = (),
+    callbacks: Iterable[Callback | Watcher] | Callback | Watcher = (),
     progress: bool | Callable[[Epoch], Any] = True,
     log: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
@@ -60,7 +64,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     ----------
     model : a callable tree of arrays, such as ``nn.MLP``; it is not changed. In training ``nn.learn`` calls it, so that
         dropout drops, and statistics move on
-    loss : of outputs and targets, and of weights if there are any; the mean over rows
+    loss : of outputs and targets, and of weights if there are any, by keyword if it has a parameter ``weights``; the
+        mean over rows
     data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; or batches of such: an iterable that
         can be gone through anew every epoch, or a function that makes one of the epoch's number, which counts from 1
     optimizer : such as ``optim.Adam()``
@@ -72,7 +77,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     metrics : of outputs and targets, measured on ``validation`` too: a function, several, or a dict of them by name
     patience : with ``validation``: return the model of the epoch with the least validation loss, and stop once this
         many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
-    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects
+    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects; or one of them
     progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
     log : a file that is given each epoch's numbers as a line of JSON; for TensorBoard, ``callbacks=[TensorBoard(...)]``
     checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
@@ -117,11 +122,22 @@ def fit(  # type: ignore[misc]  # the settings are those below
     wanted = named(metrics)
     if reserved := set(wanted) & set(COLUMNS):
         raise ValueError(f"fit: a metric cannot be called {reserved.pop()!r}, which the history has; rename it")
+    if wanted and validation is None:
+        raise DataError("fit: metrics need something to measure: got no validation; pass validation=(x, y)")
+    _require_whole(epochs=epochs, batch_size=batch_size, replicas=replicas)
+    if not isinstance(rng, np.random.Generator) and not (_is_whole(rng) and rng >= 0):
+        raise ValueError(f"fit: bad rng: got {rng!r:.60}, expected a seed of 0 or more, or a numpy.random.Generator")
     order = generator(rng)
     feed, held = _held(feed_of(data, batch_size), validation, order)
+    if isinstance(feed, Rows):
+        first = model if replicas is None else models_of(model, replicas)[0]
+        for rows, what in ((feed.data, "data"), (held, "validation")):
+            if rows is not None:
+                require_targets(loss, first, rows, what)
     if patience is not None and held is None:
         raise DataError("fit: patience needs something to watch: got no validation; pass validation=(x, y)")
-    watchers = [as_callback(callback) for callback in callbacks]
+    given = [callbacks] if callable(callbacks) or isinstance(callbacks, Callback) else callbacks
+    watchers = [as_callback(callback) for callback in given]
     if patience is not None:
         watchers.append(EarlyStopping(patience))
     if log is not None:
@@ -131,7 +147,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     measure = None if held is None else Measure(loss, wanted, model, held, compile)
     if replicas is not None:
-        _refuse(callbacks=list(callbacks), log=log, checkpoint=checkpoint, compile=not compile)
+        _refuse(callbacks=callbacks, log=log, checkpoint=checkpoint, compile=not compile)
         if not isinstance(feed, Rows):
             raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y)")
         with _shown(progress, epochs) as show:
@@ -147,6 +163,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
                 show,
             )
     training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
+    if kept is not None:
+        training.facts = _facts(training, loss, held, wanted)
     with noticed() as interrupt, _shown(progress, epochs) as show:
         write = _writer(kept, training, watchers, resume)
         for watcher in watchers:
@@ -194,6 +212,20 @@ def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback
             written[:] = now
 
     return write
+
+
+def _facts(training: Training, loss: Loss, held: Any, wanted: Iterable[str]) -> dict[str, str]:
+    """What has to be the same again for training to go on from a checkpoint."""
+    found, feed = {}, training.feed
+    if isinstance(feed, Rows):
+        found = {"data.batch_size": str(feed.batch_size)} | _named_checksums(feed.data, "data")
+    found |= {} if held is None else _named_checksums(held, "validation")
+    found |= {"metrics": repr(", ".join(wanted))} | facts(training.carry.model, "model")
+    return found | facts(loss, "loss") | facts(training.optimizer, "optimizer")
+
+
+def _named_checksums(data: tuple[Any, ...], what: str) -> dict[str, str]:
+    return checksums(dict(zip(("x", "y", "weights"), data, strict=False)), what)
 
 
 def _epoch(
@@ -256,7 +288,19 @@ def _require_optimizer(optimizer: Any) -> None:
     raise TypeError(f"fit: not an optimiser: got {got}, expected an object of optim; pass optimizer=optim.{known}()")
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _require_whole(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and not _is_whole(value):
+            raise TypeError(f"fit: {name} is a whole number: got {value!r:.60}")
+        if name == "replicas" and value is not None and value < 1:
+            raise ValueError(f"fit: bad number of replicas: got {value}, expected at least 1")
+
+
 def _count(epochs: int) -> int:
-    if operator.index(epochs) < 0:
+    if epochs < 0:
         raise ValueError(f"fit: bad number of epochs: got {epochs}, expected 0 or more")
     return epochs

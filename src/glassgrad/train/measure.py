@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,9 @@ class Measure:
         with np.errstate(all="ignore"):
             outputs = self.outputs(model, x)
             loss = float(self.loss(outputs, tuple(targets)))
-            return Measured(loss, {name: float(metric(outputs, targets[0])) for name, metric in self.metrics.items()})
+            return Measured(
+                loss, {name: _number(name, metric(outputs, targets[0])) for name, metric in self.metrics.items()}
+            )
 
     def outputs(self, model: Any, x: Any) -> Any:
         """What the model makes of all rows of x."""
@@ -59,11 +62,37 @@ class Measure:
         return found[0] if len(found) == 1 else tree.map(lambda *parts: np.concatenate(parts), *found)
 
 
+def _number(name: str, value: Any) -> float:
+    if np.size(value) != 1:
+        raise ValueError(f"fit: metric {name!r} is no number: got shape {np.shape(value)}; take its mean()")
+    return float(value)
+
+
 @remembered
 def _functions(loss: Loss, compiled: bool) -> tuple[Any, Any]:
     """``outputs = predict(model, x)`` and ``loss(outputs, targets)``."""
-    both = (lambda model, x: model(x)), (lambda outputs, targets: loss(outputs, *targets))
+    both = (lambda model, x: model(x)), (lambda outputs, targets: loss_of(loss, outputs, targets))
     return (jit(both[0]), jit(both[1])) if compiled else both
+
+
+def loss_of(loss: Loss, outputs: Any, targets: Any) -> Any:
+    """``loss(outputs, y)``; weights go by keyword to a loss that has a parameter of that name, else by position.
+
+    >>> from glassgrad import nn
+    >>> float(loss_of(nn.squared_error, np.array([1.0, 2.0]), (np.zeros(2), np.array([3.0, 1.0]))))
+    1.75
+    """
+    y, *weights = targets
+    if weights and _takes_weights(loss):
+        return loss(outputs, y, weights=weights[0])
+    return loss(outputs, y, *weights)
+
+
+def _takes_weights(loss: Loss) -> bool:
+    try:
+        return "weights" in inspect.signature(loss).parameters
+    except (TypeError, ValueError):  # such as a built-in function
+        return False
 
 
 def named(metrics: Metrics) -> dict[str, Metric]:
@@ -78,6 +107,13 @@ def named(metrics: Metrics) -> dict[str, Metric]:
         return {}
     if isinstance(metrics, Mapping):
         return dict(metrics)
-    if callable(metrics):
-        metrics = [metrics]
-    return {getattr(metric, "__name__", "metric").replace("<lambda>", "metric"): metric for metric in metrics}
+    given: Any = [metrics] if callable(metrics) else metrics
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"fit: metrics are functions of outputs and targets: got {given!r:.60}; pass the function")
+    found: dict[str, Metric] = {}
+    for metric in given:
+        name = getattr(metric, "__name__", "metric").replace("<lambda>", "metric")
+        if name in found:
+            raise ValueError(f"fit: two metrics are called {name!r}: name them, metrics={{'one': ..., 'other': ...}}")
+        found[name] = metric
+    return found

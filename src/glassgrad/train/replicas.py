@@ -18,12 +18,13 @@ from ..errors import DivergedError
 from ..optim import Optimizer
 from .callbacks import EarlyStopping
 from .epoch import Pass, native_epoch
+from .facts import facts, first_difference
 from .feed import Rows
 from .history import Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
 from .measure import Loss, Measured
 from .remember import remembered
-from .training import Carry, Training, training_step
+from .training import Carry, Training, own, training_step
 
 _outputs = jit(vmap(lambda model, x: model(x), in_axes=(0, None)))
 
@@ -74,6 +75,7 @@ def fit_replicas(
     show: Callable[[Epoch], Any],
 ) -> tuple[Replicas, list[History]]:
     """What ``fit`` does with ``replicas=``: the entries of the sequences are trainings of their own, side by side."""
+    require_alike(models)
     runs = [Training(m, loss, feed, optimizers[0], epochs, o, True) for m, o in zip(models, orders, strict=True)]
     for run, optimizer in zip(runs, optimizers, strict=True):
         if optimizer != optimizers[0]:
@@ -200,6 +202,18 @@ def models_of(model: Any, replicas: int) -> list[Any]:
         return list(model)
     made = callable(model) and tree.structure(model) == tree.LEAF
     return [model(i) if made else model for i in range(replicas)]
+
+
+def require_alike(models: Sequence[Any]) -> None:
+    """Refuse models that differ in more than the numbers in their arrays."""
+    first, *others = (facts(tree.map(own, model), "model") for model in models)
+    for i, other in enumerate(others, 1):
+        if different := first_difference(other, first):
+            name, got, expected = different
+            raise ValueError(
+                f"fit: replicas are models of one structure: got {name} {got} of replica {i}, expected {expected} "
+                f"as of replica 0; train them one by one"
+            )
 
 
 def optimizers_of(given: Sequence[Any], replicas: int) -> list[Optimizer]:

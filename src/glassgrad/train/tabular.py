@@ -23,7 +23,7 @@ from .recipe import Plan, Settings, plan
 from .score import Score, score
 from .table_model import TableModel, outputs_of
 
-FREE = ("epochs", "patience", "lr", "weight_decay", "clip", "schedule")  # a run may go on with other ones
+ENDLESS = ("constant", "plateau")  # schedules that do not depend on the number of epochs
 LOOK = 256  # rows the table of layers is measured on
 
 
@@ -109,15 +109,19 @@ class SameRun(Callback):
     def __init__(self, plan: Plan, data: tuple[Any, ...]) -> None:
         digests = [zlib.crc32(np.ascontiguousarray(part).data) for part in data]
         self.facts = {"data": digests, **plan.to_dict()}
+        self.free = ("patience", "epochs") if plan.settings.schedule in ENDLESS else ("patience",)
 
     def to_dict(self) -> dict[str, Any]:
         return self.facts
 
     def restore(self, kept: dict[str, Any]) -> None:
         for name, value in self.facts.items():
-            if kept.get(name) != value and name not in FREE:
+            if kept.get(name) != value and name not in self.free:
                 got, expected = ("other rows", "those it began with") if name == "data" else (value, kept.get(name))
-                raise DataError(f"train: the checkpoint is of another run: got {name} {got}, expected {expected}")
+                raise DataError(
+                    f"train: the checkpoint is of another run: got {name} {got}, expected {expected}; pass the "
+                    f"same, or start anew"
+                )
 
 
 def loss_for(encoder: Encoder) -> Loss:

@@ -20,10 +20,10 @@ from ..optim.base import learns
 from ..optim.formula import as_buffer
 from ..random import fold_in, key
 from .epoch import Pass, eager_epoch, native_epoch
-from .feed import Part, Rows, Stream
+from .feed import Part, Rows, Stream, not_finite
 from .history import History
 from .interrupt import Interrupt, Interrupted
-from .measure import Loss
+from .measure import Loss, loss_of
 from .remember import remembered
 
 
@@ -42,7 +42,7 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[[Carry, Any], tu
     def of_model(model: Any, batch: Any, rng: Any) -> Any:
         x, *targets = batch
         outputs, moved = learn(model, x, rng)
-        return loss(outputs, *targets), moved
+        return loss_of(loss, outputs, targets), moved
 
     def step(carry: Carry, batch: Any) -> tuple[Carry, Any]:
         rng = fold_in(carry.key, carry.steps)
@@ -92,6 +92,7 @@ class Training:
         self.carry = Carry(owned, optimizer.init(owned), words, np.int64(0))
         self.optimizer, self.epochs, self.feed = optimizer, epochs, feed
         self.history = History()
+        self.facts: dict[str, str] = {}  # that a checkpoint must share with what goes on from it
         self.kept: Any = None
         self.spare: Any = None
         self.stopped = False
@@ -142,8 +143,15 @@ class Training:
 
     @lr.setter
     def lr(self, value: float) -> None:
+        if not (value >= 0 and np.isfinite(value)):
+            raise ValueError(f"training.lr: bad learning rate: got {value!r}, expected a finite number of 0 or more")
         state = self.carry.state
         plain = self.optimizer.rate(state._replace(scale=np.float64(1.0)))
+        if plain == 0:
+            raise ValueError(
+                "training.lr: the schedule is at 0, and a multiple of it is what can be set; give the optimiser a "
+                "schedule that ends above 0"
+            )
         self.carry = self.carry._replace(state=state._replace(scale=np.float64(value / plain)))
 
     def observe(self, loss: float) -> None:
@@ -212,6 +220,11 @@ class Training:
             raise self._diverged(f"the loss became {losses[bad[0]]}", self.begun + int(bad[0]) + 1)
 
     def _diverged(self, what: str, step: int) -> DivergedError:
+        if isinstance(self.feed, Rows) and (where := not_finite(self.feed.data)):
+            return DivergedError(
+                f"fit: {what} at epoch {self.number}, step {step}: expected finite data, but {where}, counted "
+                f"from 0; fill such entries, or leave their rows out"
+            )
         return DivergedError(
             f"fit: {what} at epoch {self.number}, step {step}: expected finite numbers; lower the learning rate (got "
             f"{self.lr:g}), or look for extreme values in the data"

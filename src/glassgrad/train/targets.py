@@ -1,0 +1,44 @@
+"""What losses ask of the values of their targets: looked at once, before training, as compiled code looks at none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import tree
+from ..errors import DataError
+from ..graph.node import shape_of
+from ..ops import losses
+from .measure import Loss
+
+SHOWN = 5  # rows that are named
+
+
+def require_targets(loss: Loss, model: Any, data: tuple[Any, ...], what: str) -> None:
+    """Refuse targets that one of this package's losses cannot take, by their rows.
+
+    Raises
+    ------
+    DataError
+        Labels that are no class numbers, or targets of ``hinge`` other than -1 and 1.
+    """
+    x, y = data[:2]
+    if not isinstance(y, np.ndarray):
+        return
+    if loss is losses.hinge:
+        _refuse(np.abs(y) != 1, y, what, "-1 or 1; pass 2 * y - 1 for 0 and 1")
+    elif loss is losses.cross_entropy and y.dtype.kind in "iu":
+        _refuse(y < 0, y, what, "class numbers from 0; number the classes from 0, or leave these rows out")
+        classes = shape_of(model(tree.map(lambda column: column[:1], x)))[-1]
+        _refuse(y >= classes, y, what, f"class numbers 0 to {classes - 1}; widen the last layer, or number from 0")
+
+
+def _refuse(bad: NDArray[np.bool_], y: NDArray[Any], what: str, expected: str) -> None:
+    if not bad.any():
+        return
+    rows = np.unique(np.argwhere(bad)[:, 0])
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    named = ", ".join(map(str, rows[:SHOWN]))
+    raise DataError(f"fit: bad targets in {what}: got {y[bad][0]} in row {named}{more}, expected {expected}")

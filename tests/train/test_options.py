@@ -1,0 +1,119 @@
+"""What ``fit`` does not take is named before training begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassgrad import nn, optim
+from glassgrad.errors import DataError, DivergedError
+from glassgrad.train import EarlyStopping, fit
+
+X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+
+
+def run(**options: Any) -> Any:
+    given: dict[str, Any] = {"data": (X, Y), "optimizer": optim.Adam(0.01), "epochs": 2, "compile": False} | options
+    return fit(nn.MLP((4, 2), rng=0), nn.cross_entropy, **given)
+
+
+def zero(outputs: Any, y: Any) -> float:
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"validation": 0.5, "patience": 0}, ValueError, "bad patience: got 0"),
+        ({"validation": 0.5, "patience": -1}, ValueError, "bad patience: got -1"),
+        ({"validation": 0.5, "metrics": [zero, zero]}, ValueError, "two metrics are called 'zero'"),
+        ({"metrics": zero}, DataError, "metrics need something to measure"),
+        ({"metrics": "accuracy", "validation": 0.5}, TypeError, "functions of outputs and targets: got 'accuracy'"),
+        (
+            {"metrics": {"m": lambda o, y: o[:, 0]}, "validation": 0.5},
+            ValueError,
+            r"'m' is no number: got shape \(10,\)",
+        ),
+        ({"data": (np.ma.masked_array(X), Y)}, DataError, "masked"),
+        ({"batch_size": 2.5}, TypeError, "batch_size is a whole number: got 2.5"),
+        ({"epochs": 1.5}, TypeError, "epochs is a whole number: got 1.5"),
+        ({"epochs": "3"}, TypeError, "epochs is a whole number: got '3'"),
+        ({"replicas": 1.5}, TypeError, "replicas is a whole number: got 1.5"),
+        ({"replicas": 0}, ValueError, "bad number of replicas: got 0"),
+        ({"rng": "a"}, ValueError, "bad rng: got 'a'"),
+        ({"rng": -1}, ValueError, "bad rng: got -1"),
+    ],
+)
+def test_mistakes_are_named(options: dict[str, Any], error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        run(**options)
+
+
+def test_one_callback_is_enough() -> None:
+    seen: list[int] = []
+    run(callbacks=lambda epoch, training: seen.append(epoch.number))
+    assert seen == [1, 2]
+    run(callbacks=EarlyStopping(1, "loss"))
+
+
+@pytest.mark.parametrize("lr", [-1.0, np.nan, np.inf])
+def test_a_bad_rate_is_refused(lr: float) -> None:
+    def set_it(epoch: Any, training: Any) -> None:
+        training.lr = lr
+
+    with pytest.raises(ValueError, match="training.lr: bad learning rate"):
+        run(callbacks=set_it)
+
+
+def test_a_rate_of_zero_may_be_left_again() -> None:
+    def set_it(epoch: Any, training: Any) -> None:
+        training.lr = 0.0 if epoch.number == 1 else 0.5
+
+    assert run(callbacks=set_it, epochs=3)[1].lr == [0.01, 0.0, 0.5]
+    with pytest.raises(ValueError, match="training.lr: the schedule is at 0"):
+        run(callbacks=set_it, optimizer=optim.Adam(optim.Cosine(0.1, 1)))
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_weights_reach_the_losses_of_this_package(compile: bool) -> None:
+    weights = np.arange(20.0)
+    given: dict[str, Any] = {"batch_size": None, "compile": compile, "epochs": 1, "validation": (X, Y)}
+    _, history = run(data=(X, Y, weights), **given)
+    logits = nn.MLP((4, 2), rng=0)(X).astype(float)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(20), Y]
+    assert history.loss == [pytest.approx(np.average(losses, weights=weights), rel=1e-5)]
+    seen: Any = lambda outputs, y, w: nn.cross_entropy(outputs, y, weights=w)
+    other = fit(nn.MLP((4, 2), rng=0), seen, (X, Y, weights), optimizer=optim.Adam(), **given | {"validation": None})
+    assert other[1].loss == pytest.approx(history.loss)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        (nn.cross_entropy, np.where(np.arange(20) == 7, -1, Y), "got -1 in row 7, expected class numbers from 0"),
+        (
+            nn.cross_entropy,
+            np.where(np.arange(20) > 12, 2, Y),
+            "got 2 in row 13, 14, 15, 16, 17 and 2 more, .* 0 to 1;",
+        ),
+        (nn.hinge, np.stack([Y, 1 - Y], 1), "got 0 in row 0, 1, .*expected -1 or 1"),
+    ],
+)
+def test_targets_are_looked_at_before_training(loss: Any, y: Any, message: str, compile: bool) -> None:
+    given: Any = {"optimizer": optim.Adam(), "epochs": 1, "compile": compile}
+    with pytest.raises(DataError, match=f"bad targets in data: {message}"):
+        fit(nn.MLP((4, 2), rng=0), loss, (X, y), **given)
+    good = Y if loss is nn.cross_entropy else 2 * y - 1
+    with pytest.raises(DataError, match=f"bad targets in validation: {message}"):
+        fit(nn.MLP((4, 2), rng=0), loss, (X, good), validation=(X, y), **given)
+
+
+def test_nan_in_the_data_is_named() -> None:
+    x = X.copy()
+    x[7, 2] = np.nan
+    with pytest.raises(DivergedError, match="the loss became nan at epoch 1, .* x has nan in row 7, column 2,"):
+        run(data=(x, Y))
