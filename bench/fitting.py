@@ -69,6 +69,11 @@ def orders(n: int, epochs: int) -> list[np.ndarray]:
     return [shuffled(n, rng) for _ in range(epochs)]
 
 
+def compared(losses: list[float]) -> np.ndarray:
+    """The first epoch's loss, and how many epochs there were: rounding makes later losses differ."""
+    return np.array([losses[0], len(losses)])
+
+
 def with_fit(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: float) -> Contender:
     from glassgrad import nn, optim, train
 
@@ -95,11 +100,7 @@ def with_fit(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: 
             progress=False,
         )[1]
 
-    def result() -> np.ndarray:
-        history = run().to_dict()
-        return np.array([history["loss"][0], len(history["loss"])])
-
-    return Contender(run, result)
+    return Contender(run, lambda: compared(run().loss))
 
 
 def with_torch(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: float) -> Contender:
@@ -133,11 +134,7 @@ def with_torch(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal
                 break
         return losses
 
-    def result() -> np.ndarray:
-        losses = run()
-        return np.array([losses[0], len(losses)])
-
-    return Contender(run, result)
+    return Contender(run, lambda: compared(run()))
 
 
 def with_jax(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: float) -> Contender:
@@ -181,11 +178,7 @@ def with_jax(task: Task, sizes: tuple[int, ...], batch: int, epochs: int, goal: 
                 break
         return losses
 
-    def result() -> np.ndarray:
-        losses = run()
-        return np.array([losses[0], len(losses)])
-
-    return Contender(run, result)
+    return Contender(run, lambda: compared(run()))
 
 
 def estimator(library: str, task: Task, **settings: Any) -> Contender:

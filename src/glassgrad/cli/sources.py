@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..data import Table, read_arrays, read_csv, read_idx, read_parquet
 from ..data.source import explained, is_gzip, require_file
-from ..data.table import listed, shown
+from ..data.table import listed
 from ..errors import DataError, MissingExtraError
 
 LABEL = "label"  # the target of images with labels
@@ -181,8 +181,3 @@ def source_name(path: str) -> str:
     """What a model is called after: the file's name without its endings."""
     name = Path(path).name
     return name[: -len("".join(Path(name).suffixes[-2:]))] if name.endswith(".gz") else Path(name).stem
-
-
-def named_columns(names: list[str]) -> str:
-    """Names for a note."""
-    return ", ".join(map(shown, names[:8]))

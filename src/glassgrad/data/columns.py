@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .record import Record
-from .table import NUMBERED, Cells, Table, as_text, shown
+from .table import NUMBERED, Cells, Table, as_text, listed, shown
 
 Floats: TypeAlias = NDArray[np.float64]
 Missing: TypeAlias = Literal["impute", "refuse"]
@@ -233,14 +233,12 @@ class CategoricalColumn:
         if not labels:
             return None
         kinds, most = list(dict.fromkeys(labels)), 4
-        listed = ", ".join(map(shown, kinds[:most])) + (", ..." if len(kinds) > most else "")
-        return f"{len(labels)} of {_rows(len(table))} values of {shown(self.name)} not seen in training ({listed})"
+        named = ", ".join(map(shown, kinds[:most])) + (", ..." if len(kinds) > most else "")
+        return f"{len(labels)} of {_rows(len(table))} values of {shown(self.name)} not seen in training ({named})"
 
     def describe(self) -> str:
         """What happens to the column, on one line."""
-        most = 6
-        more = f" and {len(self.categories) - most} more" if len(self.categories) > most else ""
-        return f"{self.name}: {len(self.categories)} categories, {', '.join(map(shown, self.categories[:most]))}{more}"
+        return f"{self.name}: {len(self.categories)} categories, {listed(self.categories, 6)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -197,9 +197,12 @@ def _nested(name: str, got: str) -> DataError:
     )
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names, as many as a message has room for."""
-    most = 12
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    "'a', 'b' and 1 more"
+    """
     return ", ".join(shown(name) for name in names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
 
 

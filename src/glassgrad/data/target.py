@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 from .columns import Numbers, centre_and_scale, is_missing, is_numeric, read_numbers, refuse_missing, refuse_text
 from .record import Record
-from .table import Table, as_text, shown
+from .table import Table, as_text, listed, shown
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -132,9 +132,7 @@ class ClassTarget:
 
     def describe(self) -> str:
         """What the target is, on one line."""
-        most = 12
-        more = f" and {len(self.classes) - most} more" if len(self.classes) > most else ""
-        return f"{self.name}: {len(self.classes)} classes, {', '.join(map(shown, self.classes[:most]))}{more}"
+        return f"{self.name}: {len(self.classes)} classes, {listed(self.classes)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

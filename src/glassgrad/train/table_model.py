@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data import Encoder, Table
 from ..data.record import Record
-from ..data.table import shown
+from ..data.table import listed, shown
 from ..errors import DataError, ModelFileError
 from ..nn import softmax
 from .save import load, save
@@ -78,8 +78,8 @@ class TableModel:
         unknown = self.unknown_columns(table)
         fix = "the first row of the file must hold the names; if it has none, pass header=False"
         if unknown:
-            fix = f"it has {_listed(unknown)}, which the model does not know; rename them, or choose another model"
-        raise DataError(f"predict: columns are missing in {table.source}: expected {_listed(missing)}; {fix}")
+            fix = f"it has {listed(unknown, 8)}, which the model does not know; rename them, or choose another model"
+        raise DataError(f"predict: columns are missing in {table.source}: expected {listed(missing, 8)}; {fix}")
 
     def unknown_columns(self, table: Table) -> list[str]:
         """Columns of a table that the training file did not have."""
@@ -145,8 +145,3 @@ def _fits(model: Any, encoder: Encoder) -> bool:
         return bool(outputs.shape == (1, encoder.n_outputs) and outputs.dtype.kind == "f")
     except Exception:  # the file may be anyone's, and hold any model
         return False
-
-
-def _listed(names: list[str]) -> str:
-    most = 8
-    return ", ".join(map(shown, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
