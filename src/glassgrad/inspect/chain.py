@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..autodiff.local import derivative
 from ..autodiff.watch import Term
 from ..graph.primitive import Elementwise
 from . import formula
@@ -36,9 +35,10 @@ def latex(explanation: Explanation, nodes: Sequence[ExplainedNode]) -> str:
         if not terms:
             lines.append(f"{left} &= {_number(n.grad)}")
             continue
-        symbols = " + ".join(_symbols(explanation, n, t) for t in terms)
-        numbers = " + ".join(_numbers(explanation, t) for t in terms)
+        symbols = " + ".join([_symbols(explanation, n, t) for t in terms])
         total = _number(n.grad)
+        given = [_product(explanation, t) or (total if t.value is n.grad else _number(t.value)) for t in terms]
+        numbers = " + ".join(given)
         lines.append(f"{left} &= {symbols} \\\\\n&= {numbers}" + ("" if numbers == total else f" = {total}"))
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
@@ -52,14 +52,14 @@ def _symbols(explanation: Explanation, n: ExplainedNode, term: Term) -> str:
     return rf"{_partial('C', user)} \cdot {_partial(user, n.name)}"
 
 
-def _numbers(explanation: Explanation, term: Term) -> str:
+def _product(explanation: Explanation, term: Term) -> str:
+    """Upstream times local, where both are one number."""
     user = term.user
     g = explanation.record.gradients.get(user)
     if issubclass(user.op, Elementwise) and g is not None and np.size(g) == 1:
-        with np.errstate(all="ignore"):
-            local = derivative(user, term.position)
+        local = explanation.by_node[user].local[term.position]
         return rf"{_number(g)} \cdot {_number(local)}"
-    return _number(term.value)
+    return ""
 
 
 def _number(value: object) -> str:
@@ -68,11 +68,11 @@ def _number(value: object) -> str:
         return formula.escaped(formula.number(value))
     array = np.asarray(value)
     if array.ndim == 0 or array.size == 1:
-        text = formula.number(array.reshape(())[()])
+        text = formula.scalar(array.item())
         base, e, power = text.partition("e")
         shown = rf"{base} \cdot 10^{{{int(power)}}}" if e and power.lstrip("+-").isdigit() else text
         return f"({shown})" if text.startswith("-") else shown
     if array.size <= 16 and array.ndim <= 2:
-        rows = [" & ".join(formula.number(v) for v in row) for row in np.atleast_2d(array)]
+        rows = [" & ".join([formula.scalar(v) for v in row]) for row in np.atleast_2d(array).tolist()]
         return r"\begin{bmatrix} " + r" \\ ".join(rows) + r" \end{bmatrix}"
     return "[" + formula.size(array).replace("×", r" \times ") + "]"

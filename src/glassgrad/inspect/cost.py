@@ -23,7 +23,7 @@ from ..lazy import lazy
 from ..ops.loop import Scan
 from ..ops.reduction import sum as total
 from ..rewrite import simplify
-from .formula import _scalar
+from .formula import scalar
 
 if TYPE_CHECKING:
     from ..compile.report import Cost as Compiled
@@ -125,7 +125,7 @@ def _amount(value: float) -> str:
     """A count with a prefix: 1.5k, 20M."""
     for prefix in ("", "k", "M", "G"):
         if value < 1000:
-            return f"{_scalar(np.float64(value), 3)} {prefix}"
+            return f"{scalar(np.float64(value), 3)} {prefix}"
         value /= 1000
     return f"{value:.3g} T"
 

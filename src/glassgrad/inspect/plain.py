@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
 BINS = 24  # of histograms
+
+_dtype = cache(str)  # NumPy puts the name of a dtype together anew each time
 
 
 def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def _node(e: Explanation, k: int, n: ExplainedNode, elements: int, number: dict[
         "latex": formula.latex(node, [formula.symbol(e.label(x)) for x in node.inputs]) if node.inputs else "",
         "rule": (node.op.__doc__ or "").strip().partition("\n")[0] if node.op not in LEAVES else "",
         "shape": [] if several else list(n.shape),
-        "dtype": "" if several else str(node.dtype),
+        "dtype": "" if several else _dtype(node.dtype),
         "scope": n.scope,
         "file": origin.file if origin else "",
         "line": origin.line if origin else 0,
@@ -131,7 +134,7 @@ def array(value: Any, elements: int = 64) -> Any:
     if isinstance(value, tuple):
         return {"parts": [array(v, elements) for v in value]}
     a = np.asarray(value)
-    found: dict[str, Any] = {"shape": list(a.shape), "dtype": str(a.dtype), "text": formula.number(a)}
+    found: dict[str, Any] = {"shape": list(a.shape), "dtype": _dtype(a.dtype), "text": formula.number(a)}
     if a.size <= elements:
         found["elements"] = _elements(a)
     elif a.dtype.kind in "fiu":
