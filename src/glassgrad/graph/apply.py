@@ -25,7 +25,7 @@ from .node import (
     owned,
     spec_of,
 )
-from .origin import Context, Origin, _getframe, _internal, here
+from .origin import Context, Origin, _getframe, internal, here
 from .primitive import Elementwise, Structured
 
 _new_origin = tuple.__new__
@@ -74,7 +74,7 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
     node.spec = node.program = node.origin = None
     if tracked:
         frame: Any = _getframe(1)
-        while _internal[frame.f_code.co_filename]:
+        while internal[frame.f_code.co_filename]:
             outer = frame.f_back
             if outer is None:
                 break

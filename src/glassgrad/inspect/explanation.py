@@ -13,7 +13,7 @@ from ..graph.node import LEAVES, Constant, Node
 from ..lazy import lazy
 from . import formula
 from .local import Local
-from .names import names
+from .names import given, names
 from .record import Record, Which, record
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Explanation:
 
     def __init__(self, made: Record) -> None:
         self.record = made
-        self.names = names(made.nodes, made.leaves)
+        self.names = names(made.nodes, made.leaves, made.calls)
         self.users: dict[Node, list[Node]] = {}
         for node in made.nodes:
             for x in dict.fromkeys(node.inputs):
@@ -173,7 +173,9 @@ class Explanation:
             if origin is not None:
                 keys.append(f"{os.path.abspath(origin.file)}:{origin.line}")
             found |= {key: n for key in keys if key}
-        return found
+        return {
+            name: self.by_node[node] for _, node, name in given(self.record.nodes, self.record.calls) if name
+        } | found
 
     def __getitem__(self, key: Any) -> ExplainedNode:
         if isinstance(key, (int, np.integer)):

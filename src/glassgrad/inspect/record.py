@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +20,18 @@ from ..autodiff.watch import Term, Watched
 from ..dtypes import is_inexact
 from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeError, TracedValueError
 from ..graph.node import NO_PARAMS, Input, Node, Variable, creation_order, make, reachable
+from ..graph.origin import internal
 from ..ops import control
 
 Which = int | str | Sequence[int | str] | None
+
+
+class Call(NamedTuple):
+    """What a call or operator in the user's code returned, and by which instruction."""
+
+    code: CodeType
+    instruction: int
+    value: Any
 
 
 @dataclass
@@ -33,6 +45,7 @@ class Record:
     leaves : the names of arguments, by node
     gradients : ∂output/∂node, for nodes that depend on what was asked for
     terms : what the gradient of a node is the sum of
+    calls : the user's calls and operators that returned something made of nodes
     order : the nodes in the order in which the backward pass left them
     parameters : the leaves asked for
     """
@@ -43,6 +56,7 @@ class Record:
     parameters: list[Node]
     gradients: dict[Node, Any] = field(default_factory=dict)
     terms: dict[Node, list[Term]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
     order: list[Node] = field(default_factory=list)
 
     def back(self) -> None:
@@ -77,6 +91,7 @@ def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Wh
     """
     leaves: dict[Node, str] = {}
     chosen: list[Node] = []
+    calls: list[Call] = []
     if isinstance(function, Node):
         value = function
     else:
@@ -93,15 +108,38 @@ def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Wh
             opened.append(tree.unflatten(structure, inside))
         with np.errstate(all="ignore"):
             named = dict(zip(kwargs, opened[len(args) :], strict=True))
-            value = run(function, list(leaves), *opened[: len(args)], **named)
+            with _watching(calls):
+                value = run(function, list(leaves), *opened[: len(args)], **named)
     output = _output(value, bool(leaves))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
     nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
     chosen += [n for n in nodes if n.op is Variable] if wrt is None else []
-    made = Record(output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used])
+    made = Record(
+        output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used], calls=calls
+    )
     made.back()
     return made
+
+
+@contextlib.contextmanager
+def _watching(calls: list[Call]) -> Iterator[None]:
+    """Note what calls return to the user's code; where another profiler is at work, nothing."""
+    if sys.getprofile() is not None:
+        yield
+        return
+
+    def note(frame: FrameType, event: str, value: Any) -> None:
+        if event == "return" and isinstance(value, (Node, tuple, list, dict)):
+            caller = frame.f_back
+            if caller is not None and not internal[caller.f_code.co_filename]:
+                calls.append(Call(caller.f_code, caller.f_lasti, value))
+
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
 
 
 def argument_names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
