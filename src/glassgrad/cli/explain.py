@@ -56,6 +56,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add("--set", action="append", default=[], metavar="NAME=VALUE", help=values + "floating unless written int(...)")
     add("--wrt", action="append", metavar="NAME", help="differentiate by this name only; may be repeated [by all]")
+    loops = "open loops into the operations of their steps [those of up to 200 operations]"
+    add("--loops", action=argparse.BooleanOptionalAction, help=loops)
     add("--seed", type=whole(0), default=0, metavar="N", help="of normal(...) and uniform(...) [0]")
     add("--html", metavar="FILE.html", help="write the page with the graph, to step through")
     opened = "open the page in a browser [if standard output is a terminal and there is one]"
@@ -83,7 +85,7 @@ def explain(options: argparse.Namespace, out: Output) -> int:
         explained, accepted = function(options.what, required), required
     require_names(required, accepted, given, options.wrt)
     values = evaluated(given, options.seed)
-    e = explanation(explained, values, options.wrt)
+    e = explanation(explained, values, options.wrt, options.loops)
     write(e, options, out)
     mention_nan(e, explained, values)
     page(e, options, out)
@@ -114,10 +116,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def explanation(f: Callable[..., Any], values: dict[str, Any], wrt: Any) -> Explanation:
+def explanation(f: Callable[..., Any], values: dict[str, Any], wrt: Any, loops: bool | None) -> Explanation:
     """The function explained; mistakes of NumPy and of the user's code with their line."""
     try:
-        return Explanation(record(f, (), values, wrt))
+        return Explanation(record(f, (), values, wrt, loops))
     except (GlassgradError, MemoryError):
         raise
     except Exception as error:

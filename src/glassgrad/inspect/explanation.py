@@ -290,7 +290,9 @@ class Explanation:
         return f"Explanation({len(self.nodes)} nodes, value {formula.number(self.value)})"
 
 
-def explain(function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, **kwargs: Any) -> Explanation:
+def explain(
+    function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, loops: bool | None = None, **kwargs: Any
+) -> Explanation:
     """Run a function forward and backward, and keep every value, local derivative and gradient.
 
     Parameters
@@ -300,6 +302,8 @@ def explain(function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, 
         sum of its elements. Or a value that was made from ``gg.variable``, without arguments.
     *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
     wrt : names or positions of the arguments to differentiate by, rather than all
+    loops : whether ``scan``, ``fori_loop``, ``while_loop`` and branches are opened into the operations of their steps,
+        in scopes such as ``scan/step0``, or stay one node each. By default those of up to 200 operations are opened
 
     Returns
     -------
@@ -324,4 +328,4 @@ def explain(function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, 
     >>> float(e["w"].value), float(e["w"].grad), float(e["z"].local["w"]), float(e["z"].grad)
     (3.0, -16.0, 2.0, -8.0)
     """
-    return Explanation(record(function, args, kwargs, wrt))
+    return Explanation(record(function, args, kwargs, wrt, loops))

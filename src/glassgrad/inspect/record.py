@@ -22,6 +22,7 @@ from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeEr
 from ..graph.node import NO_PARAMS, Input, Node, Variable, creation_order, make, reachable
 from ..graph.origin import internal
 from ..ops import control
+from .unroll import opened
 
 Which = int | str | Sequence[int | str] | None
 
@@ -84,7 +85,9 @@ def depending(found: dict[int, Node], wanted: set[int]) -> set[int]:
     return needed
 
 
-def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None) -> Record:
+def record(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None, loops: bool | None = None
+) -> Record:
     """Run a function on arguments whose every floating leaf is a named node, forward and backward.
 
     In place of a function a value that was made from variables will do.
@@ -97,7 +100,7 @@ def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Wh
     else:
         names = argument_names(function, args, kwargs)
         asked = _asked(wrt, names)
-        opened = []
+        inputs = []
         for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
             values, structure = tree.flatten(argument)
             targets = [_leaf(leaf) for leaf in values]
@@ -105,11 +108,11 @@ def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Wh
             leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
             chosen += [t for t in targets if t is not None and number in asked]
             inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
-            opened.append(tree.unflatten(structure, inside))
+            inputs.append(tree.unflatten(structure, inside))
         with np.errstate(all="ignore"):
-            named = dict(zip(kwargs, opened[len(args) :], strict=True))
-            with _watching(calls):
-                value = run(function, list(leaves), *opened[: len(args)], **named)
+            named = dict(zip(kwargs, inputs[len(args) :], strict=True))
+            with _watching(calls), opened(loops):
+                value = run(function, list(leaves), *inputs[: len(args)], **named)
     output = _output(value, bool(leaves))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
