@@ -155,6 +155,12 @@ def composite(x: Any) -> Any:
     return (h * h).sum()
 
 
+def part_of_a_result(x: Any) -> Any:
+    h = gnp.linalg.slogdet(gnp.outer(x, x) + np.eye(2))[1]
+    k = result(x)["h"]
+    return h * k
+
+
 def result(x: Any) -> Any:
     return {"h": gnp.sin(x).sum(), "k": x}
 
@@ -182,6 +188,7 @@ FORMS: dict[str, tuple[Any, dict[str, str]]] = {
     "jitted": (jitted, {"h": "div"}),
     "mapped": (mapped, {"h": "div"}),
     "composite": (composite, {"h": "div"}),
+    "part of a result": (part_of_a_result, {"h": "output", "k": "sum"}),
     "result": (result, {"h": "sum"}),
 }
 

@@ -74,13 +74,16 @@ def _bound(name: Target, value: Any) -> Iterator[tuple[Node, str]]:
     """The nodes of a value, and what each is called."""
     if isinstance(value, Node):
         yield value, name if isinstance(name, str) else ""
-    elif isinstance(value, (tuple, list)):
-        apart = isinstance(name, tuple) and len(name) == len(value)
-        for k, part in enumerate(value):
-            yield from _bound(name[k] if apart else f"{name}[{k}]" if isinstance(name, str) and name else "", part)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _bound(f"{name}[{key!r}]" if isinstance(name, str) and name else "", part)
+    elif isinstance(value, (tuple, list, dict)):
+        parts = list(value.items() if isinstance(value, dict) else enumerate(value))
+        for k, (key, part) in enumerate(parts):
+            if isinstance(name, dict):
+                own = name.get(key, "")
+            elif isinstance(name, tuple):
+                own = name[k] if len(name) == len(parts) else ""
+            else:
+                own = f"{name}[{key!r}]" if name else ""
+            yield from _bound(own, part)
 
 
 def _assigned(nodes: Sequence[Node], calls: Sequence[Call]) -> dict[Node, str]:

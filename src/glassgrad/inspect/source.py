@@ -7,9 +7,10 @@ import linecache
 from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType
+from typing import Any
 
-# A name; or what each part of a tuple is called; or nothing
-Target = str | tuple["Target", ...]
+# A name; or what each part of a tuple is called; or what the part by some key is; or nothing
+Target = str | tuple["Target", ...] | dict[Any, "Target"]
 Span = tuple[int, int, int, int]  # first and last line, first and last column, as code objects have them
 
 
@@ -68,6 +69,8 @@ def _parts(name: Target, value: ast.expr) -> Iterator[tuple[Span, Target]]:
         yield from _parts(name, value.orelse)
     elif name:
         yield _span(value), name
+        if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):
+            yield _span(value.value), {value.slice.value: name}
         called = value.func if isinstance(value, ast.Call) else value
         if isinstance(called, ast.Attribute) and called.end_lineno != called.value.end_lineno:
             # Python has a method on a line of its own begin there
