@@ -15,6 +15,7 @@ import numpy as np
 from .. import tree
 from ..array import as_array
 from ..autodiff.arguments import run
+from ..autodiff.unroll import opened
 from ..autodiff.vjp import Parts, plan
 from ..autodiff.watch import Term, Watched
 from ..dtypes import is_inexact
@@ -22,7 +23,6 @@ from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeEr
 from ..graph.node import NO_PARAMS, Input, Node, Variable, creation_order, make, reachable
 from ..graph.origin import internal
 from ..ops import control
-from .unroll import opened
 
 Which = int | str | Sequence[int | str] | None
 

@@ -11,7 +11,7 @@ from ..array import as_array
 from ..graph import apply as engine
 from ..graph.apply import Output, apply
 from ..graph.node import Node, value_of
-from ..graph.origin import Context
+from ..graph.origin import Context, Origin
 from ..numpy import stack
 from ..ops import logic
 from ..ops.branch import Switch
@@ -22,14 +22,14 @@ MOST = 200  # nodes that a loop is opened into, unless asked for more
 
 @contextlib.contextmanager
 def opened(loops: bool | None) -> Iterator[None]:
-    """Open loops into their steps: all of them, none, or by default those of at most ``MOST`` nodes in all.
+    """Open loops into their steps: all of them, none, or by default those of at most ``MOST`` nodes each.
 
-    Under ``trace_nan``, which looks into loops itself, they stay closed.
+    ``trace_nan`` opens them itself.
     """
     if loops is False or engine.watchers:
         yield
         return
-    watcher = _Opening(float("inf") if loops else MOST)
+    watcher = Opening(float("inf") if loops else MOST)
     engine.watchers.append(watcher)
     try:
         yield
@@ -37,13 +37,14 @@ def opened(loops: bool | None) -> Iterator[None]:
         engine.watchers.remove(watcher)
 
 
-class _Opening:
+class Opening:
     """Told by the engine of every operation; gives what is to stand in place of a loop's node."""
 
     def __init__(self, most: float) -> None:
         self.most = most
         self.loops: Counter[str] = Counter()  # by their scope
         self.scope: str | None = None  # in which the loop was traced that is being done inside of another
+        self.at: Origin | None = None  # where the operation being done stands in the loop's body
 
     def __call__(self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> Any:
         steps = STEPS.get(op)
@@ -67,7 +68,7 @@ class _Opening:
         """A body's outputs, made as operations of their own lines, in a scope inside the one around."""
         around, forward = Context.place
         traced_in = around if self.scope is None else self.scope
-        before = Context.place, self.scope
+        before = Context.place, self.scope, self.at
         held: dict[Node, Any] = dict(zip(body.inputs, values, strict=True))
         try:
             for node in body.nodes:
@@ -82,11 +83,12 @@ class _Opening:
                     own = self.scope.removeprefix(traced_in).strip("/")
                     scope = "/".join(part for part in (around, label, own) if part)
                     Context.place = (scope, forward)
+                    self.at = node.origin._replace(scope=scope) if node.origin else None
                     made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
-                    if isinstance(made, Node) and made.origin is not None and node.origin is not None:
-                        made.origin = node.origin._replace(scope=scope)
+                    if isinstance(made, Node) and made.origin is not None and self.at is not None:
+                        made.origin = self.at
         finally:
-            Context.place, self.scope = before
+            Context.place, self.scope, self.at = before
         return [held[node] for node in body.outputs]
 
     def carried(self, body: Body, values: Sequence[Any], n: int, label: str) -> list[Any]:
@@ -121,9 +123,9 @@ class _Opening:
 
 
 STEPS: dict[Any, Callable[..., tuple[Any, ...]]] = {
-    Scan: _Opening.scan,
-    While: _Opening.rounds,
-    Switch: _Opening.branch,
+    Scan: Opening.scan,
+    While: Opening.rounds,
+    Switch: Opening.branch,
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 import glassgrad as gg
 from glassgrad import nn
 from glassgrad import numpy as gnp
-from glassgrad.inspect.unroll import MOST
+from glassgrad.autodiff.unroll import MOST
 
 RNG = np.random.default_rng(3)
 W, X = RNG.normal(size=(3, 3)), RNG.normal(size=(4, 3))
