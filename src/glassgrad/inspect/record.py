@@ -90,7 +90,7 @@ def record(
 ) -> Record:
     """Run a function on arguments whose every floating leaf is a named node, forward and backward.
 
-    In place of a function a value that was made from variables will do.
+    In place of a function a value that was made from variables will do. Of a model the parameters are arguments too.
     """
     leaves: dict[Node, str] = {}
     chosen: list[Node] = []
@@ -98,21 +98,26 @@ def record(
     if isinstance(function, Node):
         value = function
     else:
+        given = dict(enumerate([*args, *kwargs.values()]))
         names = argument_names(function, args, kwargs)
+        if tree.paths(function) != [""]:  # a model, whose parameters come first
+            given = {len(given): function} | given
+            names.append("model")
         asked = _asked(wrt, names)
-        inputs = []
-        for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
+        inputs: dict[int, Any] = {}
+        for number, argument in given.items():
+            name = names[number]
             values, structure = tree.flatten(argument)
             targets = [_leaf(leaf) for leaf in values]
             paths = tree.paths(argument)
             leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
             chosen += [t for t in targets if t is not None and number in asked]
             inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
-            inputs.append(tree.unflatten(structure, inside))
-        with np.errstate(all="ignore"):
-            named = dict(zip(kwargs, inputs[len(args) :], strict=True))
-            with _watching(calls), opened(loops):
-                value = run(function, list(leaves), *inputs[: len(args)], **named)
+            inputs[number] = tree.unflatten(structure, inside)
+        called = inputs.pop(len(args) + len(kwargs), function)
+        positional = [inputs.pop(k) for k in range(len(args))]
+        with np.errstate(all="ignore"), _watching(calls), opened(loops):
+            value = run(called, list(leaves), *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
     output = _output(value, bool(leaves))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
