@@ -30,8 +30,11 @@ class Keep(dict[str, Any]):
         super().__setitem__(name, value)
 
 
+SHARED = ("where", "exp", "sqrt", "log", "sin", "tanh", "einsum", "abs", "real", "stack")
 OURS = SimpleNamespace(
-    **{name: getattr(gnp, name) for name in "where exp sqrt log sin tanh einsum cumsum cumprod abs real stack".split()},
+    **{name: getattr(gnp, name) for name in SHARED},
+    cumsum=gnp.cumsum,
+    cumprod=gnp.cumprod,
     linalg=gnp.linalg,
     max=lambda x, axis: gnp.max(x, axis=axis),
     sort=gnp.sort,
@@ -51,7 +54,8 @@ OURS = SimpleNamespace(
     zeros=gnp.zeros,
 )
 THEIRS = SimpleNamespace(
-    **{name: getattr(torch, name) for name in "where exp sqrt log sin tanh einsum abs real stack sigmoid".split()},
+    **{name: getattr(torch, name) for name in SHARED},
+    sigmoid=torch.sigmoid,
     linalg=torch.linalg,
     cumsum=lambda x: torch.cumsum(x, 0),
     cumprod=lambda x: torch.cumprod(x, 0),
