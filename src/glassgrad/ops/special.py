@@ -12,6 +12,7 @@ from ..errors import MissingExtraError, UnsupportedError
 from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.primitive import Elementwise, Samples
+from ..lazy import undivided
 from . import elementwise as ew
 from .logic import Unary, unary
 
@@ -20,7 +21,8 @@ ROOT_PI = math.sqrt(math.pi)
 
 def _scipy(name: str, *arguments: Any) -> Any:
     try:
-        import scipy.special
+        with undivided:
+            import scipy.special
     except ImportError:
         raise MissingExtraError(
             f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
