@@ -1,4 +1,4 @@
-"""SciPy's special functions as Glassgrad has them."""
+"""SciPy's special functions as Glassgrad has them, and SciPy's own for the rest."""
 
 from typing import Any
 
@@ -6,4 +6,8 @@ from ... import special
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(special, name)
+    if hasattr(special, name):
+        return getattr(special, name)
+    import scipy.special
+
+    return getattr(scipy.special, name)
