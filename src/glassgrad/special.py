@@ -106,7 +106,8 @@ def _scipys(name: str, *orders: float) -> Callable[..., Any]:
     compute = scipy.FUNCTIONS[name]
 
     def function(*arguments: Any) -> Any:
-        *first, x = [*orders, *arguments]  # whose dtype decides where the others are plain numbers
+        given: list[Any] = [*orders, *arguments]
+        *first, x = given  # whose dtype decides where the others are plain numbers
         return compute(*(v if isinstance(v, int | float) else as_array(v) for v in first), as_array(x))
 
     function.__name__ = function.__qualname__ = name
