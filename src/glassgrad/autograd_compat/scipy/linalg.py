@@ -9,16 +9,9 @@ import numpy as np
 from ...array import as_array
 from ...graph.node import value_of
 from ...numpy import linalg, real, zeros
+from ..either import either
 
-solve_sylvester = linalg.solve_sylvester
-
-
-def __getattr__(name: str) -> Any:
-    if hasattr(linalg, name):
-        return getattr(linalg, name)
-    import scipy.linalg
-
-    return getattr(scipy.linalg, name)
+__getattr__ = either(linalg, "scipy.linalg")
 
 
 def sqrtm(a: Any) -> Any:
