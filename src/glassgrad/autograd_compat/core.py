@@ -1,4 +1,4 @@
-"""The vector space that a container of arrays is in, as autograd's ``core.vspace`` has it."""
+"""The walks under their old names, and the vector space that a container of arrays is in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .. import tree
 from ..array import as_array
 from ..graph.node import shape_of, value_of
 from ..numpy import conj, real
+from . import differential_operators as operators
 
 
 class VSpace:
@@ -82,3 +83,15 @@ class VSpace:
 def vspace(value: Any) -> VSpace:
     """The space that a container of arrays is in."""
     return VSpace(value)
+
+
+def make_vjp(fun: Callable[[Any], Any], x: Any) -> tuple[Callable[[Any], Any], Any]:
+    """The map from cotangents of ``fun(x)`` to those of x, and ``fun(x)``."""
+    found: tuple[Callable[[Any], Any], Any] = operators.make_vjp(fun)(x)
+    return found
+
+
+def make_jvp(fun: Callable[[Any], Any], x: Any) -> Callable[[Any], Any]:
+    """The map from a tangent of x to ``fun(x)`` and its tangent."""
+    found: Callable[[Any], Any] = operators.make_jvp(fun)(x)
+    return found
