@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .derivatives import count, matrix, partial, pulled
+from .derivatives import count, mark, matrix, partial, pulled
 
 if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 MOST = 6  # terms that are written
 
 
-def latex(explanation: Explanation, nodes: Sequence[ExplainedNode]) -> str:
+def latex(explanation: Explanation, nodes: Sequence[ExplainedNode], marked: bool = False) -> str:
     r"""``\begin{aligned}`` with a few lines a node: the terms in symbols, then in numbers, then their sum.
 
     Between numbers the terms are products ∂C/∂user · ∂user/∂x; between arrays the Jacobian, transposed, times
-    the gradient of the user: Wᵀ ∂C/∂z for a matrix product, σ'(z) ⊙ ∂C/∂a for an elementwise function.
+    the gradient of the user: Wᵀ ∂C/∂z for a matrix product, σ'(z) ⊙ ∂C/∂a for an elementwise function. ``marked``
+    puts a macro around each factor that says whether it is a value or a gradient.
 
     >>> import glassgrad as gg
     >>> def f(w, x):
@@ -30,33 +31,35 @@ def latex(explanation: Explanation, nodes: Sequence[ExplainedNode]) -> str:
     &= 1 \cdot 2 = 2
     \end{aligned}
     """
-    return "\\begin{aligned}\n" + " \\\\\n".join(_chain(explanation, n) for n in nodes) + "\n\\end{aligned}"
+    lines = [_chain(explanation, n, marked) for n in nodes]
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def _chain(explanation: Explanation, n: ExplainedNode) -> str:
+def _chain(explanation: Explanation, n: ExplainedNode, marked: bool) -> str:
     """Every line of one node."""
     left, total = partial("C", n.name), matrix(n.grad)
-    terms = explanation.record.terms.get(n.node, [])
-    more = len(terms) - MOST
-    if not terms:
-        return f"{left} &= {total}"
-    terms = terms[:MOST]
-    single = all(count(node) == 1 for node in (n.node, *(t.user for t in terms)))
-    lines = [[pulled(explanation, t.user, t.position, generic=True).symbols for t in terms]] if single else []
+    every = explanation.record.terms.get(n.node, [])
+    if not every:
+        return f"{left} &= {mark(total, True, marked)}"
+    terms = every[:MOST]
     products = [pulled(explanation, t.user, t.position) for t in terms]
-    given = [matrix(t.value, inside=True) for t in terms]
-    lines += [[p.symbols for p in products], [p.numbers or value for p, value in zip(products, given, strict=True)]]
+    given = [mark(matrix(t.value, inside=True), True, marked) for t in terms]
+    lines = [
+        [p.symbols(marked) for p in products],
+        [p.numbers(marked) or value for p, value in zip(products, given, strict=True)],
+    ]
+    if all(count(node) == 1 for node in (n.node, *(t.user for t in terms))):
+        generic = [pulled(explanation, t.user, t.position, generic=True) for t in terms]
+        lines.insert(0, [p.symbols(marked) for p in generic])
     if len(terms) > 1:
         lines.append(given)
-    shown = [_sum(parts, more) for k, parts in enumerate(lines) if k == 0 or parts != lines[k - 1]]
-    last = shown[-1]
-    if last == total:
-        end = ""
-    elif "matrix" in last:
-        end = rf" \\{chr(10)}&= {total}"
-    else:
-        end = f" = {total}"
-    return f"{left} &= " + " \\\\\n&= ".join(shown) + end
+    shown = [_sum(parts, len(every) - MOST) for k, parts in enumerate(lines) if k == 0 or parts != lines[k - 1]]
+    end = mark(total, True, marked)
+    if shown[-1] != end:
+        shown.append(end)
+    if len(shown) > 2 and "matrix" not in shown[-2]:  # numbers and their sum stand on one line
+        shown[-2:] = [f"{shown[-2]} = {shown[-1]}"]
+    return f"{left} &= " + " \\\\\n&= ".join(shown)
 
 
 def _sum(parts: Sequence[str], more: int) -> str:

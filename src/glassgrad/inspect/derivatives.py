@@ -73,16 +73,21 @@ class Product(NamedTuple):
     form: str
     factors: dict[str, tuple[str, Any]]
 
-    @property
-    def symbols(self) -> str:
-        return self.form.format(**{place: symbol for place, (symbol, _) in self.factors.items()})
+    def symbols(self, marked: bool = False) -> str:
+        return self.form.format(**{k: mark(symbol, k in "gt", marked) for k, (symbol, _) in self.factors.items()})
 
-    @property
-    def numbers(self) -> str:
+    def numbers(self, marked: bool = False) -> str:
         """Empty where a factor is not formed."""
         if any("{" + place + "}" in self.form and value is None for place, (_, value) in self.factors.items()):
             return ""
-        return self.form.format(**{place: matrix(value, True) for place, (_, value) in self.factors.items()})
+        return self.form.format(
+            **{k: mark(matrix(v, inside=True), k in "gt", marked) for k, (_, v) in self.factors.items()}
+        )
+
+
+def mark(text: str, gradient: bool, marked: bool) -> str:
+    r"""A gradient as ``\G{}``, a value as ``\V{}``: macros that a viewer gives its colours."""
+    return rf"\{'G' if gradient else 'V'}{{{text}}}" if marked else text
 
 
 def local(explanation: Explanation, node: Node, position: int) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
 BINS = 24  # of histograms
-SIDE = 48  # of heat maps
+SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_500_000  # of all heat maps of an explanation
 COUNTED = 20_000  # numbers of a program whose paths are counted
 
@@ -31,9 +31,10 @@ def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
     ----
     version : of this description
     output, parameters : numbers of nodes
-    nodes : per node ``id name path op kind formula latex rule shape dtype scope file line source value grad local
-        derivatives chain derivative_of``; ``latex`` is the formula, ``derivatives`` ∂node/∂input by input and ``chain``
-        the chain rule with its numbers, as LaTeX
+    nodes : per node ``id name path op kind formula symbol latex rule shape dtype scope file line source value grad
+        local derivatives chain derivative_of``. As LaTeX: ``symbol`` is the name, ``latex`` the formula,
+        ``derivatives`` ∂node/∂input by input, and ``chain`` the chain rule with its numbers, with macros V and G around
+        values and gradients
     edges : ``source target position flows contribution``: what the target gave to the gradient of the source; null
         where that is the whole gradient, or where nothing flows
     scopes : per scope its name, its parent and the numbers of its nodes
@@ -79,6 +80,7 @@ def _node(
         "op": n.op,
         "kind": n.op if node.op in LEAVES else node.op.__mro__[1].__name__.lower(),
         "formula": n.formula,
+        "symbol": formula.symbol(n.name),
         "latex": formula.latex(node, [operand(e, x) for x in node.inputs]) if node.inputs else "",
         "rule": (node.op.__doc__ or "").strip().partition("\n")[0] if node.op not in LEAVES else "",
         "shape": [] if several else list(n.shape),
@@ -93,7 +95,7 @@ def _node(
         "derivatives": [
             equation(e, node, i) if x.tracked and node.op.differentiable else "" for i, x in enumerate(node.inputs)
         ],
-        "chain": latex(e, [n]) if n.grad is not None else "",
+        "chain": latex(e, [n], marked=True) if n.grad is not None else "",
         "derivative_of": number.get(behind.node) if behind is not None else None,
     }
 
@@ -198,7 +200,7 @@ def _map(a: Any, cells: int) -> dict[str, Any]:
     """
     table = a.reshape(-1, a.shape[-1]).astype(np.float64)
     for axis in (0, 1):
-        most = cells if 1 in table.shape else math.isqrt(cells)
+        most = min(cells, STRIP) if 1 in table.shape else math.isqrt(cells)
         if table.shape[axis] > most:
             starts = np.arange(most) * table.shape[axis] // most
             high, low = (u.reduceat(table, starts, axis) for u in (np.maximum, np.minimum))

@@ -1,0 +1,120 @@
+import type { Data, Explanation, NodeData, Step } from "../explanation";
+import { arrayView } from "./array";
+import { h, link } from "./dom";
+import type { Flows } from "./flows";
+import { math } from "./math";
+import { size } from "./numbers";
+import { section, type Timed, until } from "./section";
+
+/** Everything about one node, and how much of it is known at a step. */
+export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): Timed {
+  const valueAt = explanation.forward.indexOf(n.id) + 1;
+  const gradAt = explanation.forward.length + explanation.backward.indexOf(n.id) + 1;
+  const value = until((s) => s.hasValue(n.id), `not yet: step ${valueAt} computes it`, arrayView(n.value));
+  const parts: Timed[] = [value];
+  const sections = [section("Value", "value", value.element)];
+  if (n.grad) {
+    const chain = until((s) => s.hasGrad(n.id), `not yet: step ${gradAt} has all of it`, gradient(n));
+    const arriving = arrives(explanation, flows, n);
+    parts.push(chain, ...arriving.parts);
+    sections.push(section("Gradient", "grad", chain.element, arriving.element));
+  } else sections.push(section("Gradient", "grad", h("p", { class: "none" }, without(n))));
+  if (n.derivatives.some(Boolean)) sections.push(section("Local derivatives", "local", locals(explanation, n)));
+  const passing = passes(explanation, flows, n);
+  if (passing) {
+    parts.push(...passing.parts);
+    sections.push(section("Passes back to its inputs", "grad", passing.element));
+  }
+  return {
+    element: h("article", {}, header(explanation, n), ...sections),
+    update: (step) => parts.forEach((p) => p.update(step)),
+  };
+}
+
+function header(explanation: Explanation, n: NodeData): HTMLElement {
+  const facts = [n.value && "parts" in n.value ? `${n.value.parts.length} outputs` : size(n.shape), n.dtype, n.path !== n.name && n.path];
+  const behind = n.derivative_of === null ? undefined : explanation.nodes[n.derivative_of];
+  return h(
+    "header",
+    {},
+    h("h2", {}, h("span", { class: "name" }, n.name), h("span", { class: "op" }, n.op)),
+    n.latex ? math(`${n.symbol} = ${n.latex}`, true) : null,
+    h("p", { class: "facts" }, ...facts.filter(Boolean).map((f) => h("span", {}, f as string)), n.scope && h("span", { class: "scope" }, `in ${n.scope}`)),
+    n.rule ? h("p", { class: "rule" }, n.rule) : null,
+    behind && h("p", {}, "Differentiates ", link(behind.id, behind.name)),
+    n.source ? h("figure", { class: "source" }, h("figcaption", { title: n.file }, `${base(n.file)}:${n.line}`), h("code", {}, n.source)) : null,
+  );
+}
+
+function base(file: string): string {
+  return file.split(/[\\/]/).at(-1) ?? file;
+}
+
+function gradient(n: NodeData): HTMLElement {
+  return h("div", {}, n.chain ? math(n.chain, true) : null, arrayView(n.grad));
+}
+
+/** Why there is no gradient. */
+function without(n: NodeData): string {
+  if (n.op === "constant") return "None: a constant does not vary.";
+  if (/^(u?int|bool)/.test(n.dtype)) return `None: ${n.dtype} values have no derivatives.`;
+  return "None: it does not depend on what is differentiated by.";
+}
+
+/** ∂node/∂input for each input: as a formula, and its numbers. */
+function locals(explanation: Explanation, n: NodeData): HTMLElement {
+  const inputs = explanation.nodes;
+  const found = n.derivatives.flatMap((latex, k) => {
+    if (!latex) return [];
+    const data = n.local[k] ?? null;
+    return [h("div", { class: "by" }, math(latex, true), data ? localNumbers(data, n) : null)];
+  });
+  return h("div", { "data-inputs": `${inputs.length}` }, ...found);
+}
+
+function localNumbers(data: Data, n: NodeData): HTMLElement | null {
+  if (!data || "parts" in data) return null;
+  const elements = data.elements;
+  const constant = elements && elements.length > 1 && n.kind === "elementwise" && elements.every((v) => v === elements[0]);
+  if (constant) return h("p", { class: "number" }, `${elements[0]}`, h("small", {}, " for each element"));
+  return arrayView(data);
+}
+
+/** What each user gives to the gradient, known as soon as that user has been left. */
+function arrives(explanation: Explanation, flows: Flows, n: NodeData) {
+  const edges = flows.into(n.id);
+  const rows = edges.map((e) => {
+    const user = explanation.nodes[e.target]!;
+    const shown = until((s: Step) => s.hasGrad(user.id), "not yet", amount(e.contribution ?? n.grad));
+    return { part: shown, row: h("li", {}, link(user.id, user.name), shown.element) };
+  });
+  if (!rows.length) return { parts: [], element: h("p", { class: "none" }, alone(explanation, n)) };
+  const title = rows.length > 1 ? `It is the sum of what arrives from its ${rows.length} uses` : "It arrives from";
+  return { parts: rows.map((r) => r.part), element: flow(title, rows.map((r) => r.row)) };
+}
+
+function alone(explanation: Explanation, n: NodeData): string {
+  if (n.id !== explanation.output) return "Nothing arrives: the output does not depend on it.";
+  return n.shape.length ? "It is the output: C is the sum of its elements." : "It is the output C itself.";
+}
+
+/** What it gives to the gradients of its inputs. */
+function passes(explanation: Explanation, flows: Flows, n: NodeData) {
+  const edges = flows.outOf(n.id);
+  if (!edges.length) return null;
+  const rows = edges.map((e) => {
+    const input = explanation.nodes[e.source]!;
+    const shown = until((s: Step) => s.hasGrad(n.id), "not yet", amount(e.contribution ?? input.grad));
+    return { part: shown, row: h("li", {}, link(input.id, input.name), shown.element) };
+  });
+  return { parts: rows.map((r) => r.part), element: flow("", rows.map((r) => r.row)) };
+}
+
+function flow(title: string, rows: HTMLElement[]): HTMLElement {
+  return h("div", { class: "flow" }, title ? h("h4", {}, title) : null, h("ul", {}, ...rows));
+}
+
+function amount(data: Data): HTMLElement {
+  const text = data === null ? "-" : "parts" in data ? data.parts.map((p) => (p && "text" in p ? p.text : "-")).join(", ") : data.text;
+  return h("span", { class: "grad" }, text);
+}
