@@ -24,6 +24,7 @@ CELLS = 1_500_000  # of all heat maps of an explanation
 COUNTED = 20_000  # numbers of a program whose paths are counted
 
 
+@np.errstate(all="ignore")
 def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
     """Nodes, edges, scopes, both passes and the order of both, as dicts, lists, strings and numbers.
 

@@ -17,6 +17,7 @@ export function arrayView(data: Data): HTMLElement {
   const count = data.shape.reduce((m, n) => m * n, 1);
   if (!count) return h("p", { class: "none" }, `empty: ${size(data.shape)} has no elements`);
   if (data.elements && !data.shape.length) return number(data.elements[0]!, data.dtype);
+  if (!data.elements && s && s.min === s.max && s.nan + s.infinite === 0) return constant(data, s);
   return h(
     "div",
     { class: "array" },
@@ -28,6 +29,10 @@ export function arrayView(data: Data): HTMLElement {
 
 function number(v: Scalar, dtype: string): HTMLElement {
   return h("p", { class: odd(v) ? "number odd" : "number" }, whole(v, dtype));
+}
+
+function constant(a: ArrayData, s: Statistics): HTMLElement {
+  return h("p", { class: "number" }, short(a.dtype === "bool" ? Boolean(s.min) : (s.min ?? 0)), h("small", {}, ` in each of ${size(a.shape)}`));
 }
 
 function odd(v: Scalar): boolean {
@@ -75,7 +80,7 @@ function leading(shape: number[], k: number): string {
 
 /** The heat map's colour, so thin that numbers on it stay legible. */
 function tint(share: number): string {
-  return `color-mix(in srgb, ${colour(share)} 28%, transparent)`;
+  return `color-mix(in srgb, ${colour(share)} 20%, transparent)`;
 }
 
 function scroll(inside: HTMLElement): HTMLElement {

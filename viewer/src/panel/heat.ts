@@ -8,6 +8,7 @@ const STOPS = {
   dark: ["#dcb6f2", "#83599f", "#20262d", "#3c8a52", "#a5e8ac"],
 };
 const WIDTH = 340;
+const HEIGHT = 260;
 const LARGEST = 14; // pixels of a cell
 
 /** The colour of a number from -1 to 1. */
@@ -31,12 +32,12 @@ export function heat(a: ArrayData, s: Statistics): HTMLElement | null {
   const map = a.map;
   if (!map) return null;
   const cells = decoded(map);
-  const side = Math.max(1, Math.min(LARGEST, Math.floor(WIDTH / map.columns)));
+  const side = Math.max(1, Math.min(LARGEST, Math.floor(WIDTH / map.columns), Math.floor(HEIGHT / map.rows)));
   const tall = map.rows === 1 ? 28 : side;
   const canvas = h("canvas", { tabindex: "0", role: "img", "aria-label": description(a, s) });
   canvas.width = map.columns * side;
   canvas.height = map.rows * tall;
-  const reading = h("output", { class: "reading", "aria-live": "polite" });
+  const reading = h("output", { class: "reading", "aria-live": "polite" }, blocks(a, map));
   let [row, column] = [0, 0];
   const draw = () => {
     const pen = canvas.getContext("2d")!;
@@ -92,11 +93,19 @@ function legend(map: HeatMap, s: Statistics): HTMLElement {
   return h(
     "div",
     { class: "legend" },
-    h("span", {}, short(-map.scale, 3)),
-    bar,
-    h("span", {}, short(map.scale, 3)),
+    ...(map.scale ? [h("span", {}, short(-map.scale, 3)), bar, h("span", {}, short(map.scale, 3))] : []),
+    map.scale || s.nan + s.infinite === s.count ? null : "all others are 0",
     odd ? h("span", { class: "odd" }, h("i", { class: "swatch" }), odd) : null,
   );
+}
+
+/** How many elements a cell stands for, if several. */
+function blocks(a: ArrayData, map: HeatMap): string {
+  const wide = a.shape.at(-1) ?? 1;
+  const tall = a.shape.slice(0, -1).reduce((m, n) => m * n, 1);
+  if (wide === map.columns && tall === map.rows) return "point at a cell to read it";
+  const about = [tall / map.rows, wide / map.columns].map((n) => short(n, 2)).join("×");
+  return `a cell is the largest of about ${about} elements`;
 }
 
 function description(a: ArrayData, s: Statistics): string {

@@ -8,7 +8,7 @@ const MACROS = { "\\V": "\\htmlClass{value}{#1}", "\\G": "\\htmlClass{grad}{#1}"
 export function math(latex: string, display = false): HTMLElement {
   const made = h(display ? "div" : "span", { class: display ? "math display" : "math" });
   try {
-    katex.render(latex, made, {
+    katex.render(latex.replaceAll("\\\\\n", "\\\\[4pt]\n"), made, {
       displayMode: display,
       throwOnError: false,
       strict: "ignore",

@@ -10,16 +10,16 @@ import { section, type Timed, until } from "./section";
 export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): Timed {
   const valueAt = explanation.forward.indexOf(n.id) + 1;
   const gradAt = explanation.forward.length + explanation.backward.indexOf(n.id) + 1;
-  const value = until((s) => s.hasValue(n.id), `not yet: step ${valueAt} computes it`, arrayView(n.value));
+  const value = until((s) => s.hasValue(n.id), `not yet: computed at step ${valueAt}`, arrayView(n.value));
   const parts: Timed[] = [value];
   const sections = [section("Value", "value", value.element)];
   if (n.grad) {
-    const chain = until((s) => s.hasGrad(n.id), `not yet: step ${gradAt} has all of it`, gradient(n));
+    const chain = until((s) => s.hasGrad(n.id), `not yet: complete at step ${gradAt}`, gradient(n));
     const arriving = arrives(explanation, flows, n);
     parts.push(chain, ...arriving.parts);
     sections.push(section("Gradient", "grad", chain.element, arriving.element));
   } else sections.push(section("Gradient", "grad", h("p", { class: "none" }, without(n))));
-  if (n.derivatives.some(Boolean)) sections.push(section("Local derivatives", "local", locals(explanation, n)));
+  if (n.derivatives.some(Boolean)) sections.push(section("Local derivatives", "local", locals(n)));
   const passing = passes(explanation, flows, n);
   if (passing) {
     parts.push(...passing.parts);
@@ -32,7 +32,7 @@ export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): T
 }
 
 function header(explanation: Explanation, n: NodeData): HTMLElement {
-  const facts = [n.value && "parts" in n.value ? `${n.value.parts.length} outputs` : size(n.shape), n.dtype, n.path !== n.name && n.path];
+  const facts = [n.value && "parts" in n.value ? `${n.value.parts.length} outputs` : n.shape.length ? `shape ${size(n.shape)}` : "scalar", n.dtype, n.path !== n.name && n.path];
   const behind = n.derivative_of === null ? undefined : explanation.nodes[n.derivative_of];
   return h(
     "header",
@@ -51,7 +51,7 @@ function base(file: string): string {
 }
 
 function gradient(n: NodeData): HTMLElement {
-  return h("div", {}, n.chain ? math(n.chain, true) : null, arrayView(n.grad));
+  return h("div", {}, arrayView(n.grad), n.chain ? math(n.chain, true) : null);
 }
 
 /** Why there is no gradient. */
@@ -62,22 +62,14 @@ function without(n: NodeData): string {
 }
 
 /** ∂node/∂input for each input: as a formula, and its numbers. */
-function locals(explanation: Explanation, n: NodeData): HTMLElement {
-  const inputs = explanation.nodes;
+function locals(n: NodeData): HTMLElement {
   const found = n.derivatives.flatMap((latex, k) => {
     if (!latex) return [];
     const data = n.local[k] ?? null;
-    return [h("div", { class: "by" }, math(latex, true), data ? localNumbers(data, n) : null)];
+    const said = data && !("parts" in data) && [data.min, data.max, ...(data.elements ?? [])].every((v) => v === undefined || latex.endsWith(` = ${v}`));
+    return [h("div", { class: "by" }, math(latex, true), data && !said ? arrayView(data) : null)];
   });
-  return h("div", { "data-inputs": `${inputs.length}` }, ...found);
-}
-
-function localNumbers(data: Data, n: NodeData): HTMLElement | null {
-  if (!data || "parts" in data) return null;
-  const elements = data.elements;
-  const constant = elements && elements.length > 1 && n.kind === "elementwise" && elements.every((v) => v === elements[0]);
-  if (constant) return h("p", { class: "number" }, `${elements[0]}`, h("small", {}, " for each element"));
-  return arrayView(data);
+  return h("div", {}, ...found);
 }
 
 /** What each user gives to the gradient, known as soon as that user has been left. */

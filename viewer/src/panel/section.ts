@@ -11,7 +11,7 @@ const closed = new Set<string>(); // stay so from node to node
 
 /** A part that can be folded away. */
 export function section(title: string, kind: string, ...inside: HTMLElement[]): HTMLElement {
-  const made = h("details", { class: `part ${kind}` }, h("summary", {}, title), ...inside);
+  const made = h("details", { class: `part of-${kind}` }, h("summary", {}, title), ...inside);
   made.open = !closed.has(title);
   made.addEventListener("toggle", () => (made.open ? closed.delete(title) : closed.add(title)));
   return made;
