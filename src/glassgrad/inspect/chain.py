@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
 MOST = 6  # terms that are written
+WIDE = 20  # characters of terms in one line
+_COMMANDS = re.compile(r"\\[a-zA-Z]+|\W")
 
 
 def latex(explanation: Explanation, nodes: Sequence[ExplainedNode], marked: bool = False) -> str:
@@ -63,6 +66,8 @@ def _chain(explanation: Explanation, n: ExplainedNode, marked: bool) -> str:
 
 
 def _sum(parts: Sequence[str], more: int) -> str:
-    """Terms with plus signs, matrices below each other."""
-    sign = " \\\\\n&\\quad + " if any("matrix" in p for p in parts) else " + "
-    return sign.join([*parts, rf"\cdots \text{{ ({more} more)}}"] if more > 0 else parts)
+    """Terms with plus signs; those that are wide or high below each other."""
+    if more > 0:
+        parts = [*parts, rf"\cdots \text{{ ({more} more)}}"]
+    seen = sum(len(_COMMANDS.sub("", p)) for p in parts)
+    return (" \\\\\n&\\quad + " if seen > WIDE or any("matrix" in p for p in parts) else " + ").join(parts)

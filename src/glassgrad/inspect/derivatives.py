@@ -28,6 +28,10 @@ BY_INPUT = {
     "mul": ("{b}", "{a}"),
     "div": (r"\frac{{1}}{{{b}}}", r"-\frac{{{a}}}{{{b}^{{2}}}}"),
     "power": (r"{b} \cdot {a}^{{{less}}}", r"{y} \ln {a}"),
+    "named": ("1",),
+    "alias": ("1",),
+    "cast": ("1",),
+    "sum": ("1",),
     "exp": ("e^{{{a}}} = {y}",),
     "log": (r"\frac{{1}}{{{a}}}",),
     "log1p": (r"\frac{{1}}{{1+{a}}}",),
@@ -110,6 +114,8 @@ def local(explanation: Explanation, node: Node, position: int) -> str:
         places["less"] = formula.number(b.value - 1) if known else f"{places['b']}-1"
         if position == 0 and places["less"] == "1":
             return r"{b} \, {a}".format(**places)
+    if node.op.name == "sum" and node.shape != ():
+        return ""
     written = BY_INPUT.get(node.op.name, ())
     return written[position].format(**places) if position < len(written) else ""
 

@@ -80,8 +80,8 @@ _SPECIAL = {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\text
 
 
 def escaped(name: str) -> str:
-    """A name inside LaTeX's text."""
-    return "".join("\\" + c if c in "#$%&_{}" else _SPECIAL.get(c, c) for c in name)
+    """A name inside LaTeX's text; marks that turn the direction of writing and the like are left out."""
+    return "".join("\\" + c if c in "#$%&_{}" else _SPECIAL.get(c, c) for c in name if c.isprintable())
 
 
 def symbol(name: str) -> str:

@@ -22,7 +22,7 @@ export function arrayView(data: Data): HTMLElement {
     "div",
     { class: "array" },
     data.elements ? tables(data, data.elements, s) : s && heat(data, s),
-    s ? histogram(data, s) : h("p", {}, data.text),
+    s ? histogram(data, s) : !data.elements && h("p", {}, data.text),
     s && summary(s),
   );
 }

@@ -6,6 +6,8 @@ import { math } from "./math";
 import { size } from "./numbers";
 import { section, type Timed, until } from "./section";
 
+const USES = 30; // that are listed at once
+
 /** Everything about one node, and how much of it is known at a step. */
 export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): Timed {
   const valueAt = explanation.forward.indexOf(n.id) + 1;
@@ -67,9 +69,16 @@ function locals(n: NodeData): HTMLElement {
     if (!latex) return [];
     const data = n.local[k] ?? null;
     const said = data && !("parts" in data) && [data.min, data.max, ...(data.elements ?? [])].every((v) => v === undefined || latex.endsWith(` = ${v}`));
-    return [h("div", { class: "by" }, math(latex, true), data && !said ? arrayView(data) : null)];
+    return [h("div", { class: "by" }, math(latex, true), data && !said ? arrayView(matrix(data, n)) : null)];
   });
   return h("div", {}, ...found);
+}
+
+/** A Jacobian as a matrix: a row for each element of the node, a column for each of the input. */
+function matrix(data: Data, n: NodeData): Data {
+  if (!data || "parts" in data || n.kind === "elementwise" || !n.shape.length || data.shape.length < 3) return data;
+  const product = (shape: number[]) => shape.reduce((m, k) => m * k, 1);
+  return { ...data, shape: [product(n.shape), product(data.shape) / product(n.shape)] };
 }
 
 /** What each user gives to the gradient, known as soon as that user has been left. */
@@ -103,7 +112,14 @@ function passes(explanation: Explanation, flows: Flows, n: NodeData) {
 }
 
 function flow(title: string, rows: HTMLElement[]): HTMLElement {
-  return h("div", { class: "flow" }, title ? h("h4", {}, title) : null, h("ul", {}, ...rows));
+  const rest = rows.slice(USES);
+  return h(
+    "div",
+    { class: "flow" },
+    title ? h("h4", {}, title) : null,
+    h("ul", {}, ...rows.slice(0, USES)),
+    rest.length ? h("details", {}, h("summary", {}, `${rest.length} more`), h("ul", {}, ...rest)) : null,
+  );
 }
 
 function amount(data: Data): HTMLElement {

@@ -65,8 +65,9 @@ function pathsView(explanation: Explanation, paths: PathsData[]): HTMLElement[] 
     cell(link(p.parameter, nodes[p.parameter]!.name)),
     ...[p.count, p.edges, p.operations, p.naive].map((t) => cell(count(t))),
   ]);
-  const strongest = paths.flatMap((p) =>
-    p.strongest.slice(0, p.strongest.length > 1 ? 1 : 0).map((path) =>
+  const several = paths.filter((p) => p.strongest.length > 1 && typeof p.strongest[0]!.share === "number");
+  const strongest = several.flatMap((p) =>
+    p.strongest.slice(0, 1).map((path) =>
       h(
         "li",
         {},
