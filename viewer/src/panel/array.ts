@@ -1,5 +1,5 @@
 import type { ArrayData, Data, Scalar } from "../explanation";
-import { h } from "./dom";
+import { h } from "../dom";
 import { colour, heat } from "./heat";
 import { histogram } from "./histogram";
 import { numeric, short, size, statistics, whole, type Statistics } from "./numbers";
@@ -22,7 +22,7 @@ export function arrayView(data: Data): HTMLElement {
     "div",
     { class: "array" },
     data.elements ? tables(data, data.elements, s) : s && heat(data, s),
-    s ? histogram(data, s) : !data.elements && h("p", {}, data.text),
+    s ? histogram(data, s) : data.elements ? null : h("p", {}, data.text),
     s && summary(s),
   );
 }
@@ -52,7 +52,7 @@ function tables(a: ArrayData, elements: Scalar[], s: Statistics | null): HTMLEle
   if (tall === undefined) {
     const lines = [];
     for (let k = 0; k < wide; k += ACROSS)
-      lines.push(h("tr", {}, wide > ACROSS && h("th", {}, `${k}`), ...elements.slice(k, k + ACROSS).map(cell)));
+      lines.push(h("tr", {}, ...(wide > ACROSS ? [h("th", {}, `${k}`)] : []), ...elements.slice(k, k + ACROSS).map(cell)));
     return scroll(h("table", { class: "numbers" }, ...lines));
   }
   const found = h("div", { class: "slices" });

@@ -1,5 +1,5 @@
 import type { ArrayData, HeatMap } from "../explanation";
-import { h } from "./dom";
+import { h } from "../dom";
 import { short, size, type Statistics } from "./numbers";
 
 /** Purple below 0, green above: apart for every kind of colour vision, and neither blue nor orange. */

@@ -1,5 +1,5 @@
 import type { ArrayData } from "../explanation";
-import { h } from "./dom";
+import { h, svg } from "../dom";
 import { numeric, short, type Statistics } from "./numbers";
 
 const WIDTH = 240;
@@ -23,8 +23,10 @@ export function histogram(a: ArrayData, s: Statistics): HTMLElement | null {
   const drawn = svg("svg", { viewBox: `0 -2 ${WIDTH} ${HEIGHT + 3}`, role: "img", "aria-label": label });
   drawn.append(svg("path", { d: bars.join(""), class: "bars" }));
   drawn.append(svg("path", { d: `M0 ${HEIGHT}H${WIDTH}`, class: "axis" }));
-  if (min < 0 && max > 0) drawn.append(svg("path", { d: `M${place} -2V${HEIGHT}`, class: "zero" }));
-  const ends = h("div", { class: "ends" }, h("span", {}, short(min)), min < 0 && max > 0 && zero(place), h("span", {}, short(max)));
+  const crosses = min < 0 && max > 0;
+  if (crosses) drawn.append(svg("path", { d: `M${place} -2V${HEIGHT}`, class: "zero" }));
+  const at = crosses ? zero(place) : null;
+  const ends = h("div", { class: "ends" }, h("span", {}, short(min)), at, h("span", {}, short(max)));
   return h("div", { class: "histogram" }, drawn, ends);
 }
 
@@ -45,10 +47,4 @@ function binned(a: ArrayData, min: number, max: number): number[] | null {
     counts[bin] = (counts[bin] ?? 0) + 1;
   }
   return counts;
-}
-
-function svg(tag: string, attributes: Record<string, string>): SVGElement {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
 }

@@ -1,5 +1,5 @@
 import katex from "katex";
-import { h } from "./dom";
+import { h } from "../dom";
 
 // Python marks values with \V and gradients with \G; only these may set a class.
 const MACROS = { "\\V": "\\htmlClass{value}{#1}", "\\G": "\\htmlClass{grad}{#1}" };

@@ -1,6 +1,7 @@
 import type { Data, Explanation, NodeData, Step } from "../explanation";
 import { arrayView } from "./array";
-import { h, link } from "./dom";
+import { h } from "../dom";
+import { link } from "./link";
 import type { Flows } from "./flows";
 import { math } from "./math";
 import { size } from "./numbers";
@@ -34,22 +35,26 @@ export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): T
 }
 
 function header(explanation: Explanation, n: NodeData): HTMLElement {
-  const facts = [n.value && "parts" in n.value ? `${n.value.parts.length} outputs` : n.shape.length ? `shape ${size(n.shape)}` : "scalar", n.dtype, n.path !== n.name && n.path];
+  const several = n.value && "parts" in n.value ? `${n.value.parts.length} outputs` : "";
+  const shape = n.shape.length ? `shape ${size(n.shape)}` : "scalar";
+  const path = n.path === n.name ? "" : n.path;
+  const facts = [several || shape, n.dtype, path, n.scope && `in ${n.scope}`].filter(Boolean);
   const behind = n.derivative_of === null ? undefined : explanation.nodes[n.derivative_of];
   return h(
     "header",
     {},
     h("h2", {}, h("span", { class: "name" }, n.name), h("span", { class: "op" }, n.op)),
     n.latex ? math(`${n.symbol} = ${n.latex}`, true) : null,
-    h("p", { class: "facts" }, ...facts.filter(Boolean).map((f) => h("span", {}, f as string)), n.scope && h("span", { class: "scope" }, `in ${n.scope}`)),
+    h("p", { class: "facts" }, ...facts.map((f) => h("span", {}, f))),
     n.rule ? h("p", { class: "rule" }, n.rule) : null,
-    behind && h("p", {}, "Differentiates ", link(behind.id, behind.name)),
-    n.source ? h("figure", { class: "source" }, h("figcaption", { title: n.file }, `${base(n.file)}:${n.line}`), h("code", {}, n.source)) : null,
+    behind ? h("p", {}, "Differentiates ", link(behind.id, behind.name)) : null,
+    n.file ? source(n) : null,
   );
 }
 
-function base(file: string): string {
-  return file.split(/[\\/]/).at(-1) ?? file;
+function source(n: NodeData): HTMLElement {
+  const place = h("figcaption", { title: n.file }, `${n.file.split(/[\\/]/).at(-1)}:${n.line}`);
+  return h("figure", { class: "source" }, place, n.source ? h("code", {}, n.source) : null);
 }
 
 function gradient(n: NodeData): HTMLElement {

@@ -1,6 +1,7 @@
 import type { BackwardRow, Data, Explanation, ForwardRow, PathsData, Step } from "../explanation";
 import { arrayView } from "./array";
-import { h, link } from "./dom";
+import { h } from "../dom";
+import { link } from "./link";
 import { numeric, size } from "./numbers";
 import { section, type Timed, until } from "./section";
 

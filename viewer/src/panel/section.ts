@@ -1,5 +1,5 @@
 import type { Step } from "../explanation";
-import { h } from "./dom";
+import { h } from "../dom";
 
 /** An element that changes with the step. */
 export interface Timed {
