@@ -11,7 +11,7 @@ import "./stage.css";
 import { Timeline } from "./timeline";
 import { grow, isGroup, type Item, keyOf, LIMIT, Openness } from "./tree";
 
-const LEGIBLE = 0.72; // the smallest scale of the first view
+const LEGIBLE = 0.85; // the smallest scale of the first view
 // Of the buttons below; not every system has letters for them
 const ICONS = {
   start: "M2 2h2v10H2zM12 2v10L5 7z",
@@ -57,6 +57,7 @@ class Stage {
   private at: number;
   private selected: number;
   private hits: number[] = [];
+  private resting = true; // until the first step
   private timer = 0;
   private fading = 0;
 
@@ -189,7 +190,7 @@ class Stage {
 
   private render(): void {
     const step = this.timeline.step(this.at);
-    this.scene.update(step, this.selected, new Set(this.hits));
+    this.scene.update(step, this.selected, new Set(this.hits), this.resting);
     this.slider.value = String(this.at);
     const node = step.node === null ? undefined : this.explanation.nodes[step.node]!;
     const shown = node && written(step.phase === "forward" ? node.value : node.grad);
@@ -211,6 +212,7 @@ class Stage {
     const bound = Math.max(0, Math.min(this.timeline.length, at));
     if (this.timer && at > this.timeline.length) this.pause();
     this.at = bound;
+    this.resting = false;
     this.selected = this.timeline.step(bound).node ?? this.selected;
     this.render();
     this.reveal();
@@ -333,7 +335,7 @@ class Stage {
   private find(): void {
     this.hits = this.search.find(this.field.value);
     this.count.textContent = this.field.value.trim() ? `${this.hits.length} found` : "";
-    this.scene.update(this.timeline.step(this.at), this.selected, new Set(this.hits));
+    this.scene.update(this.timeline.step(this.at), this.selected, new Set(this.hits), this.resting);
   }
 
   private nextHit(by: number): void {
