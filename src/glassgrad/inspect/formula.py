@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,7 @@ def escaped(name: str) -> str:
     return "".join("\\" + c if c in "#$%&_{}" else _SPECIAL.get(c, c) for c in name if c.isprintable())
 
 
+@lru_cache(4096)
 def symbol(name: str) -> str:
     """A name as a LaTeX symbol: one letter and what follows it below, or upright text.
 

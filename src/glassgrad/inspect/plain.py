@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
-CELLS = 1_500_000  # of all heat maps of an explanation
+CELLS = 1_000_000  # of all heat maps of an explanation
 COUNTED = 20_000  # numbers of a program whose paths are counted
 
 

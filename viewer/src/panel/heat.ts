@@ -7,6 +7,10 @@ const STOPS = {
   light: ["#4f1a78", "#a584be", "#f6f6f6", "#86c289", "#11622c"],
   dark: ["#dcb6f2", "#83599f", "#20262d", "#3c8a52", "#a5e8ac"],
 };
+/** Strokes over what is not finite, in units of a cell. */
+const CROSS = [[0.15, 0.15, 0.85, 0.85], [0.85, 0.15, 0.15, 0.85]];
+const MINUS = [[0.15, 0.5, 0.85, 0.5]];
+const PLUS = [...MINUS, [0.5, 0.15, 0.5, 0.85]];
 const WIDTH = 340;
 const HEIGHT = 260;
 const LARGEST = 14; // pixels of a cell
@@ -39,10 +43,7 @@ export function heat(a: ArrayData, s: Statistics): HTMLElement | null {
   canvas.height = map.rows * tall;
   const reading = h("output", { class: "reading", "aria-live": "polite" }, blocks(a, map));
   let [row, column] = [0, 0];
-  const draw = () => {
-    const pen = canvas.getContext("2d")!;
-    cells.forEach((v, k) => paint(pen, v, (k % map.columns) * side, Math.floor(k / map.columns) * tall, side, tall));
-  };
+  paint(canvas, cells, map.columns, side, tall);
   const read = () => {
     const v = cells[row * map.columns + column] ?? NaN;
     const shown = Number.isFinite(v) ? `≈ ${short(v * map.scale, 2)}` : `${v}`.replace("Infinity", "inf");
@@ -63,32 +64,31 @@ export function heat(a: ArrayData, s: Statistics): HTMLElement | null {
     column = clamp(column + move[1]!, map.columns);
     read();
   });
-  draw();
-  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   return h("div", { class: "heat" }, canvas, legend(map, s), reading);
 }
 
-function paint(pen: CanvasRenderingContext2D, v: number, x: number, y: number, wide: number, tall: number): void {
-  const odd = !Number.isFinite(v);
-  pen.fillStyle = odd ? getComputedStyle(document.documentElement).getPropertyValue("--bad") : colour(v);
-  pen.fillRect(x, y, wide, tall);
-  if (!odd || wide < 5) return;
-  pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface");
-  pen.beginPath(); // NaN is crossed out; infinities have their sign
-  if (Number.isNaN(v)) pen.moveTo(x + 1, y + 1), pen.lineTo(x + wide - 1, y + tall - 1);
-  else pen.moveTo(x + 1, y + tall / 2), pen.lineTo(x + wide - 1, y + tall / 2);
-  if (Number.isNaN(v)) pen.moveTo(x + wide - 1, y + 1), pen.lineTo(x + 1, y + tall - 1);
-  else if (v > 0) pen.moveTo(x + wide / 2, y + 1), pen.lineTo(x + wide / 2, y + tall - 1);
-  pen.stroke();
+function paint(canvas: HTMLCanvasElement, cells: number[], columns: number, wide: number, tall: number): void {
+  const pen = canvas.getContext("2d")!;
+  const style = getComputedStyle(document.documentElement);
+  const [bad, ink] = [style.getPropertyValue("--bad"), style.getPropertyValue("--surface")];
+  cells.forEach((v, k) => {
+    const [x, y] = [(k % columns) * wide, Math.floor(k / columns) * tall];
+    pen.fillStyle = Number.isFinite(v) ? colour(v) : bad;
+    pen.fillRect(x, y, wide, tall);
+    if (Number.isFinite(v) || wide < 5) return;
+    pen.strokeStyle = ink;
+    pen.beginPath();
+    for (const [fromX, fromY, toX, toY] of Number.isNaN(v) ? CROSS : v > 0 ? PLUS : MINUS) {
+      pen.moveTo(x + fromX! * wide, y + fromY! * tall);
+      pen.lineTo(x + toX! * wide, y + toY! * tall);
+    }
+    pen.stroke();
+  });
 }
 
 function legend(map: HeatMap, s: Statistics): HTMLElement {
   const bar = h("span", { class: "bar" });
-  const tint = () => {
-    bar.style.background = `linear-gradient(to right, ${[-1, -0.5, 0, 0.5, 1].map(colour).join(", ")})`;
-  };
-  tint();
-  new MutationObserver(tint).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  bar.style.background = `linear-gradient(to right, ${[-1, -0.5, 0, 0.5, 1].map(colour).join(", ")})`;
   const odd = [s.nan && `${s.nan} NaN`, s.infinite && `${s.infinite} infinite`].filter(Boolean).join(", ");
   return h(
     "div",

@@ -8,7 +8,7 @@ const MACROS = { "\\V": "\\htmlClass{value}{#1}", "\\G": "\\htmlClass{grad}{#1}"
 export function math(latex: string, display = false): HTMLElement {
   const made = h(display ? "div" : "span", { class: display ? "math display" : "math" });
   try {
-    katex.render(latex.replaceAll("\\\\\n", "\\\\[4pt]\n"), made, {
+    katex.render(spaced(latex), made, {
       displayMode: display,
       throwOnError: false,
       strict: "ignore",
@@ -20,4 +20,10 @@ export function math(latex: string, display = false): HTMLElement {
     made.textContent = latex;
   }
   return made;
+}
+
+/** More room between the lines of a derivation, most below fractions. */
+function spaced(latex: string): string {
+  const lines = latex.split("\\\\\n");
+  return lines.map((line, k) => (k < lines.length - 1 ? `${line}\\\\[${line.includes("\\frac") ? 13 : 5}pt]\n` : line)).join("");
 }

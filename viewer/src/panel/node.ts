@@ -6,6 +6,7 @@ import type { Flows } from "./flows";
 import { math } from "./math";
 import { size } from "./numbers";
 import { section, type Timed, until } from "./section";
+import { cell, table } from "./table";
 
 const USES = 30; // that are listed at once
 
@@ -28,10 +29,24 @@ export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): T
     parts.push(...passing.parts);
     sections.push(section("Passes back to its inputs", "grad", passing.element));
   }
+  const around = fellows(explanation, n);
+  if (around) sections.push(section(around.title, "group", around.element));
   return {
     element: h("article", {}, header(explanation, n), ...sections),
     update: (step) => parts.forEach((p) => p.update(step)),
   };
+}
+
+/** The others of its group, or of its scope. */
+function fellows(explanation: Explanation, n: NodeData) {
+  const group = explanation.groups.find((g) => g.nodes.length > 1 && g.nodes.includes(n.id));
+  const found = group ?? explanation.scopes.find((s) => s.name === n.scope);
+  if (!found || found.nodes.length < 2) return null;
+  const rows = found.nodes.map((k) => {
+    const { name, op, shape } = explanation.nodes[k]!;
+    return [cell(k === n.id ? h("b", {}, name) : link(k, name)), cell(op), cell(size(shape))];
+  });
+  return { title: `Group ${found.name}`, element: table(["", "op", "shape"], rows) };
 }
 
 function header(explanation: Explanation, n: NodeData): HTMLElement {

@@ -4,8 +4,7 @@ import { h } from "../dom";
 import { link } from "./link";
 import { numeric, size } from "./numbers";
 import { section, type Timed, until } from "./section";
-
-const ROWS = 100;
+import { cell, table } from "./table";
 
 /** The whole: what is differentiated, both passes as tables, and the number of paths. */
 export function overview(explanation: Explanation): Timed {
@@ -90,10 +89,6 @@ function count(digits: string): string {
   return digits.length < 10 ? digits : `${digits[0]}.${digits.slice(1, 3)}e${digits.length - 1}`;
 }
 
-function cell(inside: string | Node, title = ""): HTMLElement {
-  return h("td", { title }, inside);
-}
-
 function gain(row: BackwardRow, amplification: HTMLElement): HTMLElement {
   if (!row.gain) return cell("");
   amplification.prepend(h("div", {}, row.gain));
@@ -102,19 +97,4 @@ function gain(row: BackwardRow, amplification: HTMLElement): HTMLElement {
 
 function text(data: Data): string {
   return data && "text" in data ? data.text : "-";
-}
-
-/** The first rows, and a button for the others. */
-function table(head: string[], rows: HTMLElement[][]): HTMLElement {
-  const body = h("tbody", {}, ...rows.slice(0, ROWS).map((r) => h("tr", {}, ...r)));
-  const made = h("div", { class: "scroll" }, h("table", { class: "rows" }, h("thead", {}, h("tr", {}, ...head.map((t) => h("th", {}, t)))), body));
-  if (rows.length > ROWS) {
-    const more = h("button", { type: "button", class: "link" }, `${rows.length - ROWS} more`);
-    more.addEventListener("click", () => {
-      body.append(...rows.slice(ROWS).map((r) => h("tr", {}, ...r)));
-      more.remove();
-    });
-    made.append(more);
-  }
-  return made;
 }

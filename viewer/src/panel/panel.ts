@@ -30,6 +30,11 @@ export function mountPanel(host: HTMLElement, explanation: Explanation) {
     whole = to;
     draw();
   };
+  const redraw = () => {
+    shown = undefined;
+    draw();
+  };
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] }); // heat maps
   host.addEventListener("glassgrad:select", () => (whole = false));
   host.classList.add("panel");
   host.append(h("nav", { "aria-label": "What is shown" }, tabs.node, tabs.whole), body);
