@@ -218,7 +218,7 @@ def _map(a: Any, cells: int) -> dict[str, Any]:
 def _histogram(finite: Any) -> list[int]:
     """Counts in equal bins; np.histogram refuses what is nearly constant."""
     low, high = finite.min(), finite.max()
-    place = (finite - low) * (BINS / (high - low)) if high > low else np.zeros(finite.size)
+    place = (finite - low) / (high - low) * BINS if high > low else np.zeros(finite.size)
     counts: list[int] = np.bincount(np.minimum(place.astype(int), BINS - 1), minlength=BINS).tolist()
     return counts
 
