@@ -174,6 +174,7 @@ class Stage {
       if (event.key === "Enter") this.nextHit(event.shiftKey ? -1 : 1);
       if (event.key === "Escape") this.focus();
     });
+    document.addEventListener("glassgrad:select", (event) => this.choose((event as CustomEvent<number>).detail));
   }
 
   /** Lay out again; the upper side of a box or frame, by its key, stays where it is on the screen. */
@@ -245,6 +246,18 @@ class Stage {
     this.render();
     this.reveal();
     if (focus) this.focus();
+  }
+
+  /** Select a node wherever it is: groups around it open. */
+  private choose(node: number): void {
+    const around = this.openness.around(node);
+    this.selected = node;
+    if (around.some((g) => !this.openness.isOpen(g))) {
+      const closed = this.openness.show(around);
+      this.build();
+      this.say(closedFor(closed));
+    }
+    this.select(node);
   }
 
   private focus(): void {
@@ -335,14 +348,7 @@ class Stage {
     const at = this.hits.indexOf(this.selected);
     const next = at < 0 ? (by > 0 ? 0 : this.hits.length - 1) : (at + by + this.hits.length) % this.hits.length;
     const node = this.hits[next]!;
-    const around = this.openness.around(node);
-    this.selected = node;
-    if (around.some((g) => !this.openness.isOpen(g))) {
-      const closed = this.openness.show(around);
-      this.build();
-      this.say(closedFor(closed));
-    }
-    this.select(node);
+    this.choose(node);
     this.count.textContent = `${next + 1} of ${this.hits.length}`;
   }
 
