@@ -34,7 +34,7 @@ export class Box {
     const made = isGroup(item) ? `${operations} ops` : says(n);
     this.called = isGroup(item) ? `group ${name}, ${made}, closed` : `${name} ${made}`.trim();
     const shape = n.shape.join("×");
-    const brief = (text: string) => (scope ? text.replaceAll(`${scope}/`, "") : text);
+    const brief = (text: string) => (scope ? ` ${text}`.split(` ${scope}/`).join(" ").split(`(${scope}/`).join("(").slice(1) : text);
     this.cells = { value: cell(n.value, "value", "↓"), grad: cell(n.grad, "grad", "↑") };
     const kinds = [
       isGroup(item) ? "group" : isLeaf(n) ? "leaf" : "op",

@@ -9,7 +9,7 @@ import { closedFor, Scene } from "./scene";
 import { Search } from "./search";
 import "./stage.css";
 import { Timeline } from "./timeline";
-import { grow, isGroup, type Item, keyOf, LIMIT, Openness } from "./tree";
+import { grow, isGroup, isLeaf, type Item, keyOf, LIMIT, Openness } from "./tree";
 
 const LEGIBLE = 0.85; // the smallest scale of the first view
 // Of the buttons below; not every system has letters for them
@@ -177,13 +177,16 @@ class Stage {
     document.addEventListener("glassgrad:select", (event) => this.choose((event as CustomEvent<number>).detail));
   }
 
-  /** Lay out again; what `still` stands for stays where it is on the screen. */
-  private build(still?: number): void {
-    const spot = (box: Box | undefined) => box && this.scene.boxes.size > 0 && { ...this.scene.placeOf(box) };
-    const before = still === undefined ? undefined : spot(this.scene.boxOf(still));
+  /** Lay out again; the upper side of a box or frame, by its key, stays where it is on the screen. */
+  private build(still?: string): void {
+    const top = () => {
+      const at = this.scene.placed.places.get(still ?? "");
+      return at && { x: at.x, y: at.y - at.height / 2 };
+    };
+    const before = top();
     this.scene.build();
     this.minimap.draw(this.scene.placed, this.scene.boxes.keys());
-    const after = still === undefined ? undefined : spot(this.scene.boxOf(still));
+    const after = top();
     if (before && after) this.camera.pan((before.x - after.x) * this.camera.scale, (before.y - after.y) * this.camera.scale);
     this.render();
   }
@@ -300,7 +303,9 @@ class Stage {
   private open(item: Item): void {
     if (!isGroup(item)) return;
     const closed = this.openness.show([item]);
-    this.build(item.members.at(-1));
+    const { nodes } = this.explanation;
+    this.selected = item.members.find((node) => !isLeaf(nodes[node]!)) ?? item.members[0]!;
+    this.build(keyOf(item));
     this.reveal();
     this.focus();
     this.say(closedFor(closed));
@@ -311,14 +316,14 @@ class Stage {
     if (!found) return;
     this.openness.close(found);
     this.selected = found.members.at(-1)!;
-    this.build(this.selected);
+    this.build(key);
     this.reveal();
     this.focus();
   }
 
   private openAll(): void {
     const left = this.openness.openAll();
-    this.build(this.selected);
+    this.build(keyOf(this.openness.boxOf(this.selected)));
     this.say(left ? `${left} groups stay closed: at most ${LIMIT} boxes are drawn at once. Open one by e.` : "");
   }
 
