@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_000_000  # of all heat maps of an explanation
-COUNTED = 20_000  # numbers of a program whose paths are counted
+COUNTED = 100_000  # numbers of a program times its parameters, up to which paths are counted
 
 
 @np.errstate(all="ignore")
@@ -132,7 +132,8 @@ def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> l
 
 
 def _paths(explanation: Explanation, number: dict[Any, int]) -> list[dict[str, Any]]:
-    if sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple)) > COUNTED:
+    size = sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple))
+    if size * len(explanation.parameters) > COUNTED:
         return []
     found = []
     for p in explanation.parameters:

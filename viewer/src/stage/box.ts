@@ -44,7 +44,7 @@ export class Box {
     this.element = h(
       "div",
       { class: `box ${kinds.join(" ").trim()}`, "data-key": this.key, role: "button", tabindex: -1 },
-      h("div", { class: "title" }, h("b", {}, brief(name)), h("span", { class: "formula" }, brief(made)), h("span", { class: "shape" }, shape)),
+      h("div", { class: "title" }, h("b", {}, brief(name)), h("span", { class: "formula" }, brief(made)), shape ? h("span", { class: "shape" }, shape) : null),
       h("div", { class: "cells" }, this.cells.value, this.cells.grad),
     );
     if (isGroup(item)) this.element.setAttribute("aria-expanded", "false");
