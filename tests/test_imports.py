@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("array",),
     ("numpy", "random", "special"),
     ("autodiff",),
+    ("implicit",),
     ("rewrite",),
     ("kernel",),
     ("native",),

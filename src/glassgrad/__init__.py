@@ -73,7 +73,11 @@ _FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "skl
 _NAMES = {
     "cost": "inspect",
     "explain": "inspect",
+    "fixed_point": "implicit.fixed",
+    "implicit_minimum": "implicit.minimum",
+    "implicit_root": "implicit.root",
     "jit": "compile",
+    "linear_solve": "implicit.linear",
     "set_threads": "native.threads",
     "threads": "native.threads",
     "trace_nan": "autodiff.nonfinite",
