@@ -78,6 +78,8 @@ _NAMES = {
     "implicit_root": "implicit.root",
     "jit": "compile",
     "linear_solve": "implicit.linear",
+    "odeint": "implicit.ode",
+    "solve_ode": "implicit.ode",
     "set_threads": "native.threads",
     "threads": "native.threads",
     "trace_nan": "autodiff.nonfinite",

@@ -89,8 +89,8 @@ def equation(what: str, function: Callable[[Any], Any], spec: Spec) -> Equation:
     body, given = traced(function, [spec])
     if body.outputs[0].shape != spec.shape:
         raise ShapeError(
-            f"{what}: as many equations as unknowns are needed: got a result of shape {body.outputs[0].shape}, expected "
-            f"{spec.shape} at {here(3)}"
+            f"{what}: as many equations as unknowns are needed: got a result of shape {body.outputs[0].shape}, "
+            f"expected {spec.shape} at {here(3)}"
         )
     return Equation(what, body, given)
 

@@ -113,6 +113,6 @@ def _largest(x: Value) -> Value:
 
 def _unfound(left: Any, rounds: Any) -> Exception:
     return ConvergenceError(
-        f"fixed_point: it has not converged: f(x) differs from x by {float(left):.3g} after {int(rounds)} rounds; begin "
-        f"nearer, raise maxiter or tol, use anderson=5, or implicit_root(lambda x: f(x) - x, x0)"
+        f"fixed_point: it has not converged: f(x) differs from x by {float(left):.3g} after {int(rounds)} rounds; "
+        f"begin nearer, raise maxiter or tol, use anderson=5, or implicit_root(lambda x: f(x) - x, x0)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,8 @@ KRYLOV = ("cg", "gmres", "bicgstab")
 METHODS = ("dense", "sparse", *KRYLOV, "iteration")
 
 
-class Linear(NamedTuple):
+@dataclass(frozen=True)
+class Linear:
     """How systems with the Jacobian of an equation are solved.
 
     Attributes
@@ -205,7 +207,8 @@ def linear_solve(
     --------
     >>> import numpy as np, glassgrad as gg
     >>> def heat(c, b):  # (1 + c L) x = b, L the second difference
-    ...     return gg.linear_solve(lambda v: v + c * (2.0 * v - np.pad(v[1:], (0, 1)) - np.pad(v[:-1], (1, 0))), b, "cg")
+    ...     difference = lambda v: 2.0 * v - np.pad(v[1:], (0, 1)) - np.pad(v[:-1], (1, 0))
+    ...     return gg.linear_solve(lambda v: v + c * difference(v), b, "cg")
     >>> heat(0.5, np.array([0.0, 7.0, 0.0]))
     Array([1., 4., 1.])
     >>> gg.grad(lambda c: heat(c, np.array([0.0, 7.0, 0.0]))[1])(0.5).round(6)
@@ -217,8 +220,8 @@ def linear_solve(
     affine = value_of(flat.held(zero))
     if affine is not None and np.any(affine):
         raise DtypeError(
-            f"linear_solve: the operator is not linear: of 0 it makes {affine[np.flatnonzero(affine)[0]]}, at {here(1)}; "
-            f"bring what does not depend on v to the other side, or use implicit_root"
+            f"linear_solve: the operator is not linear: of 0 it makes {affine[np.flatnonzero(affine)[0]]}, at "
+            f"{here(1)}; bring what does not depend on v to the other side, or use implicit_root"
         )
     how = Linear(chosen("linear_solve", method, like.size, symmetric), symmetric, tol, maxiter)
     return like.tree(how(flat, zero, like.vector(b, "b"), transpose))

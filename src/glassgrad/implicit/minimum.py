@@ -77,9 +77,7 @@ def implicit_minimum(
     what = "implicit_minimum"
     like = layout(what, "x0", x0)
     if like.dtype.kind == "c":
-        raise DtypeError(
-            f"{what}: x0 is complex, and there is no least complex number, at {here(1)}; use .real and .imag"
-        )
+        raise DtypeError(f"{what}: x0 is complex, expected real numbers, at {here(1)}; use .real and .imag")
 
     def value(x: Value) -> Value:
         return f(like.tree(x), *params)
