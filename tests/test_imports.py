@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kernel",),
     ("native",),
     ("compile",),
-    ("nn", "optim", "train", "data", "inspect", "autograd_compat"),
+    ("nn", "optim", "optimize", "train", "data", "inspect", "autograd_compat"),
     ("sklearn", "onnx", "distributed"),
     ("__init__",),
     ("cli",),

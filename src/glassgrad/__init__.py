@@ -69,7 +69,7 @@ __all__ = [
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "sklearn", "train")
+_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "optimize", "sklearn", "train")
 _NAMES = {
     "cost": "inspect",
     "explain": "inspect",

@@ -103,8 +103,8 @@ def _trusting(f: Equation, slope: Equation, dense: bool, maxiter: int) -> Callab
             from scipy.optimize import minimize
         except ImportError:
             raise MissingExtraError(
-                f"{f.what}: SciPy is not installed, which looks for the minimum; pip install 'glassgrad[scipy]', or give "
-                f"solve="
+                f"{f.what}: SciPy is not installed, which looks for the minimum; pip install 'glassgrad[scipy]', or "
+                f"give solve="
             ) from None
         at = slope._replace(given=list(given[len(f.given) :]))
         second: dict[str, Any] = {"hess": at.jacobian} if dense else {"hessp": at.pushed}

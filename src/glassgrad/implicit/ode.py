@@ -1,4 +1,4 @@
-"""Ordinary differential equations, differentiable by where they begin, when, and what they are made from: ``odeint``."""
+"""Ordinary differential equations, differentiable by their start, the times and what they are made from: ``odeint``."""
 
 from __future__ import annotations
 
@@ -148,8 +148,8 @@ def _solved(
         ys, last = continuous(problem, y, times)
     else:
         ys, last = problem.solve(y, times)
-    counts = tuple(stop_gradient(n) for n in (last.steps, last.refused))
-    return OdeSolution(like.tree(ys), *counts, 2 + EVALUATIONS * (counts[0] + counts[1]))
+    steps, rejected = (array_of(n) for n in (last.steps, last.refused))
+    return OdeSolution(like.tree(ys), steps, rejected, 2 + EVALUATIONS * (steps + rejected))
 
 
 def _times(what: str, t: Any) -> Value:
@@ -163,8 +163,8 @@ def _times(what: str, t: Any) -> Value:
         if not (np.all(steps >= 0) or np.all(steps <= 0)):
             k = int(np.flatnonzero((steps > 0) != (steps[np.flatnonzero(steps)[0]] > 0))[0])
             raise ShapeError(
-                f"{what}: the times do not go in one direction: got {times.value[k]:g} and then {times.value[k + 1]:g}, "
-                f"at {here(3)}; sort them"
+                f"{what}: the times do not go in one direction: got {times.value[k]:g} and then "
+                f"{times.value[k + 1]:g} at {here(3)}; sort them"
             )
     return times if is_inexact(times.dtype) else logic.astype(times, np.float64)
 
@@ -207,8 +207,8 @@ class Problem(NamedTuple):
             return ConvergenceError(
                 f"{self.what}: steps became too small to go on at t = {float(t):.6g} (size {float(h):.3g}), after "
                 f"{int(steps)} steps and {int(refused)} refused: the equation is stiff, its solution grows without "
-                f"bound, or f is not finite there; use scipy.integrate.solve_ivp(method='BDF') for a stiff one, or stop "
-                f"earlier"
+                f"bound, or f is not finite there; use scipy.integrate.solve_ivp(method='BDF') for a stiff one, or "
+                f"stop earlier"
             )
         return ConvergenceError(
             f"{self.what}: {self.max_steps} steps were not enough to go on from t = {float(t):.6g} (step size "
