@@ -149,7 +149,7 @@ def step(f: Slope, at: State, end: Value, tolerance: Tolerance) -> State:
     change, first, last = there - y, own * slopes[0], own * slopes[-1]
     rise = first - change
     made = Piece(t, h, y, (change, rise, change - last - rise, own * matmul(BEND.astype(own.dtype), slopes)))
-    small = size < smallest
+    small = ~(size >= smallest)  # or not a number
 
     def either(x: Value, z: Value) -> Value:
         return logic.where(taken, x, z)

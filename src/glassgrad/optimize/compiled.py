@@ -110,15 +110,10 @@ class Start:
     def __init__(self, what: str, x0: Any) -> None:
         self.x0 = _as_scipy(x0)
         self.like = layout(what, "x0", self.x0)
+        if self.like.dtype.kind == "c":
+            raise DtypeError(f"{what}: x0 is complex, expected real numbers at {here(2)}; use .real and .imag")
         self.x = np.asarray(value_of(self.like.vector(self.x0, "x0")), np.float64)
         self.plain = self.like.structure == tree.LEAF and len(self.like.specs[0].shape) == 1
-
-    def refuse_complex(self) -> None:
-        """SciPy's optimisers move real numbers."""
-        if self.like.dtype.kind == "c":
-            raise DtypeError(
-                f"{self.like.what}: x0 is complex, expected real numbers at {here(2)}; use .real and .imag"
-            )
 
     def restored(self, vector: Any) -> Any:
         """The tree of a vector, of arrays as NumPy has them."""

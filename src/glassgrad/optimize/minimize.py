@@ -90,7 +90,6 @@ def minimize(
     """
     scipy = scipy_optimize("optimize.minimize")
     start = Start("optimize.minimize", x0)
-    start.refuse_complex()
     function = f if isinstance(f, Compiled) else Compiled(f, jit)
     args = args if isinstance(args, tuple) else (args,)
     chosen = (method or _default(bounds, constraints)).lower()

@@ -54,7 +54,6 @@ def least_squares(
     """
     scipy = scipy_optimize("optimize.least_squares")
     start = Start("optimize.least_squares", x0)
-    start.refuse_complex()
     function = _compiled("optimize.least_squares", residuals, sparse, jit)
     if bounds is not None:
         bounds = bounds if start.plain else tuple(start.spread(b, "bounds") for b in bounds)
@@ -113,7 +112,6 @@ def root(
     """
     scipy = scipy_optimize("optimize.root")
     start = Start("optimize.root", x0)
-    start.refuse_complex()
     function = _compiled("optimize.root", f, False, jit)
     given: dict[str, Any] = {}
     if method in WITH_JACOBIAN:
