@@ -25,7 +25,8 @@ from .scalars import Complex, Number, Real
 
 Indices = tuple[Index, ...]
 
-PASSED_ON = (control.Alias, control.Named, control.StopGradient, control.Override)  # the value of the first input
+# What hands on the value of its first input
+PASSED_ON = (control.Alias, control.Named, control.StopGradient, control.Override, control.Implicit)
 
 
 class Memory(NamedTuple):
