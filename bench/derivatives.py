@@ -77,4 +77,9 @@ def row(problem: Curved, kind: str) -> Row:
 
 def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
     with double_precision():
-        return [run(row(problem, kind), effort) for kind in ("jacobian", "hessian", "hvp") for problem in CURVED if kind in problem.kinds]
+        return [
+            run(row(problem, kind), effort)
+            for kind in ("jacobian", "hessian", "hvp")
+            for problem in CURVED
+            if kind in problem.kinds
+        ]

@@ -4,7 +4,7 @@ from importlib import import_module as _import_module
 
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
-from .autodiff import jacobian as _jacobian
+from .autodiff import sparse as _sparse
 from .autodiff.batch import vmap
 from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
@@ -88,4 +88,4 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_jacobian.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)
+_sparse.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)
