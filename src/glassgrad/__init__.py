@@ -8,6 +8,7 @@ from .autodiff import sparse as _sparse
 from .autodiff.batch import vmap
 from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
+from .autodiff.colouring import colour
 from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
 from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian, jacrev, vhp
@@ -28,6 +29,7 @@ __all__ = [
     "backward",
     "check_grads",
     "checkpoint",
+    "colour",
     "cond",
     "cost",
     "custom_jvp",
