@@ -4,10 +4,11 @@ from importlib import import_module as _import_module
 
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
-from .autodiff import jacobian as _jacobian
+from .autodiff import sparse as _sparse
 from .autodiff.batch import vmap
 from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
+from .autodiff.colouring import colour
 from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
 from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian, jacrev, vhp
@@ -28,6 +29,7 @@ __all__ = [
     "backward",
     "check_grads",
     "checkpoint",
+    "colour",
     "cond",
     "cost",
     "custom_jvp",
@@ -94,4 +96,4 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_jacobian.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)
+_sparse.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)
