@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...array import as_array
 from ...implicit.ode import odeint as _odeint
 
 
@@ -17,4 +18,4 @@ def odeint(
     Array([[1.      ],
            [0.135335]])
     """
-    return _odeint(func, y0, t, *args, rtol=rtol, atol=atol)
+    return _odeint(func, as_array(y0), as_array(t), *args, rtol=rtol, atol=atol)
