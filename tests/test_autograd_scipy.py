@@ -124,3 +124,17 @@ def test_vector_spaces() -> None:
     np.testing.assert_array_equal(
         space.covector({"x": [0.0, np.zeros((3, 1))], "z": (np.array([1j, 2]),)})["z"][0], [-1j, 2]
     )
+
+
+def test_a_differential_equation() -> None:
+    from scipy.integrate import odeint as theirs
+
+    from glassgrad.autograd_compat.scipy.integrate import odeint
+
+    def swing(y: Any, t: Any, pull: Any, drag: Any) -> Any:
+        return -np.sqrt(t) * y + pull - drag * y[::-1]
+
+    given = (LOC, np.linspace(0.1, 1.0, 4), (np.ones(3), 0.3))
+    np.testing.assert_allclose(odeint(swing, *given), theirs(swing, *given), rtol=1e-6, atol=1e-7)
+    for k in (1, 2, 3):
+        check_grads(odeint, k, modes=["rev"], order=1)(swing, *given)

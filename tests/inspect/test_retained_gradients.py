@@ -32,9 +32,7 @@ class Keep(dict[str, Any]):
 
 SHARED = ("where", "exp", "sqrt", "log", "sin", "tanh", "einsum", "abs", "real", "stack")
 OURS = SimpleNamespace(
-    **{name: getattr(gnp, name) for name in SHARED},
-    cumsum=gnp.cumsum,
-    cumprod=gnp.cumprod,
+    **{name: getattr(gnp, name) for name in (*SHARED, "cumsum", "cumprod")},
     linalg=gnp.linalg,
     max=lambda x, axis: gnp.max(x, axis=axis),
     sort=gnp.sort,
@@ -54,8 +52,7 @@ OURS = SimpleNamespace(
     zeros=gnp.zeros,
 )
 THEIRS = SimpleNamespace(
-    **{name: getattr(torch, name) for name in SHARED},
-    sigmoid=torch.sigmoid,
+    **{name: getattr(torch, name) for name in (*SHARED, "sigmoid")},
     linalg=torch.linalg,
     cumsum=lambda x: torch.cumsum(x, 0),
     cumprod=lambda x: torch.cumprod(x, 0),

@@ -85,7 +85,7 @@ def escaped(name: str) -> str:
     return "".join("\\" + c if c in "#$%&_{}" else _SPECIAL.get(c, c) for c in name if c.isprintable())
 
 
-@lru_cache(4096)
+@lru_cache(10_000)
 def symbol(name: str) -> str:
     """A name as a LaTeX symbol: one letter and what follows it below, or upright text.
 

@@ -1,3 +1,3 @@
 """The parts of SciPy that autograd differentiates."""
 
-from . import linalg, signal, special, stats
+from . import integrate, linalg, signal, special, stats
