@@ -157,7 +157,8 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
         else:
             if symbol.startswith("-") or " + " in symbol or " - " in symbol:
                 symbol = rf"\left({symbol}\right)"
-            value = explanation.by_node[user].local[position] if _small(user) else np.broadcast_to(0, user.shape)
+            known = not generic and _small(user)  # symbols alone need no value
+            value = explanation.by_node[user].local[position] if known else np.broadcast_to(0, user.shape)
             factors["d"] = (symbol or own, value)
             form = r"{g} \cdot {d}" if number else r"{d} \odot {g}"
         return Product(form if x.shape == user.shape or number else rf"\sum {form}", factors)
