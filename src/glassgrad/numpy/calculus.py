@@ -156,7 +156,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     --------
     >>> import glassgrad as gg
     >>> gg.grad(lambda x, fp: interp(x, [0.0, 1.0, 3.0], fp), argnums=(0, 1))(1.5, np.array([0.0, 2.0, 8.0]))
-    (3.0, array([0.  , 0.75, 0.25]))
+    (np.float64(3.0), array([0.  , 0.75, 0.25]))
     """
     values, at = array_of(fp), array_of(x)
     values = values if is_inexact(values.dtype) else logic.astype(values, float)
