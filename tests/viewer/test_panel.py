@@ -11,6 +11,7 @@ import pytest
 import glassgrad as gg
 from glassgrad import nn
 from glassgrad import numpy as gnp
+from glassgrad.inspect.chain import MACROS
 from glassgrad.inspect.plain import array
 
 
@@ -59,7 +60,10 @@ def numbers(part: Any) -> list[float]:
 
 def typeset(part: Any) -> str:
     """The source of the mathematics, which KaTeX keeps beside it."""
-    return "\n".join(part.locator("annotation").all_text_contents())
+    text = "\n".join(part.locator("annotation").all_text_contents())
+    for written, short in MACROS.items():
+        text = text.replace(short, written)
+    return text
 
 
 def five(value: Any) -> list[float]:

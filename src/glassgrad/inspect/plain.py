@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_000_000  # of all heat maps of an explanation
-COUNTED = 20_000  # numbers of a program whose paths are counted
+COUNTED = 100_000  # numbers of a program times its parameters, up to which paths are counted
 
 
 @np.errstate(all="ignore")
@@ -34,8 +34,8 @@ def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
     output, parameters : numbers of nodes
     nodes : per node ``id name path op kind formula symbol latex rule shape dtype scope file line source value grad
         local derivatives chain derivative_of``. As LaTeX: ``symbol`` is the name, ``latex`` the formula,
-        ``derivatives`` ∂node/∂input by input, and ``chain`` the chain rule with its numbers, with macros V and G around
-        values and gradients
+        ``derivatives`` ∂node/∂input by input, and ``chain`` the chain rule with its numbers, with macros: V and G
+        around values and gradients, and those of ``chain.MACROS``
     edges : ``source target position flows contribution``: what the target gave to the gradient of the source; null
         where that is the whole gradient, or where nothing flows
     scopes : per scope its name, its parent and the numbers of its nodes
@@ -132,7 +132,8 @@ def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> l
 
 
 def _paths(explanation: Explanation, number: dict[Any, int]) -> list[dict[str, Any]]:
-    if sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple)) > COUNTED:
+    size = sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple))
+    if size * len(explanation.parameters) > COUNTED:
         return []
     found = []
     for p in explanation.parameters:
