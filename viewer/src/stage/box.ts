@@ -4,7 +4,8 @@ import type { Size } from "./layout";
 import { strip } from "./strip";
 import { isGroup, isLeaf, type Item, keyOf } from "./tree";
 
-const WIDEST = 300;
+const WIDEST = 264;
+const BESIDE = 92; // a value and a gradient up to that width stand beside each other
 const NARROWEST = 84;
 const MONO = '11.5px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 const BOLD = "600 13px system-ui, sans-serif";
@@ -52,11 +53,14 @@ export class Box {
       h("div", { class: "cells" }, this.cells.value, this.cells.grad),
     );
     if (isGroup(item)) this.element.setAttribute("aria-expanded", "false");
-    const tall = [n.value, n.grad].some(isWide);
+    const drawn = [n.value, n.grad].some(isWide);
+    const widest = Math.max(cellWidth(n.value), cellWidth(n.grad));
+    const stacked = !drawn && widest > BESIDE;
+    this.element.classList.toggle("stacked", stacked);
     const sides = kinds.includes("leaf") ? 40 : 32;
-    const title = width(brief(name), BOLD) + (made ? width(this.says, MONO) + 8 : 0) + (isGroup(item) ? 18 : 0) + (shape ? width(shape, MONO) + 8 : 0) + sides;
-    const cells = 2 * Math.max(cellWidth(n.value), cellWidth(n.grad)) + 10 + sides;
-    this.size = { width: Math.ceil(Math.min(WIDEST, Math.max(NARROWEST, title, cells))), height: tall ? 66 : 50 };
+    const title = width(brief(name), BOLD) + (made ? width(this.says, MONO) + 8 : 0) + (isGroup(item) ? 18 : 0) + (shape ? width(shape, MONO) + 8 : 0);
+    const wanted = Math.max(title, stacked ? widest : 2 * widest + 10) + sides;
+    this.size = { width: Math.ceil(Math.min(WIDEST, Math.max(NARROWEST, wanted))), height: drawn || stacked ? 66 : 50 };
     this.element.style.width = `${this.size.width}px`;
     this.element.style.height = `${this.size.height}px`;
   }
@@ -97,7 +101,7 @@ const isWide = (data: Data): boolean => data !== null && !("parts" in data) && s
 
 function cellWidth(data: Data): number {
   if (data === null) return 20;
-  return isWide(data) ? 107 : Math.min(132, width(written(data), MONO) + (isBad(data) ? 34 : 14));
+  return isWide(data) ? 107 : width(written(data), MONO) + (isBad(data) ? 34 : 14);
 }
 
 function cell(data: Data, kind: "value" | "grad", arrow: string): HTMLElement {
