@@ -268,18 +268,18 @@ class Explanation:
         return plain(self, elements)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """One page without scripts and without network: tables and drawing. Written to ``path`` if given."""
-        from .page import page
+        """The viewer: one interactive page, which needs no network. Written to ``path`` if given."""
+        from .page import viewer
 
-        text = page(self)
+        text = viewer(self)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            Path(path).write_text(text, encoding="utf-8", newline="\n")
         return text
 
     def _repr_html_(self) -> str:
-        from .page import body
+        from .page import frame
 
-        return body(self)
+        return frame(self)
 
     def __str__(self) -> str:
         return self.table()
