@@ -36,7 +36,9 @@ def test_every_number_is_what_numpy_says() -> None:
         assert row.parameters == w.size + w.shape[1]
         expected = [w.mean(), w.std(), a.mean(), a.std(), (a == 0).mean(), (a == 0).all(0).mean()]
         expected += [np.linalg.norm(g), g.mean(), g.std(), ((z <= 0).mean() if name == "hidden1" else 0), w.shape[1]]
-        np.testing.assert_allclose(row[3:], [*expected, 0.1 * np.linalg.norm(g) / np.linalg.norm(w)], rtol=1e-10, atol=1e-15)
+        np.testing.assert_allclose(
+            row[3:], [*expected, 0.1 * np.linalg.norm(g) / np.linalg.norm(w)], rtol=1e-10, atol=1e-15
+        )
     assert table["hidden1"].dead >= 1 / 6
 
 

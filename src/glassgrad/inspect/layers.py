@@ -204,7 +204,7 @@ def _followed(start: Node, computed: list[Node], scope: str, named: set[str], fr
             and node.shape == start.shape
             and (_scope(node) == scope or _scope(node) not in named)
             and any(x in inside for x in node.inputs)
-            and all(x in inside or x in free or (x.op is Constant and x.size == 1) for x in node.inputs)
+            and all(x in inside or x in free or (x.op is Constant and x.shape == ()) for x in node.inputs)
         ):
             found.append(node)
             inside.add(node)
