@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from .training import Training
 
 ROWS = 128  # that layers are measured on
 SHOWN = 4  # of these, explained
-POINTS = 100  # measurements of a training, by default
+POINTS = 200  # measurements of a training, at most, by default
 LARGEST = 1 << 26  # bytes that a page may have to be read again
 FACTS = ("name", "shape", "parameters", "units")  # of a layer, which stay
 SERIES = tuple(name for name in LayerRow._fields if name not in FACTS)
@@ -45,7 +47,8 @@ class Report(Callback):
     ----------
     path : of the page; None only measures. A page of an earlier run is replaced, any other file refused. Where training
         goes on from a checkpoint, the measurements in the page up to there are kept
-    every : epochs from one measurement of the layers to the next; by default as many as make about 100
+    every : epochs from one measurement of the layers to the next; by default as many as make at most 200, and take
+        about a sixth of the time at most
     sample : (x, y) or (x, y, weights) to measure the layers on; by default 128 rows of the data, spread evenly, or
         the first batch
     title : of the page
@@ -67,7 +70,7 @@ class Report(Callback):
     What is measured of a layer is in ``inspect.LayerRow``: of a forward and backward pass of the model as it predicts,
     without dropout. ``update`` is ‖ΔW‖ / ‖W‖ of the step that the optimiser would take next with the gradient
     of the sample: about 1e-3 is usual, above 1e-1 too much. A measurement is a pass by NumPy, a few milliseconds for
-    small networks.
+    small networks; writing the page takes a twentieth of the time at most.
 
     Examples
     --------
@@ -104,7 +107,7 @@ class Report(Callback):
         self.state, self.error = "running", ""
         self.training: Training | None = None
         self._measured: dict[int, tuple[LayerRow, ...]] = {}  # by epoch
-        self._due = 0.0  # when the page may be written again
+        self._due: dict[str, float] = {}  # when something may be done again
 
     def on_start(self, training: Training) -> None:
         if not isinstance(training, Training):
@@ -117,20 +120,19 @@ class Report(Callback):
                 )
             before = measurements(self.path) if done else {}
             self._measured |= {epoch: rows for epoch, rows in before.items() if epoch <= done}
-        self.training, self.state, self._due = training, "running", 0.0
+        self.training, self.state, self._due = training, "running", {}
         if self.sample is None:
             self.sample = _sample(training.feed)
         self._measure(done)
         self.write()
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
-        if epoch.number % (self.every or math.ceil(training.epochs / POINTS)) == 0:
-            self._measure(epoch.number)
-        if time.monotonic() >= self._due:
-            began = time.monotonic()
-            self.write()
-            now = time.monotonic()
-            self._due = now + max(1.0, 20 * (now - began))  # a twentieth of the time at most
+        if self.every:
+            if epoch.number % self.every == 0:
+                self._measure(epoch.number)
+        elif epoch.number % math.ceil(training.epochs / POINTS) == 0:
+            self._seldom("measure", 5, 0.0, lambda: self._measure(epoch.number))
+        self._seldom("write", 20, 1.0, self.write)
 
     def on_end(self, training: Training) -> None:
         self.state = "interrupted" if training.history.interrupted else "finished"
@@ -140,7 +142,8 @@ class Report(Callback):
     def on_error(self, error: BaseException, training: Training) -> None:
         if self.training is training:  # else it began with this error, and the file may be somebody else's
             self.state, self.error = "failed", str(error) or type(error).__name__
-            self.write()
+            with contextlib.suppress(ModelFileError):
+                self.write()
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict for each measured epoch and layer, for ``pandas.DataFrame(report.rows())``.
@@ -208,6 +211,14 @@ class Report(Callback):
         if self.training is None:
             raise ValueError("Report: nothing has been trained: pass it to fit, callbacks=[report], first")
         return self.training
+
+    def _seldom(self, what: str, rest: float, least: float, act: Callable[[], None]) -> None:
+        """Act, unless it was less than ``least`` seconds ago, or than ``rest`` times as long as it took then."""
+        began = time.monotonic()
+        if began >= self._due.get(what, 0.0):
+            act()
+            now = time.monotonic()
+            self._due[what] = now + max(least, rest * (now - began))
 
     def _measure(self, epoch: int) -> None:
         if epoch in self._measured:
@@ -280,7 +291,7 @@ def _settings(training: Training) -> dict[str, Any]:
     """How the model is trained, in words."""
     feed, model = training.feed, training.carry.model
     leaves, flags = tree.leaves(model), tree.leaves(learnt(model))
-    rows = {"rows": feed.total, "batch size": feed.batch_size} if isinstance(feed, Rows) else {}
+    rows = {"rows": feed.total, "batch_size": feed.batch_size} if isinstance(feed, Rows) else {}
     return {
         "model": repr(model),
         "parameters": sum(np.size(leaf) for leaf, flag in zip(leaves, flags, strict=True) if flag),
