@@ -47,8 +47,8 @@ class Report(Callback):
     ----------
     path : of the page; None only measures. A page of an earlier run is replaced, any other file refused. Where training
         goes on from a checkpoint, the measurements in the page up to there are kept
-    every : epochs from one measurement of the layers to the next; by default as many as make at most 200, and take
-        about a sixth of the time at most
+    every : epochs from one measurement of the layers to the next; by default 1, or as many as make at most 200
+        measurements that take about a sixth of the time at most
     sample : (x, y) or (x, y, weights) to measure the layers on; by default 128 rows of the data, spread evenly, or
         the first batch
     title : of the page
@@ -106,6 +106,7 @@ class Report(Callback):
         self.findings: list[dict[str, Any]] = []
         self.state, self.error = "running", ""
         self.training: Training | None = None
+        self._apart = self.every or 1  # epochs from one measurement to the next
         self._measured: dict[int, tuple[LayerRow, ...]] = {}  # by epoch
         self._due: dict[str, float] = {}  # when something may be done again
 
@@ -127,11 +128,11 @@ class Report(Callback):
         self.write()
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
-        if self.every:
-            if epoch.number % self.every == 0:
+        if epoch.number % self._apart == 0:
+            if self.every:
                 self._measure(epoch.number)
-        elif epoch.number % math.ceil(training.epochs / POINTS) == 0:
-            self._seldom("measure", 5, 0.0, lambda: self._measure(epoch.number))
+            else:
+                self._seldom("measure", 5, 0.0, lambda: self._measure(epoch.number))
         self._seldom("write", 20, 1.0, self.write)
 
     def on_end(self, training: Training) -> None:
@@ -231,6 +232,9 @@ class Report(Callback):
 
         x, *targets = self.sample or ()
         self._measured[epoch] = layer_table(carry.model, self._loss, x, targets, step).rows
+        if self.every is None and len(self._measured) > POINTS:
+            self._apart *= 2
+            self._measured = {e: rows for e, rows in self._measured.items() if e % self._apart == 0 or e == epoch}
 
     def _loss(self, outputs: Any, targets: Any) -> Any:
         return loss_of(self._training.loss, outputs, targets)
