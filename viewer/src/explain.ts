@@ -1,11 +1,16 @@
 import "./palette.css";
 import "katex/dist/katex.min.css";
+import { h } from "./dom";
 import { embedded } from "./embedded";
 import type { Explanation } from "./explanation";
 import { mountPanel } from "./panel/panel";
+import { mountStage } from "./stage/stage";
 import { followSystem } from "./theme";
 
 followSystem();
 const explanation = embedded<Explanation>();
-const panel = mountPanel(document.body, explanation);
-panel.show(explanation.output, { at: 0, phase: "start", node: null, hasValue: () => true, hasGrad: () => true });
+const side = h("aside", { class: "panel", "aria-label": "Selected node" });
+const app = h("div", { class: "app" });
+document.body.append(app);
+const panel = mountPanel(side, explanation);
+mountStage(app, side, explanation, (node, step) => panel.show(node, step));
