@@ -159,9 +159,9 @@ def test_report(run: Any) -> None:
     assert [len(shown["history"][name]) for name in ("loss", "validation_loss", "accuracy", "gradient_norm")] == [5] * 4
     assert [layer["name"] for layer in shown["layers"]] == ["hidden1", "hidden2", "output"]
     assert (shown["state"], shown["settings"]["schedule"]) == ("finished", "cosine")
-    sections = {section["title"]: section["text"] for section in shown["sections"]}
-    assert "true \\ predicted" in sections["held-out rows"] and "accuracy" in sections["held-out rows"]
-    assert "colour: 3 categories" in sections["columns"]
+    held, columns = shown["sections"]
+    assert "true \\ predicted" in held["text"] and held["note"].startswith("accuracy ")
+    assert "colour: 3 categories" in columns["text"]
     Path("mine.html").write_text("<html>")
     done = run(*arguments[:-1], "mine.html")
     assert (done.code, "mine.html exists and is not a report: choose another --report" in done.err) == (1, True)

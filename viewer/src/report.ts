@@ -79,7 +79,7 @@ document.body.append(
     h("h1", {}, report.title),
     status(report, () => document.activeElement === frame),
     h("nav", {}, ...parts.map((p) => h("a", { href: `#${p.id}` }, p.getAttribute("aria-label")!))),
-    h("button", { class: "theme", title: "light or dark (d)", "aria-label": "light or dark", onclick: theme as EventListener }, "◐"),
+    h("button", { class: "theme", title: "light or dark (d)", "aria-label": "light or dark", click: theme }, "◐"),
   ),
   h(
     "main",

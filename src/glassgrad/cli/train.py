@@ -293,8 +293,8 @@ def _summary(trained: Trained) -> dict[str, Any]:
 
 def _held_out(trained: Trained) -> dict[str, Any]:
     """The result as a part of the report."""
-    text = f"{trained.score}\n\n{details(trained.model.encoder.classes, trained.score)}"
-    return {"title": "held-out rows", "text": text}
+    text = details(trained.model.encoder.classes, trained.score)
+    return {"title": "held-out rows", "note": str(trained.score), "text": text}
 
 
 def _result(trained: Trained, seconds: float) -> str:

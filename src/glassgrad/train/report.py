@@ -8,7 +8,6 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ from .training import Training
 ROWS = 128  # that layers are measured on
 SHOWN = 4  # of these, explained
 POINTS = 200  # measurements of a training, at most, by default
+SHARE = 0.1  # of the time of training, for measuring and for writing each
+AT_ONCE = 1.0  # seconds of measuring that are free, so that a short training is measured in every epoch
 LARGEST = 1 << 26  # bytes that a page may have to be read again
 FACTS = ("name", "shape", "parameters", "units")  # of a layer, which stay
 SERIES = tuple(name for name in LayerRow._fields if name not in FACTS)
@@ -47,8 +48,8 @@ class Report(Callback):
     ----------
     path : of the page; None only measures. A page of an earlier run is replaced, any other file refused. Where training
         goes on from a checkpoint, the measurements in the page up to there are kept
-    every : epochs from one measurement of the layers to the next; by default 1, or as many as make at most 200
-        measurements that take about a sixth of the time at most
+    every : epochs from one measurement of the layers to the next; by default 1, but of a long training no more than 200
+        measurements, which beyond a second take a tenth of the time at most
     sample : (x, y) or (x, y, weights) to measure the layers on; by default 128 rows of the data, spread evenly, or
         the first batch
     title : of the page
@@ -56,7 +57,7 @@ class Report(Callback):
     Attributes
     ----------
     settings : what else there is to say in the table of settings, by name
-    sections : further parts of the page, each with a ``title`` and either ``text`` or ``head`` and ``rows`` of a table
+    sections : further parts of the page, each a ``title`` with a ``note``, a ``text``, or ``head`` and ``rows`` of a table
     findings : what is wrong with the training, each a dict with ``problem``, ``place``, ``evidence`` and ``remedy``
     state : "running", "finished", "interrupted", or "failed"
 
@@ -70,7 +71,7 @@ class Report(Callback):
     What is measured of a layer is in ``inspect.LayerRow``: of a forward and backward pass of the model as it predicts,
     without dropout. ``update`` is ‖ΔW‖ / ‖W‖ of the step that the optimiser would take next with the gradient
     of the sample: about 1e-3 is usual, above 1e-1 too much. A measurement is a pass by NumPy, a few milliseconds for
-    small networks; writing the page takes a twentieth of the time at most.
+    small networks; writing the page takes a tenth of the time at most.
 
     Examples
     --------
@@ -108,7 +109,8 @@ class Report(Callback):
         self.training: Training | None = None
         self._apart = self.every or 1  # epochs from one measurement to the next
         self._measured: dict[int, tuple[LayerRow, ...]] = {}  # by epoch
-        self._due: dict[str, float] = {}  # when something may be done again
+        self._due = 0.0  # when the page may be written again
+        self._began = self._spent = 0.0  # training; seconds on measuring
 
     def on_start(self, training: Training) -> None:
         if not isinstance(training, Training):
@@ -121,19 +123,22 @@ class Report(Callback):
                 )
             before = measurements(self.path) if done else {}
             self._measured |= {epoch: rows for epoch, rows in before.items() if epoch <= done}
-        self.training, self.state, self._due = training, "running", {}
+        self.training, self.state, self._due = training, "running", 0.0
+        self._began, self._spent = time.monotonic(), 0.0
         if self.sample is None:
             self.sample = _sample(training.feed)
         self._measure(done)
         self.write()
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
-        if epoch.number % self._apart == 0:
-            if self.every:
-                self._measure(epoch.number)
-            else:
-                self._seldom("measure", 5, 0.0, lambda: self._measure(epoch.number))
-        self._seldom("write", 20, 1.0, self.write)
+        affordable = self._spent < AT_ONCE + SHARE * (time.monotonic() - self._began)
+        if epoch.number % self._apart == 0 and (self.every or affordable):
+            self._measure(epoch.number)
+        if time.monotonic() >= self._due:
+            began = time.monotonic()
+            self.write()
+            now = time.monotonic()
+            self._due = now + max(1.0, (now - began) / SHARE)
 
     def on_end(self, training: Training) -> None:
         self.state = "interrupted" if training.history.interrupted else "finished"
@@ -213,17 +218,10 @@ class Report(Callback):
             raise ValueError("Report: nothing has been trained: pass it to fit, callbacks=[report], first")
         return self.training
 
-    def _seldom(self, what: str, rest: float, least: float, act: Callable[[], None]) -> None:
-        """Act, unless it was less than ``least`` seconds ago, or than ``rest`` times as long as it took then."""
-        began = time.monotonic()
-        if began >= self._due.get(what, 0.0):
-            act()
-            now = time.monotonic()
-            self._due[what] = now + max(least, rest * (now - began))
-
     def _measure(self, epoch: int) -> None:
         if epoch in self._measured:
             return
+        began = time.monotonic()
         carry, optimizer = self._training.carry, self._training.optimizer
 
         def step(slopes: Any) -> Any:
@@ -232,6 +230,7 @@ class Report(Callback):
 
         x, *targets = self.sample or ()
         self._measured[epoch] = layer_table(carry.model, self._loss, x, targets, step).rows
+        self._spent += time.monotonic() - began
         if self.every is None and len(self._measured) > POINTS:
             self._apart *= 2
             self._measured = {e: rows for e, rows in self._measured.items() if e % self._apart == 0 or e == epoch}

@@ -1,7 +1,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { h } from "../dom";
-import { type Maybe, text } from "./data";
+import { type Maybe, percent, text } from "./data";
 import { recall, remember } from "./memory";
 
 export interface Line {
@@ -54,13 +54,15 @@ interface Spec {
   note?: string;
   epochs: number[];
   lines: Line[];
+  /** whether a logarithmic axis suits, where values span more than half a decade */
   log: boolean;
   visible: Visible;
   /** values where a line across the chart is drawn */
   marks?: number[];
   /** the epoch whose model is kept; 0 for none */
   best?: number;
-  format?: (value: Maybe | undefined) => string;
+  /** whether values are shares, from 0 to 1 */
+  share?: boolean;
 }
 
 const HEIGHT = 200;
@@ -81,11 +83,22 @@ function style(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+function wide(values: number[]): boolean {
+  const [least, most] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, 0]);
+  return most > 3 * least;
+}
+
+function fromZero(_: uPlot, _least: Maybe, most: Maybe): [number, number] {
+  return [0, Math.min(1, Math.max(0.1, 1.15 * (most ?? 0)))];
+}
+
 export function chart(spec: Spec): Chart {
-  const { title, epochs, lines, visible, format = text } = spec;
+  const { title, epochs, lines, visible } = spec;
+  const format = spec.share ? percent : text;
   const labels = lines.map((line) => line.label);
-  const possible = lines.some((line) => line.values.some((v) => v !== null && v > 0));
-  let log = possible && recall(`log ${title}`, spec.log);
+  const positive = lines.flatMap((line) => line.values.filter((v) => v !== null && v > 0)) as number[];
+  const possible = positive.length > 0;
+  let log = possible && recall(`log ${title}`, spec.log && wide(positive));
   let plot: uPlot | null = null;
 
   const place = h("div", { class: "plot", role: "img" });
@@ -105,8 +118,9 @@ export function chart(spec: Spec): Chart {
     return { button, value, swatch };
   });
   entries.forEach(({ button }, k) => {
-    button.addEventListener("pointerenter", () => plot?.setSeries(k + 1, { focus: true }));
-    button.addEventListener("pointerleave", () => plot?.setSeries(null as unknown as number, { focus: false }));
+    button.addEventListener("pointerenter", () => focus(visible.has(labels[k]!) ? k + 1 : null));
+    button.addEventListener("pointerleave", () => focus(null));
+    button.addEventListener("click", () => focus(visible.has(labels[k]!) ? k + 1 : null));
   });
   const legend = h("div", { class: "legend", role: "group", "aria-label": `lines of ${title}` });
   legend.append(...entries.map((e) => e.button));
@@ -119,6 +133,11 @@ export function chart(spec: Spec): Chart {
     legend,
   );
   const at = element.querySelector<HTMLElement>(".at")!;
+
+  /** One line in full colour, or all. */
+  function focus(line: number | null): void {
+    plot?.setSeries(line as number, { focus: line !== null });
+  }
 
   function read(index: number | null | undefined): void {
     const k = index ?? epochs.length - 1;
@@ -162,7 +181,7 @@ export function chart(spec: Spec): Chart {
         legend: { show: false },
         focus: { alpha: 0.2 },
         cursor: { sync: { key: "epochs" }, focus: { prox: 1e6 }, points: { size: 7 } },
-        scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
+        scales: { x: { time: false }, y: log ? { distr: 3 } : spec.share ? { range: fromZero } : {} },
         axes: [
           { stroke: ink, grid, ticks: { show: false }, incrs: WHOLE, size: 30 },
           {
@@ -170,7 +189,7 @@ export function chart(spec: Spec): Chart {
             grid,
             ticks: { show: false },
             size: 54,
-            values: (_, ticks) => ticks.map((v: Maybe) => (v === null ? "" : format === text ? text(v, 3) : format(v))),
+            values: (_, ticks) => ticks.map((v: Maybe) => (v === null ? "" : spec.share ? percent(v) : text(v, 3))),
           },
         ],
         series: [

@@ -1,5 +1,5 @@
 import { type Chart, chart, Visible } from "./chart";
-import { type Layer, percent, type Report } from "./data";
+import { type Layer, type Report } from "./data";
 
 const OURS = new Set(["epoch", "loss", "validation_loss", "gradient_norm", "lr", "seconds"]);
 
@@ -78,7 +78,7 @@ export function layerCurves(report: Report): Chart[] {
       log,
       marks,
       visible,
-      ...(share ? { format: percent } : {}),
+      share,
     }),
   );
 }

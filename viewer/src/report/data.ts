@@ -10,9 +10,10 @@ export interface Layer {
   series: Record<string, Maybe[]>;
 }
 
-/** A part of the page that the program added: a text, or a table. */
+/** A part of the page that the program added: a sentence, preformatted text, a table. */
 export interface Section {
   title: string;
+  note?: string;
   text?: string;
   head?: string[];
   rows?: (string | Maybe)[][];

@@ -27,6 +27,7 @@ export function status(report: Report, busy: () => boolean): HTMLElement {
   let used = 0; // when the reader last did something
   for (const kind of ["pointerdown", "keydown", "wheel"]) addEventListener(kind, () => (used = Date.now()), true);
   const loaded = Date.now();
+  const effort = performance.now(); // milliseconds from the request to here
   setInterval(() => {
     const now = Date.now();
     const seconds = Math.max(0, now / SECOND - report.written);
@@ -34,7 +35,7 @@ export function status(report: Report, busy: () => boolean): HTMLElement {
     pill.classList.toggle("stale", seconds > 60);
     if (seconds > 60) age.textContent += "; interrupted?";
     // The longer nothing comes, the more seldom: a page of a killed training must not reload for ever
-    const wait = Math.max(2, seconds / 4) * SECOND;
+    const wait = Math.max(2 * SECOND, 5 * effort, (seconds / 4) * SECOND);
     const quiet = now - used > 3 * SECOND && !document.hidden && !busy();
     if (live && quiet && seconds < 3600 && now - loaded > wait) location.reload();
   }, SECOND / 2);

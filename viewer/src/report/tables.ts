@@ -61,11 +61,12 @@ function written(value: unknown): string {
   return typeof value === "number" ? text(value, 6) : String(value);
 }
 
-export function section({ title, text: words, head, rows }: Section): HTMLElement {
+export function section({ title, note, text: words, head, rows }: Section): HTMLElement {
   return h(
     "section",
     { class: "card" },
     h("h3", {}, title),
+    note ? h("p", {}, note) : null,
     words ? h("pre", { tabindex: 0 }, words) : null,
     rows ? table(head ?? [], rows.map((row) => row.map((c) => (typeof c === "string" ? c : text(c, 6))))) : null,
   );
