@@ -57,8 +57,10 @@ class Report(Callback):
     Attributes
     ----------
     settings : what else there is to say in the table of settings, by name
-    sections : further parts of the page, each a ``title`` with a ``note``, a ``text``, or ``head`` and ``rows`` of a table
-    findings : what is wrong with the training, each a dict with ``problem``, ``place``, ``evidence`` and ``remedy``
+    sections : further parts of the page, each a dict with a ``title``, and a ``note``, a ``text``, or the ``head`` and
+        ``rows`` of a table
+    findings : what is wrong with the training, each a dict with ``problem``, ``place``, ``evidence`` and ``remedy``, or
+        something that has such a ``to_dict()``
     state : "running", "finished", "interrupted", or "failed"
 
     Raises
@@ -70,7 +72,7 @@ class Report(Callback):
     -----
     What is measured of a layer is in ``inspect.LayerRow``: of a forward and backward pass of the model as it predicts,
     without dropout. ``update`` is ‖ΔW‖ / ‖W‖ of the step that the optimiser would take next with the gradient
-    of the sample: about 1e-3 is usual, above 1e-1 too much. A measurement is a pass by NumPy, a few milliseconds for
+    of the sample; about 1e-3 is usual (Stanford's course CS231n, "Ratio of weights:updates"). A measurement is a pass by NumPy, a few milliseconds for
     small networks; writing the page takes a tenth of the time at most.
 
     Examples
@@ -104,7 +106,7 @@ class Report(Callback):
         self.sample = None if sample is None else arrays_of(sample, "sample")
         self.settings: dict[str, Any] = {}
         self.sections: list[dict[str, Any]] = []
-        self.findings: list[dict[str, Any]] = []
+        self.findings: list[Any] = []
         self.state, self.error = "running", ""
         self.training: Training | None = None
         self._apart = self.every or 1  # epochs from one measurement to the next
@@ -197,7 +199,7 @@ class Report(Callback):
                 "layers": layers,
                 "settings": _settings(self._training) | self.settings,
                 "sections": self.sections,
-                "findings": self.findings,
+                "findings": [f if isinstance(f, dict) else f.to_dict() for f in self.findings],
                 "viewer": self._viewer(),
             }
         )

@@ -22,7 +22,8 @@ export interface Section {
 export interface Finding {
   problem: string;
   place: string;
-  evidence: string;
+  /** a sentence, or numbers by name */
+  evidence: unknown;
   remedy: string;
 }
 

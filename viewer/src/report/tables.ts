@@ -72,13 +72,21 @@ export function section({ title, note, text: words, head, rows }: Section): HTML
   );
 }
 
+/** Numbers by name as a sentence; tables among them are left out. */
+function numbers(evidence: unknown): string {
+  if (typeof evidence !== "object" || evidence === null) return String(evidence);
+  const plain = (value: unknown): boolean => typeof value !== "object" || (Array.isArray(value) && value.every(plain));
+  const shown = Object.entries(evidence).filter(([, value]) => value !== "" && value !== null && plain(value));
+  return shown.map(([name, value]) => `${name.replaceAll("_", " ")} ${written(value)}`).join(", ");
+}
+
 export function finding({ problem, place, evidence, remedy }: Finding): HTMLElement {
   return h(
     "li",
     { class: "card finding" },
-    h("strong", {}, problem),
+    h("strong", {}, problem.replaceAll("_", " ")),
     place ? h("span", { class: "place" }, place) : null,
-    h("p", {}, evidence),
+    h("p", {}, numbers(evidence)),
     h("p", { class: "remedy" }, remedy),
   );
 }
