@@ -72,8 +72,8 @@ class Report(Callback):
     -----
     What is measured of a layer is in ``inspect.LayerRow``: of a forward and backward pass of the model as it predicts,
     without dropout. ``update`` is ‖ΔW‖ / ‖W‖ of the step that the optimiser would take next with the gradient
-    of the sample; about 1e-3 is usual (Stanford's course CS231n, "Ratio of weights:updates"). A measurement is a pass by NumPy, a few milliseconds for
-    small networks; writing the page takes a tenth of the time at most.
+    of the sample; about 1e-3 is usual (Stanford's course CS231n, "Ratio of weights:updates"). A measurement is a pass
+    by NumPy, a few milliseconds for small networks; writing the page takes a tenth of the time at most.
 
     Examples
     --------
