@@ -12,6 +12,7 @@ export interface ArrayData {
   elements?: Scalar[];
   /** how many are finite; what follows is of these */
   finite?: number;
+  nan?: number;
   zeros?: number;
   mean?: Scalar;
   std?: Scalar;
@@ -20,6 +21,18 @@ export interface ArrayData {
   norm?: Scalar;
   /** counts in bins of equal width from min to max */
   histogram?: number[];
+  /** of large arrays that are a value or a gradient */
+  map?: HeatMap;
+}
+
+/** Of each block of elements the one of largest magnitude, as a byte. */
+export interface HeatMap {
+  rows: number;
+  columns: number;
+  /** the largest magnitude */
+  scale: number;
+  /** base64: 129 is 0, 3 to 255 go from minus to plus scale; 0 is NaN, 1 and 2 are the infinities */
+  cells: string;
 }
 
 /** Of an op with several outputs. */
@@ -37,6 +50,8 @@ export interface NodeData {
   op: string;
   kind: string;
   formula: string;
+  /** the name as LaTeX */
+  symbol: string;
   latex: string;
   rule: string;
   shape: number[];
@@ -49,7 +64,9 @@ export interface NodeData {
   grad: Data;
   /** by input; null where it is not formed */
   local: Data[];
-  /** the chain rule with its numbers, as LaTeX */
+  /** by input: ∂node/∂input with its formula, as LaTeX; empty where there is none */
+  derivatives: string[];
+  /** the chain rule with its numbers, as LaTeX with \\V{value} and \\G{gradient} */
   chain: string;
   derivative_of: number | null;
 }
@@ -59,6 +76,8 @@ export interface EdgeData {
   target: number;
   /** which input of the target */
   position: number;
+  /** whether anything goes back along it */
+  flows: boolean;
   /** what the target gave to the gradient of the source; null where that is the whole gradient, or nothing */
   contribution: Data;
 }
@@ -90,6 +109,16 @@ export interface BackwardRow {
   grad: Data;
 }
 
+/** How many ways lead from the output to a parameter; numbers may be beyond all bounds, so they are text. */
+export interface PathsData {
+  parameter: number;
+  count: string;
+  edges: string;
+  operations: string;
+  naive: string;
+  strongest: { share: Scalar; nodes: number[] }[];
+}
+
 export interface Explanation {
   version: number;
   output: number;
@@ -101,6 +130,7 @@ export interface Explanation {
   forward: number[];
   backward: number[];
   passes: { forward: ForwardRow[]; backward: BackwardRow[] };
+  paths: PathsData[];
   groups: GroupData[];
 }
 

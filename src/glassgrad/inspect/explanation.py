@@ -281,6 +281,12 @@ class Explanation:
 
         return frame(self)
 
+    def widget(self) -> Any:
+        """The viewer as a widget, for notebooks that show no frames; needs anywidget."""
+        from .page import widget
+
+        return widget(self)
+
     def __str__(self) -> str:
         return self.table()
 

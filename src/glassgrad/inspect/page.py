@@ -10,6 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MissingExtraError
 from . import formula
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 NUMBERS = 30_000  # numbers written out in a page, about; arrays beyond are summaries
 HEIGHT = 640  # of the frame in a notebook, in pixels
+RENDER = """export default {
+  render({ model, el }) {
+    const frame = document.createElement("iframe");
+    frame.sandbox = "allow-scripts";
+    frame.title = "explanation";
+    frame.style = `width: 100%; height: ${model.get("height")}px; border: 0`;
+    frame.srcdoc = model.get("page");
+    el.append(frame);
+  },
+};"""
 
 
 def page(title: str, entry: str, data: Any, frames: tuple[str, ...] = ()) -> str:
@@ -79,3 +90,25 @@ def frame(explanation: Explanation) -> str:
         f'<iframe srcdoc="{escape(viewer(explanation))}" sandbox="allow-scripts" title="explanation" '
         f'style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
     )
+
+
+def widget(explanation: Explanation) -> Any:
+    """The page as an anywidget.
+
+    Raises
+    ------
+    MissingExtraError
+        if anywidget is not installed.
+    """
+    try:
+        import anywidget
+        import traitlets
+    except ImportError:
+        raise MissingExtraError("widget: anywidget is not installed; pip install 'glassgrad[notebook]'") from None
+
+    class Viewer(anywidget.AnyWidget):
+        _esm = RENDER
+        page = traitlets.Unicode().tag(sync=True)
+        height = traitlets.Int(HEIGHT).tag(sync=True)
+
+    return Viewer(page=viewer(explanation))

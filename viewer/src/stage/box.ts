@@ -1,15 +1,15 @@
-import type { Data, Explanation, NodeData, Step } from "../explanation";
+import type { ArrayData, Data, Explanation, NodeData, Step } from "../explanation";
 import { h } from "../dom";
 import type { Size } from "./layout";
 import { strip } from "./strip";
 import { isGroup, isLeaf, type Item, keyOf } from "./tree";
 
-const WIDEST = 260;
+const WIDEST = 264;
 const NARROWEST = 84;
 const MONO = '11.5px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 const BOLD = "600 13px system-ui, sans-serif";
 
-/** One box on the stage: a name, how it is made, its value and its gradient. */
+/** One box on the stage: a name, how it is made, its value and its gradient. Inside a scope names go without it. */
 export class Box {
   readonly key: string;
   readonly element: HTMLElement;
@@ -21,6 +21,7 @@ export class Box {
 
   constructor(
     readonly item: Item,
+    scope: string,
     explanation: Explanation,
   ) {
     const { nodes } = explanation;
@@ -30,8 +31,10 @@ export class Box {
     const n = this.node;
     const operations = members.filter((k) => !isLeaf(nodes[k]!)).length;
     const name = isGroup(item) ? item.name : n.name;
-    const made = isGroup(item) ? `${operations} ${operations === 1 ? "operation" : "operations"}` : says(n);
-    this.called = isGroup(item) ? `group ${name}, ${made}, closed` : `${name}${made ? ` ${made}` : ""}`;
+    const made = isGroup(item) ? `${operations} ops` : says(n);
+    this.called = isGroup(item) ? `group ${name}, ${made}, closed` : `${name} ${made}`.trim();
+    const shape = n.shape.join("×");
+    const brief = (text: string) => (scope ? ` ${text}`.split(` ${scope}/`).join(" ").split(`(${scope}/`).join("(").slice(1) : text);
     this.cells = { value: cell(n.value, "value", "↓"), grad: cell(n.grad, "grad", "↑") };
     const kinds = [
       isGroup(item) ? "group" : isLeaf(n) ? "leaf" : "op",
@@ -41,13 +44,14 @@ export class Box {
     this.element = h(
       "div",
       { class: `box ${kinds.join(" ").trim()}`, "data-key": this.key, role: "button", tabindex: -1 },
-      h("div", { class: "title" }, h("b", {}, name), h("span", { class: "formula" }, made)),
+      h("div", { class: "title" }, h("b", {}, brief(name)), h("span", { class: "formula" }, brief(made)), h("span", { class: "shape" }, shape)),
       h("div", { class: "cells" }, this.cells.value, this.cells.grad),
     );
     if (isGroup(item)) this.element.setAttribute("aria-expanded", "false");
     const tall = [n.value, n.grad].some(isWide);
-    const title = width(name, BOLD) + (made ? width(made, MONO) + 8 : 0) + (isGroup(item) ? 18 : 0) + 20;
-    const cells = 2 * Math.max(cellWidth(n.value), cellWidth(n.grad)) + 20;
+    const sides = kinds.includes("leaf") ? 34 : 26;
+    const title = width(brief(name), BOLD) + (made ? width(brief(made), MONO) + 8 : 0) + (isGroup(item) ? 18 : 0) + (shape ? width(shape, MONO) + 8 : 0) + sides;
+    const cells = 2 * Math.max(cellWidth(n.value), cellWidth(n.grad)) + 10 + sides;
     this.size = { width: Math.ceil(Math.min(WIDEST, Math.max(NARROWEST, title, cells))), height: tall ? 66 : 50 };
     this.element.style.width = `${this.size.width}px`;
     this.element.style.height = `${this.size.height}px`;
@@ -68,7 +72,7 @@ export class Box {
 
 /** How a node is made, unless its name says it. */
 function says(n: NodeData): string {
-  if (isLeaf(n)) return n.path && n.path !== n.name ? n.path : "";
+  if (isLeaf(n)) return n.path.includes(n.name) ? "" : n.path;
   return n.formula === n.name ? "" : `= ${n.formula}`;
 }
 
@@ -77,39 +81,40 @@ export function written(data: Data): string {
   return "parts" in data ? `(${data.parts.map(written).join(", ")})` : data.text;
 }
 
-/** "[10×3] mean 0, std 1" as its size and the rest. */
-const summary = (text: string): [string, string] | null => {
-  const found = /^\[([\d×]+)\] (.*)$/.exec(text);
-  return found ? [found[1]!, found[2]!] : null;
-};
+/** Of an array that is too large to be written out, its mean and standard deviation: "0.1 ± 1". */
+function summary(data: ArrayData): string | null {
+  const found = /^\[[\d×]+\] (?:mean (\S+), std (\S+))?/.exec(data.text);
+  const brief = (number: string | undefined) => String(Number(Number(number).toPrecision(2)));
+  return found && (found[1] ? `${brief(found[1])}±${brief(found[2])}` : data.dtype);
+}
 
-const isWide = (data: Data): boolean => data !== null && !("parts" in data) && summary(data.text) !== null;
+const isWide = (data: Data): boolean => data !== null && !("parts" in data) && summary(data) !== null;
 
 function cellWidth(data: Data): number {
-  if (data === null) return 30;
-  return isWide(data) ? 112 : Math.min(116, width(written(data), MONO) + 24);
+  if (data === null) return 20;
+  return isWide(data) ? 107 : Math.min(116, width(written(data), MONO) + (isBad(data) ? 34 : 14));
 }
 
 function cell(data: Data, kind: "value" | "grad", arrow: string): HTMLElement {
-  const text = written(data);
-  const bad = /\b(nan|inf)\b/.test(text) || (data !== null && "finite" in data && data.finite! < size(data.shape!));
-  const made = h("div", { class: `cell ${kind}${bad ? " bad" : ""}` }, h("i", { "aria-hidden": "true" }, arrow));
-  if (data === null) made.append(h("span", { class: "number none" }, "–"));
-  else if ("parts" in data) made.append(h("span", { class: "number" }, text));
-  else {
-    const summed = summary(text);
-    const drawn = summed && strip(data);
-    if (summed) {
-      const [size, rest] = summed;
-      made.append(h("span", { class: "number" }, drawn || size, h("small", {}, `${size} ${short(rest)}`)));
-    } else made.append(h("span", { class: "number" }, text));
+  const number = h("span", { class: "number" });
+  if (data === null) {
+    number.classList.add("none");
+    number.append("–");
+  } else {
+    const summed = "parts" in data ? null : summary(data);
+    if (summed === null || "parts" in data) number.append(written(data));
+    else number.append(strip(data) ?? "", h("small", {}, summed));
   }
-  return made;
+  return h("div", { class: `cell ${kind}${isBad(data) ? " bad" : ""}` }, h("i", { "aria-hidden": "true" }, arrow), number);
 }
 
-const short = (rest: string): string => rest.replace(/mean (\S+), std (\S+)/, "$1 ± $2");
-
-const size = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
+/** Whether there is a NaN or an infinity. */
+function isBad(data: Data): boolean {
+  if (data === null) return false;
+  if ("parts" in data) return data.parts.some(isBad);
+  const few = data.elements?.some((v) => typeof v === "string" && !Number.isFinite(Number(v)) && /nan|inf/.test(v));
+  return few ?? (data.finite !== undefined && data.finite < data.shape.reduce((a, b) => a * b, 1));
+}
 
 const measure = document.createElement("canvas").getContext("2d")!;
 

@@ -45,7 +45,7 @@ export function help(bindings: Binding[]): HTMLDialogElement {
     h("h2", {}, "Keys"),
     h("table", {}, ...bindings.map((b) => h("tr", {}, h("th", {}, h("kbd", {}, b.shown)), h("td", {}, b.does)))),
     h("p", {}, "Drag to pan, turn the wheel to zoom, double-click a group to open it."),
-    h("button", { type: "button", click: close, autofocus: true }, "Close"),
+    h("button", { type: "button", click: close }, "Close"),
   );
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   return dialog;

@@ -4,6 +4,7 @@ import { Box, written } from "./box";
 import { curve, type Part, place, type Place, type Placed, type Point } from "./layout";
 import { type Group, isGroup, isLeaf, isShown, type Item, keyOf, LIMIT, type Openness } from "./tree";
 
+const DENSE = 150; // lines of which the single one can hardly be followed
 const USES = 4; // of a leaf: the boxes of more are drawn where they are, whatever the leaf is used by
 
 /** What several uses look like where both ends lie in boxes. */
@@ -56,6 +57,7 @@ export class Scene {
       line.route = this.placed.routes[k]!;
       line.path.setAttribute("d", curve(line.route));
     });
+    this.edges.classList.toggle("dense", this.lines.length > DENSE);
     this.edges.replaceChildren(...this.lines.map((l) => l.path));
     this.frames.replaceChildren(
       ...frames.map((g) => {
@@ -113,9 +115,9 @@ export class Scene {
     return this.placed.places.get(box.key)!;
   }
 
-  /** What is known at a step, which box is at it, and what carries to it. */
-  update(step: Step, selected: number, hits: Set<number>): void {
-    const current = step.node === null ? undefined : this.boxOf(step.node);
+  /** What is known at a step, and unless it rests which box is at it and what carries to it. */
+  update(step: Step, selected: number, hits: Set<number>, resting: boolean): void {
+    const current = step.node === null || resting ? undefined : this.boxOf(step.node);
     const chosen = this.boxOf(selected);
     const marked = new Set([...hits].map((node) => this.boxOf(node)));
     for (const box of this.boxes.values()) {
@@ -128,13 +130,16 @@ export class Scene {
       box.element.tabIndex = box === chosen ? 0 : -1;
     }
     this.labels.replaceChildren();
-    for (const line of this.lines) this.carry(line, step);
+    for (const line of this.lines) {
+      line.path.setAttribute("class", `edge${line.loose ? " loose" : ""}${line.source === chosen || line.target === chosen ? " near" : ""}`);
+      if (!resting) this.carry(line, step);
+    }
   }
 
   private carry(line: Line, step: Step): void {
     const forward = step.phase === "forward" && line.uses.some((u) => u.target === step.node);
     const backward = step.phase === "backward" ? line.uses.filter((u) => u.source === step.node && step.hasGrad(u.target)) : [];
-    line.path.setAttribute("class", `edge${line.loose ? " loose" : ""}${forward ? " carries value" : backward.length ? " carries grad" : ""}`);
+    if (forward || backward.length) line.path.classList.add("carries", forward ? "value" : "grad");
     const given = backward.find((u) => u.contribution !== null);
     if (!given) return;
     const text = written(given.contribution);
@@ -157,7 +162,7 @@ export class Scene {
 
   private box(item: Item): Box {
     const key = keyOf(item);
-    const box = this.made.get(key) ?? new Box(item, this.explanation);
+    const box = this.made.get(key) ?? new Box(item, this.openness.homeOf(item)?.place.join("/") ?? "", this.explanation);
     this.made.set(key, box);
     return box;
   }

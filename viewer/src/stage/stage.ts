@@ -9,9 +9,9 @@ import { closedFor, Scene } from "./scene";
 import { Search } from "./search";
 import "./stage.css";
 import { Timeline } from "./timeline";
-import { grow, isGroup, type Item, keyOf, LIMIT, Openness } from "./tree";
+import { grow, isGroup, isLeaf, type Item, keyOf, LIMIT, Openness } from "./tree";
 
-const LEGIBLE = 0.72; // the smallest scale of the first view
+const LEGIBLE = 0.85; // the smallest scale of the first view
 // Of the buttons below; not every system has letters for them
 const ICONS = {
   start: "M2 2h2v10H2zM12 2v10L5 7z",
@@ -57,6 +57,7 @@ class Stage {
   private at: number;
   private selected: number;
   private hits: number[] = [];
+  private resting = true; // until the first step
   private timer = 0;
   private fading = 0;
 
@@ -173,22 +174,26 @@ class Stage {
       if (event.key === "Enter") this.nextHit(event.shiftKey ? -1 : 1);
       if (event.key === "Escape") this.focus();
     });
+    document.addEventListener("glassgrad:select", (event) => this.choose((event as CustomEvent<number>).detail));
   }
 
-  /** Lay out again; what `still` stands for stays where it is on the screen. */
-  private build(still?: number): void {
-    const spot = (box: Box | undefined) => box && this.scene.boxes.size > 0 && { ...this.scene.placeOf(box) };
-    const before = still === undefined ? undefined : spot(this.scene.boxOf(still));
+  /** Lay out again; the upper side of a box or frame, by its key, stays where it is on the screen. */
+  private build(still?: string): void {
+    const top = () => {
+      const at = this.scene.placed.places.get(still ?? "");
+      return at && { x: at.x, y: at.y - at.height / 2 };
+    };
+    const before = top();
     this.scene.build();
     this.minimap.draw(this.scene.placed, this.scene.boxes.keys());
-    const after = still === undefined ? undefined : spot(this.scene.boxOf(still));
+    const after = top();
     if (before && after) this.camera.pan((before.x - after.x) * this.camera.scale, (before.y - after.y) * this.camera.scale);
     this.render();
   }
 
   private render(): void {
     const step = this.timeline.step(this.at);
-    this.scene.update(step, this.selected, new Set(this.hits));
+    this.scene.update(step, this.selected, new Set(this.hits), this.resting);
     this.slider.value = String(this.at);
     const node = step.node === null ? undefined : this.explanation.nodes[step.node]!;
     const shown = node && written(step.phase === "forward" ? node.value : node.grad);
@@ -210,6 +215,7 @@ class Stage {
     const bound = Math.max(0, Math.min(this.timeline.length, at));
     if (this.timer && at > this.timeline.length) this.pause();
     this.at = bound;
+    this.resting = false;
     this.selected = this.timeline.step(bound).node ?? this.selected;
     this.render();
     this.reveal();
@@ -240,6 +246,18 @@ class Stage {
     this.render();
     this.reveal();
     if (focus) this.focus();
+  }
+
+  /** Select a node wherever it is: groups around it open. */
+  private choose(node: number): void {
+    const around = this.openness.around(node);
+    this.selected = node;
+    if (around.some((g) => !this.openness.isOpen(g))) {
+      const closed = this.openness.show(around);
+      this.build();
+      this.say(closedFor(closed));
+    }
+    this.select(node);
   }
 
   private focus(): void {
@@ -285,7 +303,9 @@ class Stage {
   private open(item: Item): void {
     if (!isGroup(item)) return;
     const closed = this.openness.show([item]);
-    this.build(item.members.at(-1));
+    const { nodes } = this.explanation;
+    this.selected = item.members.find((node) => !isLeaf(nodes[node]!)) ?? item.members[0]!;
+    this.build(keyOf(item));
     this.reveal();
     this.focus();
     this.say(closedFor(closed));
@@ -296,14 +316,14 @@ class Stage {
     if (!found) return;
     this.openness.close(found);
     this.selected = found.members.at(-1)!;
-    this.build(this.selected);
+    this.build(key);
     this.reveal();
     this.focus();
   }
 
   private openAll(): void {
     const left = this.openness.openAll();
-    this.build(this.selected);
+    this.build(keyOf(this.openness.boxOf(this.selected)));
     this.say(left ? `${left} groups stay closed: at most ${LIMIT} boxes are drawn at once. Open one by e.` : "");
   }
 
@@ -320,7 +340,7 @@ class Stage {
   private find(): void {
     this.hits = this.search.find(this.field.value);
     this.count.textContent = this.field.value.trim() ? `${this.hits.length} found` : "";
-    this.scene.update(this.timeline.step(this.at), this.selected, new Set(this.hits));
+    this.scene.update(this.timeline.step(this.at), this.selected, new Set(this.hits), this.resting);
   }
 
   private nextHit(by: number): void {
@@ -328,14 +348,7 @@ class Stage {
     const at = this.hits.indexOf(this.selected);
     const next = at < 0 ? (by > 0 ? 0 : this.hits.length - 1) : (at + by + this.hits.length) % this.hits.length;
     const node = this.hits[next]!;
-    const around = this.openness.around(node);
-    this.selected = node;
-    if (around.some((g) => !this.openness.isOpen(g))) {
-      const closed = this.openness.show(around);
-      this.build();
-      this.say(closedFor(closed));
-    }
-    this.select(node);
+    this.choose(node);
     this.count.textContent = `${next + 1} of ${this.hits.length}`;
   }
 

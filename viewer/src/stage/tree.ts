@@ -2,15 +2,17 @@ import type { Explanation, NodeData } from "../explanation";
 
 /** Boxes in view at once: more could neither be laid out quickly nor be read. */
 export const LIMIT = 300;
-const FIRST = 80; // boxes in view to begin with, if that is all there are
+const FIRST = 80; // boxes in view to begin with
 const FEW = 8; // boxes that are too few to begin with
-const CHILDREN = 50; // of a group; longer ones are cut into stretches
+const CHILDREN = 80; // of a group; longer ones are cut into stretches
 const BARE = 12; // arguments that stand alone at the top
 
 /** Nodes that may be shown as one box. */
 export interface Group {
   id: number;
   name: string;
+  /** names of scopes or layers, outermost first */
+  place: string[];
   parent: Group | null;
   children: Item[];
   /** of all depths; the last is what the group hands on */
@@ -31,7 +33,7 @@ export const isShown = (n: NodeData): boolean => n.op !== "constant" || n.shape.
 /** The nodes by scope and layer, in order of computation; the root is a group without a parent. */
 export function grow(explanation: Explanation): Group {
   const { nodes } = explanation;
-  const root = group("", null);
+  const root = group("", [], null);
   const firstUse = new Map<number, number>();
   for (const { source, target } of explanation.edges) {
     firstUse.set(source, Math.min(target, firstUse.get(source) ?? Infinity));
@@ -54,10 +56,10 @@ export function grow(explanation: Explanation): Group {
     open = open.slice(0, depth + 1);
     before = place;
     for (; depth < place.length; depth++) {
-      const path = JSON.stringify(place.slice(0, depth + 1));
-      const times = (seen.get(path) ?? 0) + 1;
-      seen.set(path, times);
-      const inner = group(times === 1 ? place[depth]! : `${place[depth]} (${times})`, open[depth]!);
+      const path = place.slice(0, depth + 1);
+      const times = (seen.get(JSON.stringify(path)) ?? 0) + 1;
+      seen.set(JSON.stringify(path), times);
+      const inner = group(times === 1 ? place[depth]! : `${place[depth]} (${times})`, path, open[depth]!);
       open[depth]!.children.push(inner);
       open.push(inner);
     }
@@ -68,7 +70,7 @@ export function grow(explanation: Explanation): Group {
   return root;
 }
 
-const group = (name: string, parent: Group | null): Group => ({ id: 0, name, parent, children: [], members: [] });
+const group = (name: string, place: string[], parent: Group | null): Group => ({ id: 0, name, place, parent, children: [], members: [] });
 
 /** Every computed node with its scope, or the layer whose parameters were used last, as a path. */
 function* placed({ nodes, edges }: Explanation): Generator<[NodeData, string[]]> {
@@ -106,7 +108,7 @@ function tidy(g: Group, nodes: NodeData[]): void {
     const size = Math.ceil(g.children.length / pieces);
     const named = (c: Item) => (isGroup(c) ? c.name : nodes[c]!.name);
     g.children = Array.from({ length: pieces }, (_, k) => {
-      const piece = group("", g);
+      const piece = group("", g.place, g);
       piece.children = g.children.slice(k * size, (k + 1) * size);
       piece.name = `${named(piece.children[0]!)} … ${named(piece.children.at(-1)!)}`;
       return piece;
@@ -142,7 +144,11 @@ export class Openness {
     };
     walk(root);
     if (root.members.length <= FIRST) this.openAll();
-    else if (root.children.length < FEW) this.openAll(FIRST);
+    for (let level = root.children.filter(isGroup); this.view().boxes.length < FEW && level.length > 0; ) {
+      if (level.reduce((sum, g) => sum + g.children.length, 0) > FIRST) break;
+      this.show(level);
+      level = level.flatMap((g) => g.children).filter(isGroup);
+    }
   }
 
   isOpen(g: Group): boolean {
@@ -206,8 +212,8 @@ export class Openness {
     this.open.clear();
   }
 
-  /** Open all groups, outer ones first, as far as that many boxes allow. How many stay closed is returned. */
-  openAll(limit = LIMIT): number {
+  /** Open all groups, outer ones first, as far as the limit allows. How many stay closed is returned. */
+  openAll(): number {
     let boxes = this.view().boxes.length;
     let closed = 0;
     let level = this.root.children.filter(isGroup);
@@ -215,7 +221,7 @@ export class Openness {
       const next: Group[] = [];
       for (const g of level) {
         const more = this.open.has(g) ? 0 : g.children.length - 1;
-        if (boxes + more > limit) {
+        if (boxes + more > LIMIT) {
           closed++;
           continue;
         }
