@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
-from ..array import variable
-from ..autodiff.variables import backward
+from ..array import as_array, variable
 from ..autodiff.vjp import pull
 from ..dtypes import is_inexact
-from ..graph.node import LEAVES, Constant, Node, Value, creation_order, reachable, value_of
+from ..graph.node import LEAVES, Constant, Node, Spec, Value, creation_order, reachable, value_of
 from ..graph.primitive import Elementwise
+from ..numpy import stack
+from ..ops import view
 
 CLOSED = 0.01  # an activation with a smaller slope lets hardly any gradient through
 
@@ -35,8 +36,8 @@ class LayerRow(NamedTuple):
     gradient_norm, gradient_mean, gradient_std : of the loss's gradient by the weight
     saturated : share of activations where the slope φ'(z) of the activation function is smaller than 0.01, so that
         hardly any gradient passes; of a rectifier those that are 0
-    units : how many there are: the channels of a convolution, else the last axis
     update : ‖ΔW‖ / ‖W‖ of the weight for one step of the optimiser; nan where none was given
+    units : how many there are: the channels of a convolution, else the last axis
     """
 
     name: str
@@ -52,8 +53,8 @@ class LayerRow(NamedTuple):
     gradient_mean: float
     gradient_std: float
     saturated: float
-    units: int
     update: float
+    units: int
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,7 @@ def _spanned(top: tuple[str, ...], widths: list[int]) -> str:
     return line
 
 
-def layer_table(
-    model: Any,
-    loss: Callable[[Value, Any], Value],
-    x: Any,
-    y: Any,
-    step: Callable[[Any], Any] | None = None,
-) -> LayerTable:
+def layer_table(model: Any, loss: Callable[[Value, Any], Value], x: Any, y: Any) -> LayerTable:
     """Statistics of every layer of a model for the gradient of ``loss(model(x), y)``.
 
     A layer is a scope (``gg.scope``) in which parameters of the model are used, with the elementwise functions that
@@ -124,7 +119,6 @@ def layer_table(
     model : a callable tree of arrays, such as ``nn.MLP``
     loss : of predictions and targets
     x, y : a batch
-    step : the model after a step of an optimiser, for a tree of gradients like the model, None for a leaf without one
 
     Examples
     --------
@@ -135,20 +129,62 @@ def layer_table(
     >>> [(row.name, row.shape, row.parameters) for row in table.rows]
     [('hidden1', (4, 8), 40), ('output', (8, 2), 18)]
     """
+    facts, numbers, value = statistics(model, loss, x, y)
+    return LayerTable(rows_of(facts, np.asarray(numbers)), float(value))
+
+
+class Facts(NamedTuple):
+    """What does not change of a layer; as in ``LayerRow``."""
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: int
+    units: int
+
+
+def rows_of(facts: Sequence[Facts], numbers: Any) -> tuple[LayerRow, ...]:
+    """Rows of a table from what ``statistics`` gives, ``numbers`` as an array."""
+    measured = [name for name in LayerRow._fields if name not in Facts._fields]
+    return tuple(
+        LayerRow(**fact._asdict(), **dict(zip(measured, row, strict=True)))
+        for fact, row in zip(facts, numbers.tolist(), strict=True)
+    )
+
+
+def statistics(
+    model: Any, loss: Callable[[Value, Any], Value], x: Any, y: Any, step: Callable[[Any], Any] | None = None
+) -> tuple[list[Facts], Value, Value]:
+    """The layers of a model, their numbers, and the loss; also inside of ``gg.jit``, whose result the numbers may be.
+
+    Parameters
+    ----------
+    model, loss, x, y : as for ``layer_table``
+    step : the model after a step of an optimiser, for a tree of gradients like the model, None for a leaf without one
+
+    Returns
+    -------
+    facts, numbers, loss
+        ``numbers`` [layers, fields]: float64, the fields of ``LayerRow`` that are not ``Facts``, in their order
+    """
     leaves, structure = tree.flatten(model)
     opened = [variable(leaf) if _floating(leaf) else leaf for leaf in leaves]
     paths = tree.key_paths(model)
-    owned = {p: ".".join(map(str, path)) for p, path in zip(opened, paths, strict=True) if isinstance(p, Node)}
+    owned = {
+        p: ".".join(map(str, path)) for p, path in zip(opened, paths, strict=True) if isinstance(p, Node) and p.tracked
+    }
     with np.errstate(all="ignore"):
         outputs = tree.unflatten(structure, opened)(x)
-        value = loss(outputs, y)
+        value = as_array(loss(outputs, y))
         nodes = reachable([leaf for leaf in tree.leaves(outputs) if isinstance(leaf, Node)])
-        gradients = backward(value)
-        slopes = [gradients[p] if p in owned else None for p in opened]
-        after = [None] * len(leaves) if step is None else tree.leaves(step(tree.unflatten(structure, slopes)))
-        moved = dict(zip(opened, after, strict=True))
-        rows = [_row(layer, gradients, moved) for layer in _layers(nodes, owned)]
-    return LayerTable(tuple(rows), float(value.value))
+        found, _ = pull([value], [np.ones(value.shape, value.dtype)], list(owned))
+        gradients = {
+            p: np.zeros(p.shape, p.dtype) if g is None else _plain(g) for p, g in zip(owned, found, strict=True)
+        }
+        slopes = tree.unflatten(structure, [gradients.get(p) if isinstance(p, Node) else None for p in opened])
+        after = opened if step is None else tree.leaves(step(slopes))
+        moved = dict(zip(opened, after, strict=True)) if step is not None else {}
+        layers = [_measured(layer, gradients, moved) for layer in _layers(nodes, owned)]
+        return [facts for facts, _ in layers], stack([stack(numbers) for _, numbers in layers]), _plain(value)
 
 
 class _Layer(NamedTuple):
@@ -176,7 +212,7 @@ def _layers(nodes: list[Node], owned: dict[Node, str]) -> list[_Layer]:
             if node is not scopes[scope][0]:
                 continue
             made = scopes[scope]
-            free, start = set[Node](), [n for n in made if not isinstance(n.value, tuple)][-1]
+            free, start = set[Node](), [n for n in made if not _several(n)][-1]
         elif own and not taken.issuperset(own):
             made, free, start = [node], set(owned), node
         else:
@@ -187,7 +223,7 @@ def _layers(nodes: list[Node], owned: dict[Node, str]) -> list[_Layer]:
         if scope not in named:
             taken |= set(parameters)
         last = handed[-1]
-        chain = [n for n in made if not isinstance(n.value, tuple) and n.shape == last.shape]
+        chain = [n for n in made if not _several(n) and n.shape == last.shape]
         z = next(n for n in chain if last in set(_followed(n, chain, scope, named, free)))
         found.append(_Layer(scope if scope in named else owned[own[0]], parameters, z, last))
     return found
@@ -211,44 +247,50 @@ def _followed(start: Node, computed: list[Node], scope: str, named: set[str], fr
     return found
 
 
+def _several(node: Node) -> bool:
+    return isinstance(node.value, tuple) or (node.value is None and not isinstance(node.spec, Spec))
+
+
 def _scope(node: Node) -> str:
     return node.origin.scope if node.origin is not None else ""
 
 
-def _row(layer: _Layer, gradients: Any, moved: dict[Any, Any]) -> LayerRow:
+def _measured(layer: _Layer, gradients: dict[Any, Any], moved: dict[Any, Any]) -> tuple[Facts, list[Any]]:
     node = max(layer.parameters, key=lambda p: p.size)
-    weight, activation = node.value, np.asarray(layer.activation.value)
+    weight, activation, gradient = _plain(node), _plain(layer.activation), gradients[node]
     # Channels come before the places they are at, in a convolution and in the norms that follow one
     images = weight.ndim > 2 and activation.ndim == weight.ndim
     channels = images or (activation.ndim > 2 and activation.shape[1] == weight.size != activation.shape[-1])
-    units = np.moveaxis(activation, 1, -1) if channels else activation
+    units = view.moveaxis(activation, 1, -1) if channels else activation
     units = units.reshape(-1, units.shape[-1] if units.ndim else 1)
     zero = units == 0
-    slope, _ = pull([layer.activation], [np.ones(activation.shape, activation.dtype)], [layer.z])
-    g = np.asarray(gradients[node])
-    after = moved[node]
-    return LayerRow(
-        layer.name,
-        weight.shape,
-        sum(p.size for p in layer.parameters),
-        float(weight.mean()),
-        float(weight.std()),
-        float(units.mean()),
-        float(units.std()),
-        float(zero.mean()),
-        float(zero.all(axis=0).mean()),
-        _length(g),
-        float(g.mean()),
-        float(g.std()),
-        float((abs(np.asarray(value_of(slope[0]))) < CLOSED).mean()),
-        units.shape[-1],
-        math.nan if after is None else _length(np.asarray(after) - weight) / (_length(weight) or math.nan),
-    )
+    slope = pull([layer.activation], [np.ones(activation.shape, activation.dtype)], [layer.z])[0][0]
+    a, w, g = _real(units), _real(weight), _real(gradient)
+    update = _length(_real(moved[node] - weight)) / _length(w) if node in moved else math.nan
+    facts = Facts(layer.name, weight.shape, sum(p.size for p in layer.parameters), units.shape[-1])
+    numbers: list[Any] = [w.mean(), w.std(), a.mean(), a.std(), _share(zero), _share(zero.all(axis=0))]
+    numbers += [_length(g), g.mean(), g.std(), _share(abs(_plain(slope)) < CLOSED), update]
+    return facts, numbers
 
 
-def _length(array: Any) -> float:
-    return math.sqrt(float(np.vdot(array, array).real))
+def _plain(value: Any) -> Any:
+    """An array of NumPy's where there is a value, so that only what is traced becomes a graph."""
+    return value if isinstance(value, Node) and value.value is None else np.asarray(value_of(value))
+
+
+def _real(array: Any) -> Any:
+    return (abs(array) if array.dtype.kind == "c" else array).astype(np.float64)
+
+
+def _share(flags: Any) -> Any:
+    return flags.astype(np.float64).mean()
+
+
+def _length(array: Any) -> Any:
+    return (array * array).sum() ** 0.5
 
 
 def _floating(leaf: Any) -> bool:
+    if isinstance(leaf, Node) and leaf.value is None:  # traced: it can be differentiated by as it is
+        return False
     return not isinstance(leaf, (str, bytes)) and not callable(leaf) and is_inexact(np.asarray(leaf).dtype)

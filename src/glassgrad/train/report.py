@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..compile import jit
 from ..errors import DataError, ModelFileError
-from ..inspect import LayerRow, explain, layer_table
+from ..inspect import LayerRow, explain
+from ..inspect.layers import Facts, rows_of, statistics
 from ..inspect.page import page, viewer
 from ..nn.module import learnt
 from .callbacks import Callback
-from .feed import Rows, Stream, arrays_of, rows_of
+from .feed import Rows, Stream, arrays_of
+from .feed import rows_of as count_of
 from .files import require_place, write_whole
 from .history import Epoch
 from .measure import loss_of
@@ -110,6 +113,8 @@ class Report(Callback):
         self.state, self.error = "running", ""
         self.training: Training | None = None
         self._apart = self.every or 1  # epochs from one measurement to the next
+        self._facts: list[Facts] = []
+        self._numbers: Any = None  # of all layers, compiled where training is
         self._measured: dict[int, tuple[LayerRow, ...]] = {}  # by epoch
         self._due = 0.0  # when the page may be written again
         self._began = self._spent = 0.0  # training; seconds on measuring
@@ -126,6 +131,7 @@ class Report(Callback):
             before = measurements(self.path) if done else {}
             self._measured |= {epoch: rows for epoch, rows in before.items() if epoch <= done}
         self.training, self.state, self._due = training, "running", 0.0
+        self._numbers = jit(self._statistics) if training.compiled else self._statistics
         self._began, self._spent = time.monotonic(), 0.0
         if self.sample is None:
             self.sample = _sample(training.feed)
@@ -148,7 +154,9 @@ class Report(Callback):
         self.write()
 
     def on_error(self, error: BaseException, training: Training) -> None:
-        if self.training is training:  # else it began with this error, and the file may be somebody else's
+        if (
+            self.training is training and self._measured
+        ):  # else it began with this error, and the file may be somebody else's
             self.state, self.error = "failed", str(error) or type(error).__name__
             with contextlib.suppress(ModelFileError):
                 self.write()
@@ -224,18 +232,21 @@ class Report(Callback):
         if epoch in self._measured:
             return
         began = time.monotonic()
-        carry, optimizer = self._training.carry, self._training.optimizer
-
-        def step(slopes: Any) -> Any:
-            wanted = tree.map(lambda flag, slope: slope if flag else None, learnt(carry.model), slopes)
-            return optimizer.step(carry.model, wanted, carry.state)[0]
-
-        x, *targets = self.sample or ()
-        self._measured[epoch] = layer_table(carry.model, self._loss, x, targets, step).rows
+        carry, (x, *targets) = self._training.carry, self.sample or ()
+        numbers = self._numbers(carry.model, carry.state, x, targets)
+        self._measured[epoch] = rows_of(self._facts, np.asarray(numbers))
         self._spent += time.monotonic() - began
         if self.every is None and len(self._measured) > POINTS:
             self._apart *= 2
             self._measured = {e: rows for e, rows in self._measured.items() if e % self._apart == 0 or e == epoch}
+
+    def _statistics(self, model: Any, state: Any, x: Any, targets: Any) -> Any:
+        def step(slopes: Any) -> Any:
+            wanted = tree.map(lambda flag, slope: slope if flag else None, learnt(model), slopes)
+            return self._training.optimizer.step(model, wanted, state)[0]
+
+        self._facts, numbers, _ = statistics(model, self._loss, x, targets, step)
+        return numbers
 
     def _loss(self, outputs: Any, targets: Any) -> Any:
         return loss_of(self._training.loss, outputs, targets)
@@ -286,7 +297,7 @@ def _sample(feed: Rows | Stream) -> tuple[Any, ...]:
         if iter(batches) is batches and not callable(feed.source):
             raise DataError("Report: no rows to measure on: got batches that are handed out once; pass sample=(x, y)")
         data = arrays_of(next(iter(batches)), "a batch")
-    count = rows_of(data)
+    count = count_of(data)
     chosen = np.linspace(0, count - 1, min(count, ROWS)).astype(np.int64)
     found: tuple[Any, ...] = tree.map(lambda column: column[chosen], data)
     return found

@@ -91,6 +91,7 @@ class Training:
         words = np.asarray(key(seed).value)
         self.carry = Carry(owned, optimizer.init(owned), words, np.int64(0))
         self.loss, self.optimizer, self.epochs, self.feed = loss, optimizer, epochs, feed
+        self.compiled = compiled
         self.history = History()
         self.facts: dict[str, str] = {}  # that a checkpoint must share with what goes on from it
         self.kept: Any = None
