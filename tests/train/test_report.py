@@ -39,10 +39,11 @@ def data_of(path: Path) -> Any:
     return json.loads(found[1])
 
 
-def test_every_number_over_time_is_what_numpy_says() -> None:
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_every_number_over_time_is_what_numpy_says(compiled: bool) -> None:
     """Adam (Kingma & Ba, 2015) on all rows, with the gradient of a two-layer network written out."""
     report = Report(every=1, sample=(X, LABELS))
-    run(report, epochs=5)
+    run(report, epochs=5, compile=compiled)
     rows = report.rows()
     weights = [leaf.copy() for leaf in tree.leaves(mlp())]
     m, v = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
@@ -141,6 +142,18 @@ def test_the_page_holds_what_was_measured(tmp_path: Path) -> None:
     assert data["viewer"].startswith("<!DOCTYPE html>")
     assert {"loss", "optimizer", "batch_size", "parameters"} <= set(data["settings"])
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_findings_are_dicts_or_know_to_be_one() -> None:
+    class Finding:
+        def to_dict(self) -> dict[str, Any]:
+            return {"problem": "dead_relu", "place": "hidden1", "evidence": {"dead": np.int64(3)}, "remedy": "less"}
+
+    report = Report()
+    run(report, epochs=1)
+    report.findings += [Finding(), {"problem": "another"}]
+    assert report.data()["findings"] == [Finding().to_dict(), {"problem": "another"}]
+    json.dumps(report.data(), allow_nan=False)
 
 
 def test_rows_are_for_pandas_and_lines_of_json(tmp_path: Path) -> None:

@@ -75,8 +75,9 @@ class Report(Callback):
     -----
     What is measured of a layer is in ``inspect.LayerRow``: of a forward and backward pass of the model as it predicts,
     without dropout. ``update`` is ‖ΔW‖ / ‖W‖ of the step that the optimiser would take next with the gradient
-    of the sample; about 1e-3 is usual (Stanford's course CS231n, "Ratio of weights:updates"). A measurement is a pass
-    by NumPy, a few milliseconds for small networks; writing the page takes a tenth of the time at most.
+    of the sample; about 1e-3 is usual (Stanford's course CS231n, "Ratio of weights:updates"). Measuring is
+    compiled where training is, and takes less than a millisecond for small networks; writing the page takes a tenth of
+    the time at most.
 
     Examples
     --------
@@ -154,9 +155,7 @@ class Report(Callback):
         self.write()
 
     def on_error(self, error: BaseException, training: Training) -> None:
-        if (
-            self.training is training and self._measured
-        ):  # else it began with this error, and the file may be somebody else's
+        if self.training is training and self._measured:  # where it began with this error, the file may be another's
             self.state, self.error = "failed", str(error) or type(error).__name__
             with contextlib.suppress(ModelFileError):
                 self.write()
