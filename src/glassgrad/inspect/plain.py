@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_000_000  # of all heat maps of an explanation
-COUNTED = 20_000  # numbers of a program whose paths are counted
+COUNTED = 100_000  # numbers of a program times its parameters, up to which paths are counted
 
 
 @np.errstate(all="ignore")
@@ -132,7 +132,8 @@ def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> l
 
 
 def _paths(explanation: Explanation, number: dict[Any, int]) -> list[dict[str, Any]]:
-    if sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple)) > COUNTED:
+    size = sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple))
+    if size * len(explanation.parameters) > COUNTED:
         return []
     found = []
     for p in explanation.parameters:
@@ -218,7 +219,7 @@ def _map(a: Any, cells: int) -> dict[str, Any]:
 def _histogram(finite: Any) -> list[int]:
     """Counts in equal bins; np.histogram refuses what is nearly constant."""
     low, high = finite.min(), finite.max()
-    place = (finite - low) * (BINS / (high - low)) if high > low else np.zeros(finite.size)
+    place = (finite - low) / (high - low) * BINS if high > low else np.zeros(finite.size)
     counts: list[int] = np.bincount(np.minimum(place.astype(int), BINS - 1), minlength=BINS).tolist()
     return counts
 

@@ -25,5 +25,6 @@ export function math(latex: string, display = false): HTMLElement {
 /** More room between the lines of a derivation, most below fractions. */
 function spaced(latex: string): string {
   const lines = latex.split("\\\\\n");
-  return lines.map((line, k) => (k < lines.length - 1 ? `${line}\\\\[${line.includes("\\frac") ? 13 : 5}pt]\n` : line)).join("");
+  const last = lines.pop()!;
+  return lines.map((line) => `${line}\\\\[${line.includes("\\frac") ? 9 : 4}pt]\n`).join("") + last;
 }
