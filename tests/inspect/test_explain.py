@@ -193,6 +193,16 @@ class TestNodes:
         with pytest.raises(ValueError, match="wrt='c' is no argument"):
             gg.explain(lambda a: a, 2.0, wrt="c")
 
+    def test_a_model_is_its_parameters_too(self) -> None:
+        layer, x = nn.Linear(2, 3, rng=0), np.ones((1, 2), np.float32)
+        e = gg.explain(layer, x)
+        assert list(e.gradients) == ["W", "b", "x"]
+        np.testing.assert_array_equal(e["W"].grad, np.ones((2, 3)))
+        np.testing.assert_allclose(e["x"].grad, layer.W.sum(1)[None], rtol=1e-6)
+        assert {r.parameter for r in e.forward} == {"W", "b"}
+        assert list(gg.explain(layer, x, wrt="x").gradients) == list(gg.explain(layer, x, wrt=0).gradients) == ["x"]
+        assert list(gg.explain(layer, x=x, wrt="model").gradients) == ["W", "b"]
+
     def test_variables_that_the_function_closes_over(self) -> None:
         w = gg.variable(2.0, name="w")
         e = gg.explain(lambda x: w * x, 3.0)

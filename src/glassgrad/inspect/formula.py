@@ -85,7 +85,7 @@ def escaped(name: str) -> str:
     return "".join("\\" + c if c in "#$%&_{}" else _SPECIAL.get(c, c) for c in name if c.isprintable())
 
 
-@lru_cache(4096)
+@lru_cache(10_000)
 def symbol(name: str) -> str:
     """A name as a LaTeX symbol: one letter and what follows it below, or upright text.
 
@@ -112,14 +112,14 @@ def number(value: Any, digits: int = 4) -> str:
         return "(" + ", ".join(number(v, digits) for v in value) + ")"
     array = np.asarray(value)
     if array.ndim == 0:
-        return _scalar(array[()], digits)
+        return scalar(array.item(), digits)
     if array.size <= FEW:
-        return _written(array, digits)
+        return _written(array.tolist(), digits)
     size = "×".join(map(str, array.shape))
     if array.dtype.kind not in "fiu":
         return f"[{size}] {array.dtype}"
     mean, std = spread(array)
-    return f"[{size}] mean {_scalar(mean, digits)}, std {_scalar(std, digits)}"
+    return f"[{size}] mean {scalar(mean, digits)}, std {scalar(std, digits)}"
 
 
 def spread(array: Any) -> tuple[Any, Any]:
@@ -131,19 +131,18 @@ def spread(array: Any) -> tuple[Any, Any]:
         return mean, np.sqrt(np.dot(away, away) / flat.size)
 
 
-def _written(array: Any, digits: int) -> str:
-    if array.ndim == 0:
-        return _scalar(array[()], digits)
-    return "[" + ", ".join(_written(row, digits) for row in array) + "]"
+def _written(rows: Any, digits: int) -> str:
+    if not isinstance(rows, list):
+        return scalar(rows, digits)
+    return "[" + ", ".join([_written(row, digits) for row in rows]) + "]"
 
 
-def _scalar(value: Any, digits: int) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
-    if np.iscomplexobj(value):
-        return f"{complex(value):.{digits}g}"
-    shown = f"{float(value):.{digits}g}" if np.asarray(value).dtype.kind == "f" else str(value)
-    return "0" if shown == "-0" else shown
+def scalar(value: Any, digits: int = 4) -> str:
+    """One number, as ``ndarray.item`` gives it."""
+    if isinstance(value, (float, complex, np.floating)):
+        shown = f"{value:.{digits}g}"
+        return "0" if shown == "-0" else shown
+    return str(value)
 
 
 def size(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_000_000  # of all heat maps of an explanation
 COUNTED = 100_000  # numbers of a program times its parameters, up to which paths are counted
+
+_dtype = cache(str)  # NumPy puts the name of a dtype together anew each time
 
 
 @np.errstate(all="ignore")
@@ -85,7 +88,7 @@ def _node(
         "latex": formula.latex(node, [operand(e, x) for x in node.inputs]) if node.inputs else "",
         "rule": (node.op.__doc__ or "").strip().partition("\n")[0] if node.op not in LEAVES else "",
         "shape": [] if several else list(n.shape),
-        "dtype": "" if several else str(node.dtype),
+        "dtype": "" if several else _dtype(node.dtype),
         "scope": n.scope,
         "file": origin.file if origin else "",
         "line": origin.line if origin else 0,
@@ -175,7 +178,7 @@ def array(value: Any, elements: int = 64, cells: int = 0) -> Any:
     if isinstance(value, tuple):
         return {"parts": [array(v, elements) for v in value]}
     a = np.asarray(value)
-    found: dict[str, Any] = {"shape": list(a.shape), "dtype": str(a.dtype), "text": formula.number(a)}
+    found: dict[str, Any] = {"shape": list(a.shape), "dtype": _dtype(a.dtype), "text": formula.number(a)}
     if a.size <= elements:
         found["elements"] = _elements(a)
     elif a.dtype.kind in "fiub":
