@@ -196,9 +196,19 @@ def test_a_resumed_training_keeps_its_measurements(tmp_path: Path) -> None:
     assert data["layers"][0]["series"]["update"][:4] == first["layers"][0]["series"]["update"]
     run(Report(path, every=1), epochs=2)  # anew: nothing is left of the run before
     assert data_of(path)["measured"] == [0, 1, 2]
-    path.unlink()
     run(Report(path, every=1), epochs=7, checkpoint=checkpoint, resume=True)
-    assert data_of(path)["measured"] == [6, 7]
+    assert data_of(path)["measured"] == [0, 1, 2, 6, 7]
+    other = nn.Linear(3, 2, rng=0)
+    fit(other, nn.cross_entropy, (X, LABELS), optimizer=optim.SGD(0.1), epochs=4, report=path)
+    run(Report(path, every=1), epochs=8, checkpoint=checkpoint, resume=True)
+    assert data_of(path)["measured"] == [7, 8]  # nothing of the other model
+
+
+def test_a_report_may_be_used_again() -> None:
+    report = Report(every=1)
+    run(report, epochs=3)
+    run(report, epochs=2)
+    assert [row["epoch"] for row in report.rows()] == [0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(

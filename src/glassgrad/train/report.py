@@ -34,8 +34,7 @@ POINTS = 200  # measurements of a training, at most, by default
 SHARE = 0.1  # of the time of training, for measuring and for writing each
 AT_ONCE = 1.0  # seconds of measuring that are free, so that a short training is measured in every epoch
 LARGEST = 1 << 26  # bytes that a page may have to be read again
-FACTS = ("name", "shape", "parameters", "units")  # of a layer, which stay
-SERIES = tuple(name for name in LayerRow._fields if name not in FACTS)
+SERIES = tuple(name for name in LayerRow._fields if name not in Facts._fields)
 PAGE = "glassgrad training report"
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.S)
 
@@ -113,7 +112,7 @@ class Report(Callback):
         self.findings: list[Any] = []
         self.state, self.error = "running", ""
         self.training: Training | None = None
-        self._apart = self.every or 1  # epochs from one measurement to the next
+        self._apart = 1  # epochs from one measurement to the next
         self._facts: list[Facts] = []
         self._numbers: Any = None  # of all layers, compiled where training is
         self._measured: dict[int, tuple[LayerRow, ...]] = {}  # by epoch
@@ -123,21 +122,24 @@ class Report(Callback):
     def on_start(self, training: Training) -> None:
         if not isinstance(training, Training):
             raise TypeError(f"Report: looks at trainings of train.fit: got one of {type(training.model).__name__}")
-        done = len(training.history.loss)
+        done, before = len(training.history.loss), self._measured
         if self.path is not None and require_place(self.path, ModelFileError).exists():
             if not is_report(self.path):
                 raise ModelFileError(
                     f"fit: {self.path} exists and is not a report: choose another path, or remove it first"
                 )
-            before = measurements(self.path) if done else {}
-            self._measured |= {epoch: rows for epoch, rows in before.items() if epoch <= done}
-        self.training, self.state, self._due = training, "running", 0.0
+            before = before | measurements(self.path) if done else {}
+        self.training, self.state, self.error = training, "running", ""
+        self._measured, self._apart, self._due = {}, self.every or 1, 0.0
         self._numbers = jit(self._statistics) if training.compiled else self._statistics
-        self._began, self._spent = time.monotonic(), 0.0
         if self.sample is None:
             self.sample = _sample(training.feed)
         self._measure(done)
+        # A page at this path, or this report, may have been of another model
+        now = _layers(self._measured[done])
+        self._measured |= {epoch: rows for epoch, rows in before.items() if epoch < done and _layers(rows) == now}
         self.write()
+        self._began, self._spent = time.monotonic(), 0.0  # without what compiling took
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
         affordable = self._spent < AT_ONCE + SHARE * (time.monotonic() - self._began)
@@ -187,7 +189,7 @@ class Report(Callback):
         history = self._training.history
         epochs = sorted(self._measured)
         layers = [
-            {name: getattr(row, name) for name in FACTS}
+            {name: getattr(row, name) for name in Facts._fields}
             | {"series": {name: [getattr(self._measured[e][k], name) for e in epochs] for name in SERIES}}
             for k, row in enumerate(self._measured[epochs[-1]])
         ]
@@ -260,6 +262,10 @@ class Report(Callback):
         return viewer(explain(loss, self._training.copy(), few[0], wrt="model"))
 
 
+def _layers(rows: tuple[LayerRow, ...]) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(row, name) for name in Facts._fields) for row in rows]
+
+
 def is_report(path: Path) -> bool:
     """Whether a file is such a page, which may be replaced."""
     try:
@@ -283,7 +289,7 @@ def _row(layer: dict[str, Any], k: int) -> LayerRow:
     """A layer of a page, as it was at the k-th measurement."""
     numbers = {name: layer["series"][name][k] for name in SERIES}
     fields: dict[str, Any] = {name: math.nan if v is None else float(v) for name, v in numbers.items()}
-    fields |= {name: layer[name] for name in FACTS} | {"shape": tuple(layer["shape"])}
+    fields |= {name: layer[name] for name in Facts._fields} | {"shape": tuple(layer["shape"])}
     return LayerRow(**fields)
 
 
