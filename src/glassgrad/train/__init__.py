@@ -7,6 +7,7 @@ from .history import Epoch, History
 from .logs import JSONLines, TensorBoard
 from .recipe import Settings
 from .replicas import Replicas
+from .report import Report
 from .save import load, save
 from .state import load_state
 from .table_model import TableModel
@@ -25,6 +26,7 @@ __all__ = [
     "Checkpoint",
     "JSONLines",
     "TensorBoard",
+    "Report",
     "save",
     "load",
     "load_state",
