@@ -32,6 +32,7 @@ __all__ = [
     "cost",
     "custom_jvp",
     "custom_vjp",
+    "diagnose",
     "errors",
     "explain",
     "fori_loop",
@@ -72,6 +73,7 @@ __all__ = [
 _FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "sklearn", "train")
 _NAMES = {
     "cost": "inspect",
+    "diagnose": "inspect.diagnosis",
     "explain": "inspect",
     "jit": "compile",
     "set_threads": "native.threads",

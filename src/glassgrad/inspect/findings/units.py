@@ -1,0 +1,220 @@
+"""Units that do nothing, or all the same: dead rectifiers, saturated activations, symmetric layers, constant outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...graph.node import Constant, Node, creation_order
+from ...ops.control import Named
+from .finding import Finding
+from .trial import Layer, Trial, same_value
+
+FLAT = {"sigmoid": 0.25 * 0.01, "tanh": 0.01}  # 1 % of the largest slope: |z| above 6, above 3
+FLAT_SHARE = 0.8
+MARGIN = 0.4  # by which more units may be dead than with random weights
+DRAWN = 512  # random units that the share is found with
+ROWS = 4  # below this many rows nothing is said of units
+SAME = 1e-6  # relative: float32 sums in another order
+CONSTANT = 1e-5  # relative; a deep network of rectifiers hands on differences of 1e-2
+
+
+def dead(trial: Trial) -> Iterator[Finding]:
+    """Rectifiers that are off for every row of the sample, more of them than the inputs of the layer explain."""
+    rows = []
+    for node, z in rectifiers(trial):
+        pre = trial.units(z, z.value)
+        if len(pre) < ROWS or not np.isfinite(pre).all() or not np.any(pre):
+            continue
+        off = (pre <= 0).all(axis=0)
+        units = len(off)
+        expected = _expected(trial, z)
+        limit = expected + MARGIN + 3 * np.sqrt(expected * (1 - expected) / units)
+        if off.all() or (off.mean() > min(limit, 0.97) and units >= 4):
+            rows.append((node, z, off, expected, pre))
+    for node, z, off, expected, pre in rows:
+        evidence: dict[str, Any] = {
+            "dead": int(off.sum()),
+            "units": len(off),
+            "share": float(off.mean()),
+            "share_with_random_weights": float(expected),
+            "largest_preactivation": float(pre[:, off].max()),
+            "rows": len(pre),
+            "line": trial.line(node),
+        }
+        bias = _bias(trial, z)
+        if bias is not None:
+            evidence["mean_bias"] = float(np.mean(bias))
+        yield Finding(
+            "dead_relu",
+            trial.place(node),
+            evidence,
+            "lower the learning rate and start anew, set biases to 0, or use leaky_relu, elu or gelu",
+        )
+
+
+def rectifiers(trial: Trial) -> Iterator[tuple[Node, Any]]:
+    """Values that are max(z, 0), with their z."""
+    for node in trial.explanation.record.nodes:
+        if not node.tracked or node not in trial.dependent:
+            continue
+        if node.op.name == "relu":
+            yield node, node.inputs[0]
+        elif node.op.name in ("maximum", "fmax"):
+            for k, x in enumerate(node.inputs):
+                other = node.inputs[1 - k]
+                if other.op is Constant and other.shape == () and other.value == 0 and x in trial.dependent:
+                    yield node, x
+
+
+def _source(trial: Trial, z: Any) -> Layer | None:
+    """The layer whose product z is, if nothing but its bias came in between."""
+    end = trial.network.z_of.get(z, z)
+    return next((layer for layer in trial.layers if layer.z is end), None)
+
+
+def _expected(trial: Trial, z: Any) -> float:
+    """The share of units with random weights and no bias that would be off for every row, given the same inputs.
+
+    Inputs that are all positive, or alike, leave some units off for all of them: in a deep network of rectifiers up to
+    one in two.
+    """
+    layer = _source(trial, z)
+    if layer is None or trial.axis(z) == 1 or np.ndim(layer.operand.value) < 2:
+        return 0.5
+    a = np.asarray(layer.operand.value, float)
+    a = a.reshape(-1, a.shape[-1])
+    drawn = np.random.default_rng(0).normal(size=(a.shape[1], DRAWN))
+    return float((a @ drawn <= 0).all(axis=0).mean())
+
+
+def _bias(trial: Trial, z: Any) -> Any:
+    """What a parameter adds to z last, if one does."""
+    if z.op.name != "add":
+        return None
+    return next((x.value for x in z.inputs if trial.network.parameter(x) is not None), None)
+
+
+def saturated(trial: Trial, learnt_already: bool) -> Iterator[Finding]:
+    """Hidden sigmoids and tanhs that nearly all are on their flat parts, in a model that has not learnt yet."""
+    if learnt_already:
+        return
+    for node in trial.explanation.record.nodes:
+        limit = FLAT.get(node.op.name)
+        if limit is None or not node.tracked or node not in trial.dependent or _gate(trial, node):
+            continue
+        y = np.asarray(node.value, float)
+        slope = y * (1 - y) if node.op.name == "sigmoid" else 1 - y * y
+        share = float((slope < limit).mean())
+        if share > FLAT_SHARE and np.size(y) >= ROWS:
+            z = np.asarray(node.inputs[0].value, float)
+            yield Finding(
+                "saturated",
+                trial.place(node),
+                {
+                    "share": share,
+                    "mean_slope": float(slope.mean()),
+                    "largest_slope": 0.25 if node.op.name == "sigmoid" else 1.0,
+                    "mean_absolute_preactivation": float(np.abs(z).mean()),
+                    "activation": node.op.name,
+                    "line": trial.line(node),
+                },
+                "standardise the inputs, and draw smaller weights (nn.glorot_uniform)",
+            )
+
+
+def _gate(trial: Trial, node: Node) -> bool:
+    """Whether a value multiplies another that is learnt, as gates do and the inner part of gelu or silu."""
+    users = [u for u in trial.users.get(node, []) if u in trial.dependent]
+    while users and all(u.op.name in ("add", "sub") and len(u.inputs) == 2 for u in users):
+        if any(x.op is not Constant for u in users for x in u.inputs if x is not node):
+            break
+        (node, *_), users = users, [v for u in users for v in trial.users.get(u, [])]
+    return any(
+        u.op.name == "mul" and all(x in trial.dependent and x not in trial.names for x in u.inputs) for u in users
+    )
+
+
+def symmetric(trial: Trial, later: Trial) -> Iterator[Finding]:
+    """Hidden layers whose units have all one value and one gradient, now and after steps of descent."""
+    same = {trial.names[layer.weight]: layer for layer in _alike(trial)}
+    still = {later.names[layer.weight] for layer in _alike(later)}
+    found = [layer for name, layer in same.items() if name in still]
+    if found:
+        weights = [np.asarray(layer.weight.value) for layer in found]
+        yield Finding(
+            "symmetric_units",
+            ", ".join(trial.layer_place(layer) for layer in found[:4]) + (", ..." if len(found) > 4 else ""),
+            {
+                "layers": len(found),
+                "units": [int(trial.units(layer.z, layer.z.value).shape[1]) for layer in found],
+                "weight_mean": [float(w.mean()) for w in weights],
+                "weight_std": [float(w.std()) for w in weights],
+            },
+            "draw the weights at random (nn.glorot_uniform, nn.he_normal); only biases may begin alike",
+        )
+
+
+def _alike(trial: Trial) -> list[Layer]:
+    found = []
+    for layer in trial.layers:
+        g = trial.gradient(layer.z)
+        if layer.z is trial.outputs or g is None or _last(trial, layer):
+            continue
+        values, slopes = (trial.units(layer.z, part) for part in (layer.z.value, g))
+        if values.shape[1] >= 2 and _equal(values) and _equal(slopes):
+            found.append(layer)
+    return found
+
+
+def _last(trial: Trial, layer: Layer) -> bool:
+    """Whether no further layer comes after."""
+    return layer.z is max((other.z for other in trial.layers), key=creation_order)
+
+
+def _equal(columns: Any) -> bool:
+    top = np.abs(columns).max(initial=0.0)
+    return bool((np.abs(columns - columns[:, :1]) <= SAME * top).all())
+
+
+def constant(trial: Trial, later: Trial) -> Iterator[Finding]:
+    """Outputs that are the same for all rows of the sample, though the rows differ; now and after steps of descent."""
+    spread = _spread(trial)
+    if spread is None or _spread(later) is None or not _differs(trial.subject.x):
+        return
+    values = np.asarray(trial.outputs.value, float)
+    values = values.reshape(len(values), -1)
+    node = trial.outputs
+    while node.op is Named or (same_value(node) and node.inputs):
+        node = node.inputs[0]
+    yield Finding(
+        "constant_output",
+        trial.place(node),
+        {
+            "relative_spread": spread,
+            "mean": [float(v) for v in values.mean(axis=0)[:4]],
+            "rows": len(values),
+            "line": trial.line(node),
+        },
+        "look for inputs that are multiplied by 0, weights that are 0, or units that are dead or saturated",
+    )
+
+
+def _spread(trial: Trial) -> float | None:
+    """How much outputs differ between rows, by their size; None where they do."""
+    if trial.outputs is None or np.ndim(trial.outputs.value) == 0 or len(trial.outputs.value) < ROWS:
+        return None
+    values = np.asarray(trial.outputs.value)
+    values = values.reshape(len(values), -1).astype(float)
+    if not np.isfinite(values).all():
+        return None
+    spread = float(np.ptp(values, axis=0).max() / max(np.abs(values).max(), 1e-300))
+    return spread if spread < CONSTANT else None
+
+
+def _differs(x: Any) -> bool:
+    from ... import tree
+
+    return any(len(leaf) > 1 and bool((leaf != leaf[:1]).any()) for leaf in tree.leaves(x))
