@@ -277,7 +277,7 @@ def _structure(trial: Trial) -> list[Finding]:
 
 
 EXPLAIN_CONSTANTS = frozenset(
-    ("dead_relu", "saturated", "symmetric_units", "vanishing_gradients", "no_gradient", "unscaled_inputs")
+    ("dead_relu", "saturated", "symmetric_units", "vanishing_gradients", "unscaled_inputs")
 )
 
 

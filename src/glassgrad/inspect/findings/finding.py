@@ -61,7 +61,7 @@ class Finding:
     @property
     def numbers(self) -> str:
         """The evidence on one line; tables are left to ``evidence``."""
-        flat = {k: v for k, v in self.evidence.items() if not isinstance(v, list) or not _nested(v)}
+        flat = {k: v for k, v in self.evidence.items() if v != "" and not (isinstance(v, list) and _nested(v))}
         return ", ".join(f"{k.replace('_', ' ')} {_text(v)}" for k, v in flat.items())
 
     def to_dict(self) -> dict[str, Any]:

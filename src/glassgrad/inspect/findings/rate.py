@@ -21,6 +21,7 @@ from .trial import length
 
 STEPS = 10
 WORSE = 2.0  # times the loss of a model that knows nothing
+FAR = 10.0  # times it, even if only for a step
 TOO_SMALL = 1e4  # a step so many times as long would lower the loss more
 WORTH = 0.01  # share of the loss that such a step has to save
 LENGTHS = 10.0 ** np.arange(0, 9)
@@ -40,8 +41,8 @@ def optimizer_of(optimizer: Any, learning_rate: float | None) -> Optimizer | Non
 def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
     """A rate that is too large or too small for this model, loss and data.
 
-    Too large: within a few steps the loss is beyond what knowing nothing costs, or updates as large as the weights have
-    not lowered it. Too small: along the first update a step ``TOO_SMALL`` times as long saves more, and a share of the loss
+    Too large: the loss goes far beyond what knowing nothing costs, or stays beyond it, or a first update as large as the
+    weights did not lower it. Too small: along the first update a step ``TOO_SMALL`` times as long saves more, and a share of the loss
     that counts.
     """
     subject = subject.doubled()
@@ -69,11 +70,7 @@ def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
         "update_to_weight": float(np.median(ratios)),
         "loss_of_knowing_nothing": float(baseline),
     }
-    later = losses[len(losses) // 2 :]
-    rising = losses[-1] > start
-    if not math.isfinite(losses[-1]) or (
-        min(later) > start and min(later) > WORSE * abs(baseline) and losses[1] > start
-    ) or (rising and min(losses[1:]) > start and np.median(ratios) > MOVED):
+    if _bursts(losses, ratios, abs(baseline)):
         evidence |= {"largest_stable_rate": _stable(subject)}
         yield Finding("learning_rate_too_large", _said(optimizer, rate), evidence, _lower(rate))
         return
@@ -83,6 +80,16 @@ def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
         evidence["losses"] = evidence["losses"][:2]
         remedy = f"raise the learning rate, to about {rate * best / 100:.1g} at first"
         yield Finding("learning_rate_too_small", _said(optimizer, rate), evidence, remedy)
+
+
+def _bursts(losses: list[float], ratios: list[float], baseline: float) -> bool:
+    """Whether steps were too long: the loss left for good or by far, or the first step was longer than the weights."""
+    start, after = losses[0], losses[1:]
+    if not math.isfinite(losses[-1]) or max(after) > FAR * baseline:
+        return True
+    if ratios[0] > MOVED and (min(after) > 0.9 * start or after[0] > 1.5 * start):
+        return True
+    return min(after[len(after) // 2 :]) > WORSE * baseline and after[0] > start
 
 
 def _peak(optimizer: Optimizer, params: Any) -> tuple[Any, float]:

@@ -126,7 +126,7 @@ def _killed(trial: Trial, x: Any, user: Any) -> Reason | None:
     if name in FLAT:
         return Reason("kink", user)
     if name == "relu":
-        return Reason("kink" if not np.any(x.value) else "dead", user)
+        return Reason("dead" if np.any(x.value) or _behind_dead(trial, x) else "kink", user)
     if name in ("sigmoid", "tanh"):
         return Reason("saturated", user)
     if name in ("where", "where_i_e_e_e"):
@@ -144,6 +144,12 @@ def _killed(trial: Trial, x: Any, user: Any) -> Reason | None:
         return Reason("zero weights", user) if zero in trial.names or _view_of_parameter(trial, zero) else None
     size = length(trial.gradient(user))
     return Reason("underflow" if size < 1e-30 else "flat", user)
+
+
+def _behind_dead(trial: Trial, z: Any) -> bool:
+    """Whether z is 0 because the rectifiers before its layer let nothing through."""
+    layer = next((layer for layer in trial.layers if layer.z is trial.network.z_of.get(z, z)), None)
+    return layer is not None and layer.operand in trial.dependent and not np.any(layer.operand.value)
 
 
 def _view_of_parameter(trial: Trial, node: Any) -> bool:

@@ -13,6 +13,7 @@ from ... import tree
 from ...array import variable
 from ...autodiff.derivatives import value_and_grad
 from ...graph.node import value_of
+from ...graph.origin import Origin, here
 from ...nn.module import learn, learnt
 from ...ops import losses
 from ...optim.base import learns
@@ -45,6 +46,7 @@ class Subject:
     loss : of outputs and targets, or of parameters, x and targets
     x, targets : rows of data, and (y,) or (y, weights)
     names : of columns of x, where they have names
+    asked : where the user asked for the diagnosis, which is what layers of this package have for a line
     """
 
     params: Any
@@ -53,13 +55,20 @@ class Subject:
     x: Any
     targets: tuple[Any, ...]
     names: tuple[str, ...] = ()
+    asked: Origin | None = None
 
     @classmethod
     def of(cls, model: Any, loss: Any, data: tuple[Any, ...], names: tuple[str, ...] = ()) -> Subject:
         """From what a user has."""
         x, *targets = data
         params, forward = _opened(model)
-        return cls(params, forward, _loss(loss), x, tuple(targets), names)
+        return cls(params, forward, _loss(loss), x, tuple(targets), names, here())
+
+    def line(self, origin: Origin | None) -> str:
+        """ "file.py:12" for a place in the user's own functions, else nothing."""
+        asked = self.asked
+        own = origin is not None and (asked is None or origin[:2] != asked[:2])
+        return str(origin) if own else ""
 
     def value(self, params: Any, x: Any, targets: tuple[Any, ...]) -> tuple[Any, Any]:
         """The loss, and the outputs it was computed from."""
@@ -107,7 +116,8 @@ class Subject:
             scale = share * max(float(np.sqrt(np.mean(np.square(np.abs(p), dtype=float)))), 0.1)
             return (p - (scale / size) * np.asarray(value_of(g))).astype(p.dtype)
 
-        return tree.map(moved, self.params, slopes)
+        with np.errstate(all="ignore"):
+            return tree.map(moved, self.params, slopes)
 
     def doubled(self) -> Subject:
         """With parameters in float64, in which the smallest step is one."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...autodiff.derivatives import grad
 from ...errors import GlassgradError
-from ...graph.node import Constant, Node
+from ...graph.node import Constant
 from ...ops import losses
 from ...train.measure import loss_of
 from .finding import Finding
@@ -18,6 +18,7 @@ from .subject import Subject
 from .trial import Trial, same_value
 
 SHOWN = 5
+BROADCAST = frozenset(("sub", "add", "mul", "div", "maximum", "minimum", "less", "greater", "equal"))
 FEW = 0.01  # share of targets out of reach that noise may put there
 
 
@@ -150,19 +151,16 @@ def broadcast(trial: Trial) -> Iterator[Finding]:
         return
     n = len(y)
     for node in trial.explanation.record.nodes:
-        shapes = {x.shape for x in node.inputs}
-        if node.index > outputs.index and node.shape == (n, n) and shapes == {(n, 1), (n,)} and _elementwise(node):
+        if node.index < outputs.index or node.op.name not in BROADCAST or node.shape != (n, n):
+            continue
+        if {x.shape for x in node.inputs} == {(n, 1), (n,)}:
             yield Finding(
                 "target_shape",
-                f"the loss, {trial.line(node)}" if node.origin else "the loss",
+                ", ".join(part for part in ("the loss", trial.line(node)) if part),
                 {"outputs": list(outputs.shape), "targets": list(y.shape), "broadcast_to": [n, n]},
                 "give both one shape: y[:, None], or outputs[:, 0]",
             )
             return
-
-
-def _elementwise(node: Node) -> bool:
-    return node.op.name in ("sub", "add", "mul", "div", "maximum", "minimum", "less", "greater", "equal")
 
 
 def twice(trial: Trial) -> Iterator[Finding]:
@@ -264,7 +262,7 @@ def out_of_reach(trial: Trial) -> Iterator[Finding]:
     if y.size != np.size(trial.outputs.value):
         return
     low, high = bounds(trial.outputs)
-    slack = 1e-6 * max(1.0, *(abs(b) for b in (low, high) if np.isfinite(b)))
+    slack = 1e-6 * max([1.0, *(abs(b) for b in (low, high) if np.isfinite(b))])
     outside = (y < low - slack) | (y > high + slack)
     if outside.mean() > FEW:
         last = bare(trial.outputs)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import tree
-from ...graph.node import Constant, Node, creation_order, reachable
-from ...graph.primitive import Elementwise, View
+from ...graph.node import Node, creation_order, reachable
+from ...graph.primitive import View
 from ...lazy import lazy
 from ...nn.module import learnt
 from ...ops.control import Alias, Named
@@ -62,7 +62,7 @@ class Trial:
         self.value = value
         self.explanation = self._explained(value, xs)
         self.differentiable = isinstance(value, Node) and value.tracked
-        self.unused = [p for p in self.learnt if p not in self.explanation.by_node]
+        self.unused = {p for p in self.learnt if p not in self.explanation.by_node}
         self.outputs = self._first(outputs)
 
     def _explained(self, value: Any, xs: dict[Any, str]) -> Explanation:
@@ -144,10 +144,9 @@ class Trial:
         """A layer or parameter by name, with its line where the line is the user's own."""
         if node in self.names:
             return self.names[node]
-        origin = node.origin
-        if origin is None:
-            return str(self.explanation.names.get(node, node.op.name))
-        return origin.scope or f"{self.explanation.names.get(node, node.op.name)} at {origin}"
+        name, line = str(self.explanation.names.get(node, node.op.name)), self.line(node)
+        scope = node.origin.scope if node.origin else ""
+        return scope or (f"{name} at {line}" if line else name)
 
     def layer_place(self, layer: Layer) -> str:
         """A layer by the scope it is in, and the parameter's name."""
@@ -156,14 +155,15 @@ class Trial:
         return f"{scope} ({name})" if scope and name else scope or name or self.place(layer.z)
 
     def line(self, node: Any) -> str:
-        return str(node.origin) if node.origin else ""
+        """The user's line that made a node, or nothing."""
+        return self.subject.line(node.origin)
 
 
 def length(g: Any) -> float:
     """Length of an array, or of several as one; 0 of None."""
     if g is None:
         return 0.0
-    if isinstance(g, tuple):
+    if isinstance(g, (tuple, list)):
         return float(np.sqrt(sum(length(part) ** 2 for part in g)))
     g = np.abs(np.asarray(g, dtype=np.complex128 if np.asarray(g).dtype.kind == "c" else np.float64))
     top = float(g.max(initial=0.0))  # squares of small numbers would be 0
@@ -173,11 +173,3 @@ def length(g: Any) -> float:
 def same_value(node: Node) -> bool:
     """Whether a node is its first input in another form or under another name."""
     return node.op in (Named, Alias) or issubclass(node.op, View)
-
-
-def is_constant(node: Node) -> bool:
-    return node.op is Constant
-
-
-def elementwise(node: Node) -> bool:
-    return issubclass(node.op, Elementwise)

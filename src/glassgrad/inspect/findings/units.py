@@ -164,7 +164,7 @@ def _alike(trial: Trial) -> list[Layer]:
         if layer.z is trial.outputs or g is None or _last(trial, layer):
             continue
         values, slopes = (trial.units(layer.z, part) for part in (layer.z.value, g))
-        if values.shape[1] >= 2 and _equal(values) and _equal(slopes):
+        if values.shape[1] >= 2 and _equal(values) and _equal(slopes) and _equal_weights(layer):
             found.append(layer)
     return found
 
@@ -177,6 +177,13 @@ def _last(trial: Trial, layer: Layer) -> bool:
 def _equal(columns: Any) -> bool:
     top = np.abs(columns).max(initial=0.0)
     return bool((np.abs(columns - columns[:, :1]) <= SAME * top).all())
+
+
+def _equal_weights(layer: Layer) -> bool:
+    """Whether all units have the same weights, along whichever axis they are."""
+    w = np.asarray(layer.weight.value)
+    w = w.reshape(len(w), -1)
+    return _equal(w) or _equal(w.T)
 
 
 def constant(trial: Trial, later: Trial) -> Iterator[Finding]:
