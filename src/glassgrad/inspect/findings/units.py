@@ -14,7 +14,7 @@ from .trial import Layer, Trial, same_value
 
 FLAT = {"sigmoid": 0.25 * 0.01, "tanh": 0.01}  # 1 % of the largest slope: |z| above 6, above 3
 FLAT_SHARE = 0.8
-MARGIN = 0.4  # by which more units may be dead than with random weights
+MARGIN = 0.3  # by which more units may be dead than with random weights
 DRAWN = 512  # random units that the share is found with
 ROWS = 4  # below this many rows nothing is said of units
 SAME = 1e-6  # relative: float32 sums in another order
