@@ -171,7 +171,8 @@ def amplifier(network: Network, z: Node) -> tuple[Node, str, Any]:
         return activation, f"{symbol}'({names[z]})", derivative(activation, 0)
     region = _region(network, z)
     inside = {z, *region}
-    exits = [n for n in inside if any(u not in inside for u in network.users.get(n, ())) or n not in network.users]
+    left = {n for n in inside for u in network.users.get(n, ()) if u.tracked and u not in inside}
+    exits = [n for n in inside if n in left or n not in network.users]
     if not region or len(exits) != 1 or exits[0] is z or exits[0].shape != z.shape:
         return z, "", None
     walk = Walk({n.index for n in inside}, False)

@@ -15,6 +15,7 @@ from ...nn.module import Module, learnt
 from .finding import Finding
 from .subject import Subject
 from .trial import Trial, length
+from .units import rectifiers
 
 FLAT = frozenset(("sign", "floor", "ceil", "trunc", "rint", "floor_divide", "floor_div"))
 BOUNDS = frozenset(("clip", "maximum", "minimum", "fmax", "fmin", "max", "min"))
@@ -125,7 +126,7 @@ def _killed(trial: Trial, x: Any, user: Any) -> Reason | None:
     others = [i for i in user.inputs if i is not x]
     if name in FLAT:
         return Reason("kink", user)
-    if name == "relu":
+    if name == "relu" or user in rectifiers(trial):
         return Reason("dead" if np.any(x.value) or _behind_dead(trial, x) else "kink", user)
     if name in ("sigmoid", "tanh"):
         return Reason("saturated", user)

@@ -12,7 +12,9 @@ from ...ops.control import Named
 from .finding import Finding
 from .trial import Layer, Trial, same_value
 
-FLAT = {"sigmoid": 0.25 * 0.01, "tanh": 0.01}  # 1 % of the largest slope: |z| above 6, above 3
+BENT = {"sigmoid": 0.25, "tanh": 1.0}  # their largest slopes
+FLAT = 0.009  # of the largest slope: |z| above 6, above 3. Just below the slope that leaky_relu has
+FAR_OUT = 2.0  # where every activation but rectifiers is flat on one side; sign and floor are so everywhere
 FLAT_SHARE = 0.8
 MARGIN = 0.3  # by which more units may be dead than with random weights
 DRAWN = 512  # random units that the share is found with
@@ -24,7 +26,7 @@ CONSTANT = 1e-5  # relative; a deep network of rectifiers hands on differences o
 def dead(trial: Trial) -> Iterator[Finding]:
     """Rectifiers that are off for every row of the sample, more of them than the inputs of the layer explain."""
     rows = []
-    for node, z in rectifiers(trial):
+    for node, z in rectifiers(trial).items():
         pre = trial.units(z, z.value)
         if len(pre) < ROWS or not np.isfinite(pre).all() or not np.any(pre):
             continue
@@ -55,18 +57,29 @@ def dead(trial: Trial) -> Iterator[Finding]:
         )
 
 
-def rectifiers(trial: Trial) -> Iterator[tuple[Node, Any]]:
-    """Values that are max(z, 0), with their z."""
+def rectifiers(trial: Trial) -> dict[Any, Any]:
+    """Values that are max(z, 0), each with its z: by their op, or by their numbers, as where(z > 0, z, 0) is."""
+    found = {layer.exit: layer.z for layer in trial.layers if _rectifies(layer)}
     for node in trial.explanation.record.nodes:
         if not node.tracked or node not in trial.dependent:
             continue
         if node.op.name == "relu":
-            yield node, node.inputs[0]
+            found[node] = node.inputs[0]
         elif node.op.name in ("maximum", "fmax"):
             for k, x in enumerate(node.inputs):
                 other = node.inputs[1 - k]
                 if other.op is Constant and other.shape == () and other.value == 0 and x in trial.dependent:
-                    yield node, x
+                    found[node] = x
+    return found
+
+
+def _rectifies(layer: Layer) -> bool:
+    if layer.bends is None or layer.exit is layer.z:
+        return False
+    on = layer.z.value > 0
+    if not on.any() and layer.exit.op.name != "where":  # gelu and others far out are 0 too
+        return False
+    return np.array_equal(layer.bends, on) and np.array_equal(layer.exit.value, layer.z.value * on)
 
 
 def _source(trial: Trial, z: Any) -> Layer | None:
@@ -98,31 +111,42 @@ def _bias(trial: Trial, z: Any) -> Any:
 
 
 def saturated(trial: Trial, learnt_already: bool) -> Iterator[Finding]:
-    """Hidden sigmoids and tanhs that nearly all are on their flat parts, in a model that has not learnt yet."""
+    """Hidden activations that nearly all are on their flat parts, in a model that has not learnt yet."""
     if learnt_already:
         return
-    for node in trial.explanation.record.nodes:
-        limit = FLAT.get(node.op.name)
-        if limit is None or not node.tracked or node not in trial.dependent or _gate(trial, node):
-            continue
-        y = np.asarray(node.value, float)
-        slope = y * (1 - y) if node.op.name == "sigmoid" else 1 - y * y
-        share = float((slope < limit).mean())
-        if share > FLAT_SHARE and np.size(y) >= ROWS:
-            z = np.asarray(node.inputs[0].value, float)
+    for node, (z, slopes, largest) in _slopes(trial).items():
+        share = float((np.abs(slopes) < FLAT * largest).mean())
+        if share > FLAT_SHARE and np.size(slopes) >= ROWS:
             yield Finding(
                 "saturated",
                 trial.place(node),
                 {
                     "share": share,
-                    "mean_slope": float(slope.mean()),
-                    "largest_slope": 0.25 if node.op.name == "sigmoid" else 1.0,
-                    "mean_absolute_preactivation": float(np.abs(z).mean()),
+                    "mean_slope": float(np.mean(np.abs(slopes))),
+                    "largest_slope": largest,
+                    "mean_absolute_preactivation": float(np.abs(z.value).mean()),
                     "activation": node.op.name,
                     "line": trial.line(node),
                 },
-                "standardise the inputs, and draw smaller weights (nn.glorot_uniform)",
+                "standardise the inputs, and draw smaller weights (nn.glorot_uniform) and biases of 0",
             )
+
+
+def _slopes(trial: Trial) -> dict[Any, tuple[Any, Any, float]]:
+    """Activations that bend, each with z, its slopes there and the largest it can have; rectifiers and gates left out."""
+    found: dict[Any, tuple[Any, Any, float]] = {}
+    for node in trial.explanation.record.nodes:
+        if node.op.name in BENT and node.tracked and node in trial.dependent and not _gate(trial, node):
+            y = np.asarray(node.value, float)
+            slopes = y * (1 - y) if node.op.name == "sigmoid" else 1 - y * y
+            found[node] = node.inputs[0], slopes, BENT[node.op.name]
+    off = rectifiers(trial)
+    for layer in trial.layers:
+        known = layer.exit in found or layer.exit in off or layer.exit.op.name in (*BENT, "relu")
+        far = np.abs(layer.z.value).mean() > FAR_OUT
+        if far and layer.bends is not None and not known and layer.exit in trial.dependent and layer.z is not trial.outputs:
+            found[layer.exit] = layer.z, layer.bends, 1.0
+    return found
 
 
 def _gate(trial: Trial, node: Node) -> bool:
