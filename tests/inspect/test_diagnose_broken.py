@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import glassgrad as gg
-from glassgrad import nn, optim, train
+from glassgrad import nn, optim
 from glassgrad import numpy as gnp
 
 Case = tuple[Any, ...]  # model, loss, data, options of diagnose
@@ -128,9 +128,7 @@ def years(seed: int) -> Case:
 def bytes_of_images(seed: int) -> Case:
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 256, (60, 1, 8, 8)).astype(F32)
-    model = nn.Sequential(
-        nn.Conv2d(1, 6, 3, rng=seed), nn.relu, nn.Flatten(), nn.Linear(6 * 36, 2, rng=seed)
-    )
+    model = nn.Sequential(nn.Conv2d(1, 6, 3, rng=seed), nn.relu, nn.Flatten(), nn.Linear(6 * 36, 2, rng=seed))
     return model, nn.cross_entropy, (x, rng.integers(0, 2, 60)), {}
 
 
@@ -336,7 +334,12 @@ def log_of_zero(seed: int) -> Case:
 
 def ignores_x(seed: int) -> Case:
     x, _, y = table(seed)
-    return nn.Sequential(lambda x: 0 * x, nn.Linear(8, 16, rng=seed), nn.tanh, nn.Linear(16, 1, rng=seed)), nn.squared_error, (x, y), {}
+    return (
+        nn.Sequential(lambda x: 0 * x, nn.Linear(8, 16, rng=seed), nn.tanh, nn.Linear(16, 1, rng=seed)),
+        nn.squared_error,
+        (x, y),
+        {},
+    )
 
 
 def one_softmax(seed: int) -> Case:
@@ -357,13 +360,22 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "20 layers of sigmoids": (classifier(mlp(8, *[32] * 20, 3, activation="sigmoid")), "vanishing_gradients"),
     "10 layers of sigmoids": (classifier(mlp(8, *[16] * 10, 3, activation="sigmoid")), "vanishing_gradients"),
     "100 layers of sigmoids": (classifier(mlp(8, *[16] * 100, 3, activation="sigmoid")), "vanishing_gradients"),
-    "10 layers of tiny weights": (classifier(drawn(8, *[32] * 10, 3, initialiser=nn.normal(0.01), activation=nn.tanh)), "vanishing_gradients"),
+    "10 layers of tiny weights": (
+        classifier(drawn(8, *[32] * 10, 3, initialiser=nn.normal(0.01), activation=nn.tanh)),
+        "vanishing_gradients",
+    ),
     "8 layers of tiny weights, relu": (regressor(scaled(0.1, 8, *[32] * 8, 1)), "vanishing_gradients"),
     "a recurrence that shrinks": (deep_by_hand(0.5), "vanishing_gradients"),
     "a recurrence that grows": (deep_by_hand(2.0), "exploding_gradients"),
     "20 layers of large weights": (classifier(scaled(3.0, 8, *[32] * 20, 3)), "exploding_gradients"),
-    "5 layers of normal weights": (regressor(drawn(8, *[64] * 5, 1, initialiser=nn.normal(1.0))), "exploding_gradients"),
-    "leaky relu, large weights": (regressor(scaled(5.0, 8, *[32] * 8, 1, activation="leaky_relu")), "exploding_gradients"),
+    "5 layers of normal weights": (
+        regressor(drawn(8, *[64] * 5, 1, initialiser=nn.normal(1.0))),
+        "exploding_gradients",
+    ),
+    "leaky relu, large weights": (
+        regressor(scaled(5.0, 8, *[32] * 8, 1, activation="leaky_relu")),
+        "exploding_gradients",
+    ),
     "rnn of large weights": (recurrent(3.0), "exploding_gradients"),
     "rnn of small weights": (recurrent(0.1), "vanishing_gradients"),
     "biases of -10": (classifier(with_bias(-10, 0)), "dead_relu"),
@@ -383,8 +395,14 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "bytes of images": (bytes_of_images, "unscaled_inputs"),
     "tiny columns": (tiny_columns, "unscaled_inputs"),
     "all weights 0": (classifier(drawn(8, 16, 16, 3, initialiser=nn.zeros)), "symmetric_units"),
-    "all weights 0, sigmoid": (classifier(drawn(8, 16, 3, initialiser=nn.zeros, activation=nn.sigmoid)), "symmetric_units"),
-    "all weights 0.5": (regressor(drawn(8, 16, 16, 1, initialiser=nn.constant(0.5), activation=nn.tanh)), "symmetric_units"),
+    "all weights 0, sigmoid": (
+        classifier(drawn(8, 16, 3, initialiser=nn.zeros, activation=nn.sigmoid)),
+        "symmetric_units",
+    ),
+    "all weights 0.5": (
+        regressor(drawn(8, 16, 16, 1, initialiser=nn.constant(0.5), activation=nn.tanh)),
+        "symmetric_units",
+    ),
     "x times 0": (ignores_x, ("constant_output", "no_gradient")),
     "softmax of one output": (one_softmax, ("constant_output", "no_gradient")),
     "sgd, 1000 times too fast": (classifier(mlp(8, 32, 3), learning_rate=100.0), "learning_rate_too_large"),
@@ -392,27 +410,48 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "sgd, too slow": (classifier(mlp(8, 32, 3), learning_rate=1e-6), "learning_rate_too_small"),
     "sgd, too slow, regression": (regressor(mlp(8, 32, 1), learning_rate=1e-6), "learning_rate_too_small"),
     "adam, 1000 times too fast": (classifier(mlp(8, 32, 32, 3), optimizer=optim.Adam(1.0)), "learning_rate_too_large"),
-    "adam, too fast, regression": (regressor(mlp(8, 32, 1), optimizer="adam", learning_rate=3.0), "learning_rate_too_large"),
+    "adam, too fast, regression": (
+        regressor(mlp(8, 32, 1), optimizer="adam", learning_rate=3.0),
+        "learning_rate_too_large",
+    ),
     "adam, too slow": (classifier(mlp(8, 32, 3), optimizer="adam", learning_rate=1e-7), "learning_rate_too_small"),
-    "momentum, too fast": (regressor(mlp(8, 32, 32, 1), optimizer=optim.SGD(10.0, momentum=0.9)), "learning_rate_too_large"),
+    "momentum, too fast": (
+        regressor(mlp(8, 32, 32, 1), optimizer=optim.SGD(10.0, momentum=0.9)),
+        "learning_rate_too_large",
+    ),
     "labels from 1": (relabelled(lambda y: y + 1), "labels_out_of_range"),
     "labels of -1 and 1": (relabelled(lambda y: 2 * y - 1, outputs=2), "labels_out_of_range"),
     "labels of -1": (relabelled(lambda y: np.where(y == 2, -1, y)), "labels_out_of_range"),
     "labels too many": (relabelled(lambda y: np.where(np.arange(len(y)) == 150, 9, y)), "labels_out_of_range"),
     "labels as floats": (relabelled(lambda y: y.astype(F32)), "labels_out_of_range"),
     "labels in halves": (relabelled(lambda y: y + 0.5), "labels_out_of_range"),
-    "labels from 1, own loss": (relabelled(lambda y: y + 1, lambda o, y: -nn.log_softmax(o)[np.arange(len(y)), y].mean()), "labels_out_of_range"),
-    "labels from 1, in a lambda": (relabelled(lambda y: y + 1, lambda o, y: nn.cross_entropy(o, y)), "labels_out_of_range"),
+    "labels from 1, own loss": (
+        relabelled(lambda y: y + 1, lambda o, y: -nn.log_softmax(o)[np.arange(len(y)), y].mean()),
+        "labels_out_of_range",
+    ),
+    "labels from 1, in a lambda": (
+        relabelled(lambda y: y + 1, lambda o, y: nn.cross_entropy(o, y)),
+        "labels_out_of_range",
+    ),
     "targets of -1 and 1, binary": (one_output(np.sign, nn.binary_cross_entropy), "labels_out_of_range"),
     "targets of 0 and 1, hinge": (one_output(lambda y: (y > 0).astype(F32), nn.hinge), "labels_out_of_range"),
     "tanh for targets of hundreds": (one_output(lambda y: 200 * y, nn.squared_error, nn.tanh), "targets_out_of_reach"),
     "sigmoid for -1 and 1": (one_output(np.sign, nn.squared_error, nn.sigmoid), "targets_out_of_reach"),
     "relu for negative targets": (one_output(lambda y: y, nn.squared_error, nn.relu), "targets_out_of_reach"),
-    "softplus for negative targets": (one_output(lambda y: y - 1, nn.absolute_error, nn.softplus), "targets_out_of_reach"),
+    "softplus for negative targets": (
+        one_output(lambda y: y - 1, nn.absolute_error, nn.softplus),
+        "targets_out_of_reach",
+    ),
     "targets without an axis": (one_output(lambda y: y[:, 0], nn.squared_error), "target_shape"),
-    "targets without an axis, own loss": (one_output(lambda y: y[:, 0], lambda o, y: ((o - y) ** 2).mean()), "target_shape"),
+    "targets without an axis, own loss": (
+        one_output(lambda y: y[:, 0], lambda o, y: ((o - y) ** 2).mean()),
+        "target_shape",
+    ),
     "labels in a column": (relabelled(lambda y: y[:, None]), "target_shape"),
-    "softmax twice": (classifier(lambda seed: nn.Sequential(nn.MLP((8, 16, 3), rng=seed), nn.softmax)), "double_softmax"),
+    "softmax twice": (
+        classifier(lambda seed: nn.Sequential(nn.MLP((8, 16, 3), rng=seed), nn.softmax)),
+        "double_softmax",
+    ),
     "sigmoid twice": (one_output(lambda y: (y > 0).astype(F32), nn.binary_cross_entropy, nn.sigmoid), "double_softmax"),
     "stop_gradient around W1": (own(detached), "no_gradient"),
     "stop_gradient around the hidden layer": (own(detached_hidden), "no_gradient"),

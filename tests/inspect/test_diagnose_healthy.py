@@ -240,9 +240,7 @@ def zero_head(seed: int) -> Case:
     """The last layer begins at 0, as is often done: hidden layers have no gradient at the first step."""
     rng = np.random.default_rng(seed)
     x = table(rng)
-    model = nn.Sequential(
-        nn.Linear(8, 16, rng=seed), nn.tanh, nn.Linear(16, 3, rng=seed, initialiser=nn.zeros)
-    )
+    model = nn.Sequential(nn.Linear(8, 16, rng=seed), nn.tanh, nn.Linear(16, 3, rng=seed, initialiser=nn.zeros))
     return model, nn.cross_entropy, (x, classes(rng, x, 3)), {}
 
 
@@ -378,9 +376,7 @@ def warm_up(seed: int) -> Case:
 def autoencoder(seed: int) -> Case:
     rng = np.random.default_rng(seed)
     x = rng.random((100, 36)).astype(F32)
-    model = nn.Sequential(
-        nn.Linear(36, 8, rng=seed), nn.relu, nn.Linear(8, 36, rng=seed), nn.sigmoid
-    )
+    model = nn.Sequential(nn.Linear(36, 8, rng=seed), nn.relu, nn.Linear(8, 36, rng=seed), nn.sigmoid)
     return model, nn.squared_error, (x, x), {"optimizer": optim.Adam(1e-3)}
 
 

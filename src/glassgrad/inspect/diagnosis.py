@@ -54,7 +54,7 @@ class Diagnosis(Sequence[Finding]):
         """As text, one line a finding."""
         if not self.findings:
             return "nothing found"
-        rows = [(f.problem, f.place, f.numbers, f.remedy) for f in self.findings]
+        rows: list[tuple[str, ...]] = [(f.problem, f.place, f.numbers, f.remedy) for f in self.findings]
         return str(Table(f"{len(rows)} findings", ("problem", "place", "evidence", "remedy"), rows))
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,17 +91,18 @@ def diagnose(
 ) -> Diagnosis:
     """What keeps a model from learning: each finding with its place, numbers and remedy; none for a healthy one.
 
-    One forward and one backward pass over a sample are read off the graph the engine computes with (``gg.explain``); what is
-    suspected is looked at again after small steps of descent, so that a layer that begins at 0 is not accused.
+    One forward and one backward pass over a sample are read off the graph the engine computes with, as ``gg.explain``
+    does; what is suspected is looked at again after small steps of descent, so that a layer that begins at 0 is not
+    accused.
 
     Parameters
     ----------
-    model : a callable tree of arrays, as ``fit`` takes it; or (function, parameters) for ``function(parameters, x)``; or
-        parameters alone, with ``loss(parameters, x, y)`` as the whole objective
+    model : a callable tree of arrays, as ``fit`` takes it; or (function, parameters) for ``function(parameters, x)``;
+        or parameters alone, with ``loss(parameters, x, y)`` as the whole objective
     loss : as ``fit`` takes it; or the name of one in ``nn``
     data : (x, y) or (x, y, weights), arrays, dataframes or trees of arrays; or batches of such
-    optimizer, learning_rate : what training is to use, to be judged too: an object of ``optim``, or a name ("sgd" without
-        one) and a rate. Not judged where neither is given
+    optimizer, learning_rate : what training is to use, to be judged too: an object of ``optim``, or a name ("sgd"
+        without one) and a rate. Not judged where neither is given
     rows : size of the sample. What is wrong with single entries is looked for in all of the data
     rng : seed of the sample
 
@@ -217,7 +218,9 @@ class _Case:
         """Whether entries that are not finite reach the loss or a gradient."""
         chosen = bad[: self.rows]
         try:
-            trial = Trial(self.subject.replaced(x=_take(self.subject.x, chosen), targets=_take(self.subject.targets, chosen)))
+            trial = Trial(
+                self.subject.replaced(x=_take(self.subject.x, chosen), targets=_take(self.subject.targets, chosen))
+            )
         except (GlassgradError, ValueError):
             return True
         return not np.isfinite(trial.loss) or self.broken(trial)
@@ -277,9 +280,7 @@ def _structure(trial: Trial) -> list[Finding]:
     return found
 
 
-EXPLAIN_CONSTANTS = frozenset(
-    ("dead_relu", "saturated", "symmetric_units", "vanishing_gradients", "unscaled_inputs")
-)
+EXPLAIN_CONSTANTS = frozenset(("dead_relu", "saturated", "symmetric_units", "vanishing_gradients", "unscaled_inputs"))
 
 
 def _later(trial: Trial) -> Trial:

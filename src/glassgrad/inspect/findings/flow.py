@@ -53,7 +53,7 @@ def _along(trial: Trial, layers: list[Layer]) -> Iterator[Finding]:
     if len(layers) >= DEEP and first < VANISHED * max(norms):
         bent = evidence["typical_slope"] < evidence["typical_weight_gain"]
         remedy = (
-            "use relu or tanh instead of an activation whose slope is small everywhere, or add normalisation or shortcuts"
+            "use relu or tanh, whose slopes are larger, or add normalisation or shortcuts"
             if bent
             else "draw the weights by He's or Glorot's rule (nn.he_normal, nn.glorot_uniform), or add shortcuts"
         )

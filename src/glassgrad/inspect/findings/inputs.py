@@ -10,7 +10,7 @@ import numpy as np
 from ... import tree
 from .finding import Finding
 from .subject import Subject
-from .trial import PRODUCTS, Trial
+from .trial import Trial
 
 LARGE = 100.0  # root mean square of a column: what a weight of ordinary size makes of it saturates or diverges
 SMALL = 1e-3  # of all columns: the bias drowns them
@@ -64,7 +64,7 @@ def column_name(subject: Subject, k: int) -> str:
 
 
 def unscaled(trial: Trial) -> Iterator[Finding]:
-    """Inputs of very different or very large scales, as they meet the first weights: after what the model does first."""
+    """Inputs of very different or very large scales, as they meet the first weights."""
     seen: set[Any] = set()
     for layer in trial.layers:
         a = layer.operand

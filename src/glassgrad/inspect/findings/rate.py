@@ -41,9 +41,9 @@ def optimizer_of(optimizer: Any, learning_rate: float | None) -> Optimizer | Non
 def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
     """A rate that is too large or too small for this model, loss and data.
 
-    Too large: the loss goes far beyond what knowing nothing costs, or stays beyond it, or a first update as large as the
-    weights did not lower it. Too small: along the first update a step ``TOO_SMALL`` times as long saves more, and a share of the loss
-    that counts.
+    Too large: the loss goes far beyond what knowing nothing costs, or stays beyond it, or a first update as large as
+    the weights did not lower it. Too small: along the first update a step ``TOO_SMALL`` times as long saves more, and a
+    share of the loss that counts.
     """
     subject = subject.doubled()
     state, rate = _peak(optimizer, subject.params)

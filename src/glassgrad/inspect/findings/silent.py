@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import tree
+from ...array import variable
 from ...dtypes import dtype_of
 from ...errors import GlassgradError
-from ...graph.node import Node
+from ...graph import apply as engine
+from ...graph.node import Node, reachable
+from ...graph.origin import Origin, here
 from ...nn.module import Module, learnt
 from .finding import Finding
 from .subject import Subject
@@ -23,7 +26,7 @@ BOUNDS = frozenset(("clip", "maximum", "minimum", "fmax", "fmin", "max", "min"))
 # Why, in the order of what is said if there are several; with what to do.
 REMEDIES = {
     "detached": "take the stop_gradient away, or hold the parameter in a field that is not learnt (nn.STATE)",
-    "detached by NumPy": "compute with glassgrad.numpy on the value itself: .value, float() and item() give plain numbers",
+    "detached by NumPy": "compute with glassgrad.numpy on the value itself: .value, float() give plain numbers",
     "integer": "store it as a float: array.astype(np.float32), 1.0 for 1",
     "kink": "use an operation with a slope: softmax for argmax, a straight-through estimator (gg.custom_vjp) for "
     "rounding, a shifted value at a kink",
@@ -47,6 +50,13 @@ class Reason(NamedTuple):
     node: Any
 
 
+class End(NamedTuple):
+    """An op without derivative, as it was done: what is looked at of a node."""
+
+    op: Any
+    origin: Origin
+
+
 def no_gradient(trial: Trial, later: Trial, said: set[str]) -> Iterator[Finding]:
     """Parameters without gradient, now and after steps of descent, by what keeps it from them.
 
@@ -65,28 +75,51 @@ def no_gradient(trial: Trial, later: Trial, said: set[str]) -> Iterator[Finding]
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         evidence: dict[str, Any] = {"why": why, "parameters": names, "gradient": 0.0}
         if node is not None:
-            evidence |= {"op": node.op.name, "line": trial.line(node), "source": node.origin.text if node.origin else ""}
+            evidence |= {
+                "op": node.op.name,
+                "line": trial.line(node),
+                "source": node.origin.text if node.origin else "",
+            }
         yield Finding("no_gradient", shown, evidence, REMEDIES[why])
 
 
 def _unused(trial: Trial, p: Any) -> Reason:
-    """Whether a parameter that the graph does not lead to changes the loss all the same, through plain NumPy."""
-    name = trial.names[p]
+    """Whether a parameter that the graph does not lead to changes the loss all the same, and what it went through.
+
+    What is made of values that nobody differentiates keeps no graph, so the ops are looked at as they are done.
+    """
+    subject, name = trial.subject, trial.names[p]
     rng = np.random.default_rng(0)
 
-    def moved(path: tuple[Any, ...], leaf: Any) -> Any:
-        if (".".join(map(str, path)) or "model") != name:
-            return leaf
+    def changed(change: Callable[[Any], Any]) -> Any:
+        leaves, structure = tree.flatten(subject.params)
+        names = [".".join(map(str, path)) or "model" for path in tree.key_paths(subject.params)]
+        return tree.unflatten(
+            structure, [change(leaf) if n == name else leaf for n, leaf in zip(names, leaves, strict=True)]
+        )
+
+    def shaken(leaf: Any) -> Any:
         value = np.asarray(p.value)
         return (value + rng.normal(size=value.shape) * (1 + np.abs(value))).astype(value.dtype)
 
-    params = trial.subject.params
-    paths = tree.key_paths(params)
-    leaves, structure = tree.flatten(params)
-    other = tree.unflatten(structure, [moved(path, leaf) for path, leaf in zip(paths, leaves, strict=True)])
-    now, then = trial.subject.loss_at(params), trial.subject.loss_at(other)
-    same = now == then or (np.isnan(now) and np.isnan(then))
-    return Reason("unused" if same else "detached by NumPy", None)
+    now, then = subject.loss_at(subject.params), subject.loss_at(changed(shaken))
+    if now == then or (np.isnan(now) and np.isnan(then)):
+        return Reason("unused", None)
+    opened = variable(p.value)
+    ends: list[End] = []
+
+    def watch(op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> None:
+        if op.nondifferentiable and any(isinstance(x, Node) and x.tracked and opened in reachable([x]) for x in inputs):
+            ends.append(End(op, here(3)))
+
+    engine.watchers.append(watch)
+    try:
+        subject.loss_at(changed(lambda leaf: opened))
+    finally:
+        engine.watchers.remove(watch)
+    if not ends:
+        return Reason("detached by NumPy", None)
+    return Reason("detached" if ends[0].op.name == "stop_gradient" else "kink", ends[0])
 
 
 def _reason(trial: Trial, p: Any) -> Reason | None:

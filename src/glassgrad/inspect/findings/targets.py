@@ -35,7 +35,7 @@ class Targets:
     def __init__(self, subject: Subject, outputs: Any) -> None:
         self.subject, self.outputs = subject, outputs
         self.findings: list[Finding] = []
-        self.y = subject.targets[0] if subject.targets else None
+        self.y: Any = subject.targets[0] if subject.targets else None
         self.good: Any = None
         loss = subject.loss
         self.options: dict[str, Any] = {}
@@ -71,7 +71,9 @@ class Targets:
             wanted = wanted[:axis] + wanted[axis + 1 :]
         if self.y.shape != wanted and self.y.size == np.prod(wanted):
             evidence = {"outputs": list(self.outputs.shape), "targets": list(self.y.shape), "expected": list(wanted)}
-            self.add("target_shape", evidence, f"reshape the targets: y.reshape({', '.join(map(str, (-1, *wanted[1:])))})")
+            self.add(
+                "target_shape", evidence, f"reshape the targets: y.reshape({', '.join(map(str, (-1, *wanted[1:])))})"
+            )
             self.y = self.y.reshape(wanted)
 
     def refuse(self, bad: Any, evidence: dict[str, Any], remedy: str) -> None:
@@ -117,7 +119,9 @@ class Targets:
         """Of binary cross-entropy."""
         if self.y.dtype.kind in "biuf":
             y = self.y.astype(float)
-            remedy = "(y + 1) / 2 makes 0 and 1 of them" if set(np.unique(y)) == {-1.0, 1.0} else "pass 0 and 1, or shares"
+            remedy = (
+                "(y + 1) / 2 makes 0 and 1 of them" if set(np.unique(y)) == {-1.0, 1.0} else "pass 0 and 1, or shares"
+            )
             self.refuse((y < 0) | (y > 1), {"expected": "0 to 1"}, remedy)
 
     def signs(self) -> None:
@@ -225,7 +229,9 @@ def bounds(node: Any) -> tuple[float, float]:
     node = bare(node)
     name = node.op.name
     if name == "logaddexp":
-        return (0.0, np.inf) if any(x.op is Constant and np.all(x.value == 0) for x in node.inputs) else (-np.inf, np.inf)
+        return (
+            (0.0, np.inf) if any(x.op is Constant and np.all(x.value == 0) for x in node.inputs) else (-np.inf, np.inf)
+        )
     if name in RANGES:
         return RANGES[name]
     constants = [x.value for x in node.inputs if x.op is Constant and x.shape == ()]

@@ -1,4 +1,4 @@
-"""Units that do nothing, or all the same: dead rectifiers, saturated activations, symmetric layers, constant outputs."""
+"""Units that do nothing, or all the same: dead, saturated, symmetric; and outputs that are constant."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def saturated(trial: Trial, learnt_already: bool) -> Iterator[Finding]:
 
 
 def _slopes(trial: Trial) -> dict[Any, tuple[Any, Any, float]]:
-    """Activations that bend, each with z, its slopes there and the largest it can have; rectifiers and gates left out."""
+    """Activations with z, their slopes there and the largest they can have; rectifiers and gates left out."""
     found: dict[Any, tuple[Any, Any, float]] = {}
     for node in trial.explanation.record.nodes:
         if node.op.name in BENT and node.tracked and node in trial.dependent and not _gate(trial, node):
@@ -144,7 +144,13 @@ def _slopes(trial: Trial) -> dict[Any, tuple[Any, Any, float]]:
     for layer in trial.layers:
         known = layer.exit in found or layer.exit in off or layer.exit.op.name in (*BENT, "relu")
         far = np.abs(layer.z.value).mean() > FAR_OUT
-        if far and layer.bends is not None and not known and layer.exit in trial.dependent and layer.z is not trial.outputs:
+        if (
+            far
+            and layer.bends is not None
+            and not known
+            and layer.exit in trial.dependent
+            and layer.z is not trial.outputs
+        ):
             found[layer.exit] = layer.z, layer.bends, 1.0
     return found
 
