@@ -199,7 +199,7 @@ class _Case:
         if not np.isfinite(trial.loss) or self.broken(trial):
             return Diagnosis([*found, *_origin(sample)], trial.loss)
         found += _structure(trial)
-        if judged is not None and trial.differentiable and not found:
+        if judged is not None and trial.differentiable and not {f.problem for f in found} & FORM_STEPS:
             found += rate.learning_rate(sample, judged)
         return Diagnosis(found, trial.loss)
 
@@ -281,6 +281,7 @@ def _structure(trial: Trial) -> list[Finding]:
 
 
 EXPLAIN_CONSTANTS = frozenset(("dead_relu", "saturated", "symmetric_units", "vanishing_gradients", "unscaled_inputs"))
+FORM_STEPS = EXPLAIN_CONSTANTS | {"constant_output", "exploding_gradients"}  # no rate fits these
 
 
 def _later(trial: Trial) -> Trial:

@@ -10,7 +10,7 @@ import numpy as np
 from ... import tree
 from .finding import Finding
 from .subject import Subject
-from .trial import Trial
+from .trial import PRODUCTS, Trial
 
 LARGE = 100.0  # root mean square of a column: what a weight of ordinary size makes of it saturates or diverges
 SMALL = 1e-3  # of all columns: the bias drowns them
@@ -66,17 +66,20 @@ def column_name(subject: Subject, k: int) -> str:
 def unscaled(trial: Trial) -> Iterator[Finding]:
     """Inputs of very different or very large scales, as they meet the first weights."""
     seen: set[Any] = set()
-    for layer in trial.layers:
-        a = layer.operand
-        if a in trial.dependent or a in seen or layer.weight.size == a.size == 1:
+    rows = len(tree.leaves(trial.subject.x)[0])
+    for weight, user, k, _ in trial.network.uses:
+        if user.op.name not in (*PRODUCTS, "mul") or len(user.inputs) != 2:
+            continue
+        a: Any = user.inputs[1 - k]
+        if a in trial.dependent or a in seen or not a.shape or a.dtype.kind not in "iuf" or rows not in a.shape[:2]:
             continue
         seen.add(a)
-        found = _scales(trial, layer.z.op.name == "conv" or trial.axis(layer.z) == 1, np.asarray(a.value, float))
+        found = _scales(trial, user.op.name == "conv", np.asarray(a.value, float))
         if found is not None:
             place, evidence = found
             yield Finding(
                 "unscaled_inputs",
-                f"{place} at {trial.layer_place(layer)}",
+                f"{place} at {trial.place(weight)}",
                 evidence,
                 "standardise each column to mean 0 and standard deviation 1 (data.prepare does so), or begin with "
                 "nn.BatchNorm",
@@ -86,9 +89,9 @@ def unscaled(trial: Trial) -> Iterator[Finding]:
 
 def _scales(trial: Trial, image: bool, a: Any) -> tuple[str, dict[str, Any]] | None:
     """Where scales do not fit, and the numbers; None where they do."""
-    if a.ndim < 2 or not np.isfinite(a).all():
+    if not np.isfinite(a).all():
         return None
-    columns = a.reshape(-1, 1) if image else a.reshape(-1, a.shape[-1])
+    columns = a.reshape(-1, 1) if image or a.ndim < 2 else a.reshape(-1, a.shape[-1])
     if len(columns) < 4:
         return None
     size, spread = np.sqrt(np.mean(columns**2, axis=0)), columns.std(axis=0)
@@ -105,7 +108,7 @@ def _scales(trial: Trial, image: bool, a: Any) -> tuple[str, dict[str, Any]] | N
     else:
         return None
     evidence: dict[str, Any] = {
-        "column": worst if image else column_name(trial.subject, worst),
+        "column": column_name(trial.subject, worst),
         "mean": float(columns[:, worst].mean()),
         "standard_deviation": float(spread[worst]),
         f"{what}_of": columns.shape[1],
@@ -114,4 +117,4 @@ def _scales(trial: Trial, image: bool, a: Any) -> tuple[str, dict[str, Any]] | N
     if varied.any():
         evidence["smallest_standard_deviation"] = float(spread[varied].min())
         evidence["largest_standard_deviation"] = float(spread[varied].max())
-    return ("x" if image else f"x, column {evidence['column']}"), evidence
+    return ("x" if columns.shape[1] == 1 else f"x, column {evidence['column']}"), evidence

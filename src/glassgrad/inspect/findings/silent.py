@@ -9,11 +9,13 @@ import numpy as np
 
 from ... import tree
 from ...array import variable
+from ...autodiff.local import derivative
 from ...dtypes import dtype_of
 from ...errors import GlassgradError
 from ...graph import apply as engine
 from ...graph.node import Node, reachable
 from ...graph.origin import Origin, here
+from ...graph.primitive import Elementwise
 from ...nn.module import Module, learnt
 from .finding import Finding
 from .subject import Subject
@@ -176,8 +178,13 @@ def _killed(trial: Trial, x: Any, user: Any) -> Reason | None:
         if zero not in trial.dependent:
             return Reason("masked" if name == "mul" else "zero", user)
         return Reason("zero weights", user) if zero in trial.names or _view_of_parameter(trial, zero) else None
-    size = length(trial.gradient(user))
-    return Reason("underflow" if size < 1e-30 else "flat", user)
+    g = trial.gradient(user)
+    if length(g) < 1e-30:
+        return Reason("underflow", user)
+    if not issubclass(user.op, Elementwise) or not x.tracked:
+        return None
+    slope = derivative(user, next(k for k, i in enumerate(user.inputs) if i is x))
+    return None if np.any(slope * g) else Reason("flat", user)
 
 
 def _behind_dead(trial: Trial, z: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,8 @@ class Subject:
         """From what a user has."""
         x, *targets = data
         params, forward = _opened(model)
+        if forward is not None and params is model and _required(loss) == 1 + len(data):
+            forward = None  # the loss is of the model itself
         return cls(params, forward, _loss(loss), x, tuple(targets), names, here())
 
     def line(self, origin: Origin | None) -> str:
@@ -158,6 +161,15 @@ def _double(leaf: Any) -> Any:
     if isinstance(leaf, (str, bytes)) or not learns(leaf) or np.asarray(value).dtype.kind != "f":
         return leaf
     return np.asarray(value, np.float64)[()]
+
+
+def _required(loss: Any) -> int:
+    """How many arguments a loss must be given."""
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
 
 
 def _function(part: Any) -> bool:

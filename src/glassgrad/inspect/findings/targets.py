@@ -10,7 +10,8 @@ import numpy as np
 
 from ...autodiff.derivatives import grad
 from ...errors import GlassgradError
-from ...graph.node import Constant
+from ...graph.node import creation_order
+from ...graph.primitive import Elementwise
 from ...ops import losses
 from ...train.measure import loss_of
 from .finding import Finding
@@ -19,6 +20,8 @@ from .trial import Trial, same_value
 
 SHOWN = 5
 BROADCAST = frozenset(("sub", "add", "mul", "div", "maximum", "minimum", "less", "greater", "equal"))
+PROBE = np.concatenate([-np.logspace(6, -3, 40), [0.0], np.logspace(-3, 6, 40)])
+UNBOUNDED = 1e4
 FEW = 0.01  # share of targets out of reach that noise may put there
 
 
@@ -137,13 +140,12 @@ class Targets:
         bad = (y < 0) | (y >= count)
         if count < 2 or not bad.any():
             return
-        rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))[:64]
-        targets = tuple(t[rows] for t in self.subject.targets)
         try:
-            slopes = np.asarray(grad(lambda o: loss_of(self.subject.loss, o, targets))(outputs[rows].astype(float)))
+            slopes = grad(lambda o: loss_of(self.subject.loss, o, self.subject.targets))(outputs.astype(float))
+            wrong = bool(np.any(slopes[y < 0]))  # counted from the end, unless the loss leaves such rows out
         except (GlassgradError, IndexError, ValueError):
-            slopes = np.ones(1)
-        if slopes.any():  # else the loss leaves such rows out
+            wrong = True
+        if wrong:
             remedy = "number the classes from 0: y - 1" if y.min() == 1 and y.max() == count else "number from 0"
             self.refuse(bad, {"expected": f"0 to {count - 1}", "outputs": count}, remedy)
 
@@ -182,7 +184,7 @@ def twice(trial: Trial) -> Iterator[Finding]:
         return
     last = bare(outputs)
     values = np.asarray(outputs.value, float)
-    sums = bool(values.ndim >= 2 and values.shape[-1] >= 2 and (values >= 0).all() and _ones(values.sum(axis=-1)))
+    sums = _shares(values)
     if last.op.name == "sigmoid" or (sums and last.inputs):
         made = "softmax" if sums and last.op.name != "sigmoid" else "sigmoid"
         yield Finding(
@@ -210,54 +212,36 @@ def bare(node: Any) -> Any:
     return node
 
 
-# What values of an op lie between; of those on one input, given its own bounds.
-RANGES = {
-    "sigmoid": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "relu": (0.0, np.inf),
-    "exp": (0.0, np.inf),
-    "logaddexp": (0.0, np.inf),
-    "abs": (0.0, np.inf),
-    "absolute": (0.0, np.inf),
-    "sin": (-1.0, 1.0),
-    "cos": (-1.0, 1.0),
-}
+def bounds(trial: Trial) -> tuple[float, float]:
+    """What outputs lie between whatever the last weights give: found by sending numbers of all sizes through the rest.
 
-
-def bounds(node: Any) -> tuple[float, float]:
-    """What the values of a node lie between whatever the parameters are, as far as its last ops say."""
-    node = bare(node)
-    name = node.op.name
-    if name == "logaddexp":
-        return (
-            (0.0, np.inf) if any(x.op is Constant and np.all(x.value == 0) for x in node.inputs) else (-np.inf, np.inf)
-        )
-    if name in RANGES:
-        return RANGES[name]
-    constants = [x.value for x in node.inputs if x.op is Constant and x.shape == ()]
-    if name == "neg":
-        low, high = bounds(node.inputs[0])
-        return -high, -low
-    if len(node.inputs) == 2 and len(constants) == 1 and name in ("mul", "add", "sub", "div"):
-        return _shifted(node, name, float(np.real(constants[0])))
-    return -np.inf, np.inf
-
-
-def _shifted(node: Any, name: str, c: float) -> tuple[float, float]:
-    """Bounds of a sum, difference, product or quotient with a number."""
-    first = node.inputs[0].op is not Constant
-    low, high = bounds(node.inputs[0 if first else 1])
-    if name == "div" and not first:
+    Elementwise operations are computed again from the last pre-activation on; a softmax is known by its sums.
+    """
+    outputs = bare(trial.outputs)
+    if _shares(outputs.value):
+        return 0.0, 1.0
+    z = max((layer.z for layer in trial.layers if layer.z.index <= outputs.index), key=creation_order, default=None)
+    if z is None:
         return -np.inf, np.inf
-    if name == "add":
-        return low + c, high + c
-    if name == "sub":
-        return (low - c, high - c) if first else (c - high, c - low)
-    factor = c if name == "mul" else 1 / c if c else np.nan
-    if not factor or np.isnan(factor):
+    values = {z: PROBE}
+    for node in trial.explanation.record.nodes:
+        if node.index <= z.index or not any(x in values for x in node.inputs):
+            continue
+        if same_value(node):
+            values[node] = values[node.inputs[0]]
+        elif issubclass(node.op, Elementwise) and all(x in values or x.shape == () for x in node.inputs):
+            values[node] = node.op.eval(*[values.get(x, x.value) for x in node.inputs], **node.params)
+    found = values.get(outputs)
+    if found is None or np.isnan(found).any() or any(x in trial.names for n in values for x in n.inputs if n is not z):
         return -np.inf, np.inf
-    ends = sorted((low * factor, high * factor))
-    return ends[0], ends[1]
+    low, high = float(found.min()), float(found.max())
+    return (low if low > -UNBOUNDED else -np.inf), (high if high < UNBOUNDED else np.inf)
+
+
+def _shares(values: Any) -> bool:
+    """Whether rows are of numbers that are at least 0 and sum to 1."""
+    values = np.asarray(values)
+    return bool(values.ndim >= 2 and values.shape[-1] >= 2 and (values >= 0).all() and _ones(values.sum(axis=-1)))
 
 
 def out_of_reach(trial: Trial) -> Iterator[Finding]:
@@ -267,7 +251,7 @@ def out_of_reach(trial: Trial) -> Iterator[Finding]:
         return
     if y.size != np.size(trial.outputs.value):
         return
-    low, high = bounds(trial.outputs)
+    low, high = bounds(trial)
     slack = 1e-6 * max([1.0, *(abs(b) for b in (low, high) if np.isfinite(b))])
     outside = (y < low - slack) | (y > high + slack)
     if outside.mean() > FEW:
