@@ -267,7 +267,7 @@ def _structure(trial: Trial) -> list[Finding]:
     found += inputs.unscaled(trial)
     if trial.outputs is not None and not trial.norm(trial.outputs) and learnt:
         return found  # at a minimum there is no gradient to look at
-    found += units.dead(trial)
+    found += units.dead(trial, learnt)
     found += units.saturated(trial, learnt)
     later = _later(trial)
     found += units.symmetric(trial, later)

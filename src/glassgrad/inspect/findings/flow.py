@@ -18,6 +18,7 @@ from .trial import Layer, Trial, length
 
 VANISHED = 1e-4  # of the last layer's gradient: 8 layers of sigmoids reach it, tanh and rectifiers drawn well do not
 EXPLODED = 1e3
+STEEP = 10.0  # gain of each layer, with which a tenth of that is enough
 DEEP = 4  # layers from which on it is depth that does it
 FORGOTTEN = 6e-8  # relative: the last bit of float32
 PER_STEP = 0.5  # of a gradient is left after a step of a recurrence; a forget gate that starts at 1 leaves 0.73
@@ -58,7 +59,7 @@ def _along(trial: Trial, layers: list[Layer]) -> Iterator[Finding]:
             else "draw the weights by He's or Glorot's rule (nn.he_normal, nn.glorot_uniform), or add shortcuts"
         )
         yield Finding("vanishing_gradients", place, evidence, remedy)
-    elif norms[0] > EXPLODED * last:
+    elif norms[0] > EXPLODED * last * (0.1 if evidence["gain_per_layer"] > STEEP else 1):
         yield Finding(
             "exploding_gradients",
             place,

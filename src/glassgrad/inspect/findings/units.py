@@ -16,14 +16,15 @@ BENT = {"sigmoid": 0.25, "tanh": 1.0}  # their largest slopes
 FLAT = 0.009  # of the largest slope: |z| above 6, above 3. Just below the slope that leaky_relu has
 FAR_OUT = 2.0  # where every activation but rectifiers is flat on one side; sign and floor are so everywhere
 FLAT_SHARE = 0.8
-MARGIN = 0.3  # by which more units may be dead than with random weights
+MARGIN = 0.2  # by which more units may be dead than with random weights
+MARGIN_LEARNT = 0.6  # in a model that does well without them
 DRAWN = 512  # random units that the share is found with
 ROWS = 4  # below this many rows nothing is said of units
 SAME = 1e-6  # relative: float32 sums in another order
 CONSTANT = 1e-5  # relative; a deep network of rectifiers hands on differences of 1e-2
 
 
-def dead(trial: Trial) -> Iterator[Finding]:
+def dead(trial: Trial, learnt_already: bool) -> Iterator[Finding]:
     """Rectifiers that are off for every row of the sample, more of them than the inputs of the layer explain."""
     rows = []
     for node, z in rectifiers(trial).items():
@@ -33,7 +34,8 @@ def dead(trial: Trial) -> Iterator[Finding]:
         off = (pre <= 0).all(axis=0)
         units = len(off)
         expected = _expected(trial, z)
-        limit = expected + MARGIN + 3 * np.sqrt(expected * (1 - expected) / units)
+        margin = MARGIN_LEARNT if learnt_already else MARGIN
+        limit = expected + margin + 3 * np.sqrt(expected * (1 - expected) / units)
         if off.all() or (off.mean() > min(limit, 0.97) and units >= 4):
             rows.append((node, z, off, expected, pre))
     for node, z, off, expected, pre in rows:
