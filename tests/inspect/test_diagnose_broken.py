@@ -226,6 +226,10 @@ def at_the_kink(p: Any, x: Any) -> Any:
     return gnp.tanh(x @ p["W1"]) @ p["W2"] + p["b2"] + nn.relu(p["b1"])[:3]
 
 
+def cast(p: Any, x: Any) -> Any:
+    return (x @ p["W1"]).astype(int) @ p["W2"] + p["b2"] + p["b1"][:3]
+
+
 def compared(p: Any, x: Any) -> Any:
     return gnp.where(x[:, :3] > p["b1"][:3], 1.0, 0.0) + gnp.tanh(x @ p["W1"]) @ p["W2"] + p["b2"]
 
@@ -356,6 +360,47 @@ def relu_at_the_end(seed: int) -> Case:
 
 
 CONSTANT = ("constant_output",)
+
+
+def rectified(function: Callable[[Any], Any], bias: float = -15) -> Callable[[int], Case]:
+    """One hidden layer by hand, all of whose units are off."""
+
+    def make(seed: int) -> Case:
+        rng = np.random.default_rng(seed)
+        x, _, y = table(seed)
+        p = {"W": rng.normal(size=(8, 16)) / 3, "b": np.full(16, float(bias)), "V": rng.normal(size=(16, 1)), "c": 0.0}
+        return (lambda p, x: function(x @ p["W"] + p["b"]) @ p["V"] + p["c"], p), nn.squared_error, (x, y), {}
+
+    return make
+
+
+def tiny_cnn(seed: int) -> Case:
+    rng = np.random.default_rng(seed)
+    x = rng.random((10, 1, 8, 8)).astype(F32)
+    layers: list[Any] = []
+    for k in range(10):
+        layers += [nn.Conv2d(1 if k == 0 else 6, 6, 3, padding=1, rng=seed + k, initialiser=nn.normal(0.01)), nn.tanh]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(6 * 64, 2, rng=seed))
+    return model, nn.cross_entropy, (x, np.arange(10) % 2), {}
+
+
+def one_large_input(seed: int) -> Case:
+    x = np.linspace(1000, 5000, 50)
+    return (lambda p, x: p["w"] * x + p["b"], {"w": 0.1, "b": 0.0}), nn.squared_error, (x, x / 1000), {}
+
+
+def whole_millions(seed: int) -> Case:
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 10**6, (100, 3))
+    return nn.MLP((3, 8, 1), rng=seed), nn.squared_error, (x, rng.normal(size=(100, 1))), {}
+
+
+def shares_for_fives(seed: int) -> Case:
+    x, _, _ = table(seed)
+    model = nn.Sequential(nn.Linear(8, 3, rng=seed), nn.softmax)
+    return model, nn.squared_error, (x, 5 * np.random.default_rng(seed).random((200, 3))), {}
+
+
 BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "20 layers of sigmoids": (classifier(mlp(8, *[32] * 20, 3, activation="sigmoid")), "vanishing_gradients"),
     "10 layers of sigmoids": (classifier(mlp(8, *[16] * 10, 3, activation="sigmoid")), "vanishing_gradients"),
@@ -401,7 +446,7 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     ),
     "all weights 0.5": (
         regressor(drawn(8, 16, 16, 1, initialiser=nn.constant(0.5), activation=nn.tanh)),
-        "symmetric_units",
+        ("symmetric_units", "saturated"),
     ),
     "x times 0": (ignores_x, ("constant_output", "no_gradient")),
     "softmax of one output": (one_softmax, ("constant_output", "no_gradient")),
@@ -470,6 +515,28 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "a whole number": (integer_slope, "no_gradient"),
     "argmax in the loss": (hard_predictions, "no_gradient"),
     "rounded in the loss": (rounded_predictions, "no_gradient"),
+    "dead by maximum": (rectified(lambda z: gnp.maximum(z, 0)), "dead_relu"),
+    "dead by where": (rectified(lambda z: gnp.where(z > 0, z, 0.0)), "dead_relu"),
+    "gelu, biases of -30": (rectified(nn.gelu, -30), "saturated"),
+    "relu6, biases of 50": (rectified(nn.relu6, 50), "saturated"),
+    "cnn of tiny weights": (tiny_cnn, ("vanishing_gradients", "constant_output")),
+    "15 layers of hard sigmoids": (
+        classifier(mlp(8, *[32] * 15, 3, activation="hard_sigmoid")),
+        "vanishing_gradients",
+    ),
+    "one large input": (one_large_input, "unscaled_inputs"),
+    "whole numbers of millions": (whole_millions, "unscaled_inputs"),
+    "softmax for fives": (shares_for_fives, "targets_out_of_reach"),
+    "relu6 for hundreds": (one_output(lambda y: 100 * abs(y), nn.squared_error, nn.relu6), "targets_out_of_reach"),
+    "no learning rate at all": (classifier(mlp(8, 16, 3), learning_rate=0.0), "learning_rate_too_small"),
+    "value cast to integers": (own(cast), "no_gradient"),
+        own(lambda p, x: (x @ p["W1"]).astype(int) @ p["W2"] + p["b2"] + p["b1"][:3]),
+        "no_gradient",
+    ),
+    "gradient stopped in the loss": (
+        regressor(mlp(8, 16, 1), lambda o, y: ((gg.stop_gradient(o) - y) ** 2).mean()),
+        "no_gradient",
+    ),
     "nan in x": (missing(np.nan), "nan_in_data"),
     "infinity in x": (missing(np.inf), "nan_in_data"),
     "nan in y": (missing(np.nan, "y"), "nan_in_data"),

@@ -87,15 +87,13 @@ def separated(seed: int) -> Case:
     return trained(model, nn.cross_entropy, (x, y), optim.Adam(0.1), 200), nn.cross_entropy, (x, y), {}
 
 
-def digits(seed: int, trained_first: bool = False) -> Case:
+def digits(seed: int) -> Case:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(F32)
-    model = nn.MLP((64, 128, 64, 10), rng=seed)
-    if trained_first:
-        model = trained(model, nn.cross_entropy, (x, y), optim.Adam(1e-3), 15)
-    return model, nn.cross_entropy, (x, y), {"optimizer": optim.Adam(1e-3)}
+    model = trained(nn.MLP((64, 64, 10), rng=seed), nn.cross_entropy, (x, y), optim.Adam(1e-3), 10)
+    return model, nn.cross_entropy, (x, y), {"optimizer": optim.Adam(1e-3), "rows": 100}
 
 
 def images(seed: int, layers: int = 2) -> Any:
@@ -388,6 +386,70 @@ def counts_by_exp(seed: int) -> Case:
     return model, lambda m, y: gnp.mean(m - y * gnp.log(m)), (x, y), {}
 
 
+def contrastive(seed: int) -> Case:
+    """Each row beside all: the labels are numbers of rows, and there are more rows than outputs."""
+    x = table(np.random.default_rng(seed), 32)
+    return nn.Linear(8, 4, rng=seed), lambda z, y: nn.cross_entropy(z @ z.T / 2, y), (x, np.arange(32)), {}
+
+
+def many_dead_but_good(seed: int) -> Case:
+    """Positive inputs and a brisk rate turn up to half of the units off, and the rest do very well."""
+    rng = np.random.default_rng(seed)
+    x = rng.random((300, 30)).astype(F32)
+    y = (x[:, :3].sum(1) > 1.5).astype(int)
+    return trained(nn.MLP((30, 128, 128, 2), rng=seed), nn.cross_entropy, (x, y)), nn.cross_entropy, (x, y), {}
+
+
+def targets_left_out(seed: int) -> Case:
+    rng = np.random.default_rng(seed)
+    x = table(rng)
+    y = x[:, :1].copy()
+    y[::3] = np.nan
+
+    def loss(o: Any, y: Any) -> Any:
+        known = ~np.isnan(y)
+        return gnp.where(known, (o - np.where(known, y, 0)) ** 2, 0).mean()
+
+    return nn.Linear(8, 1, rng=seed), loss, (x, y), {}
+
+
+def complex_weights(seed: int) -> Case:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(60, 16))
+    p = {"F": rng.normal(size=9) + 1j * rng.normal(size=9), "w": rng.normal(size=(16, 1)) / 4}
+
+    def f(p: Any, x: Any) -> Any:
+        return gnp.tanh(gnp.fft.irfft(gnp.fft.rfft(x) * p["F"], 16)) @ p["w"]
+
+    return (f, p), nn.squared_error, (x, x[:, :1]), {"learning_rate": 0.05}
+
+
+def half_precision(seed: int) -> Case:
+    x = np.random.default_rng(seed).normal(size=(60, 6)).astype(np.float16)
+    return nn.MLP((6, 16, 1), rng=seed, dtype=np.float16), nn.squared_error, (x, x[:, :1]), {"learning_rate": 0.05}
+
+
+def derivative_inside(seed: int) -> Case:
+    """A network whose slope is to be that of the sine: the objective holds a gradient."""
+    model = nn.MLP((1, 16, 1), "tanh", rng=seed, dtype=np.float64)
+    x = np.linspace(0, 1, 20)
+
+    def objective(m: Any, x: Any, y: Any) -> Any:
+        def u(t: Any) -> Any:
+            return m(gnp.reshape(t, (1, 1)))[0, 0]
+
+        return ((gg.vmap(gg.grad(u))(x) - y) ** 2).mean() + u(gnp.zeros(())) ** 2
+
+    return model, objective, (x, np.cos(x)), {}
+
+
+def balanced(seed: int) -> Case:
+    """As many of each class, and outputs that begin equal: sums over rows cancel to exactly 0."""
+    x = table(np.random.default_rng(seed), 10)
+    p = {"W": np.zeros((8, 2)), "b": np.zeros(2)}
+    return (lambda p, x: x @ p["W"] + p["b"], p), nn.cross_entropy, (x, np.arange(10) % 2), {}
+
+
 def weighted(seed: int) -> Case:
     rng = np.random.default_rng(seed)
     x = table(rng)
@@ -398,9 +460,8 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "linear": mlp((8, 3)),
     "width 4": mlp((8, 4, 3)),
     "width 512": mlp((8, 512, 3), optimizer="adam", learning_rate=1e-3),
-    "wide at 0.01": mlp((8, 512, 512, 3), optimizer="adam", learning_rate=1e-3),
     "relu, 8 layers": mlp((8, *[32] * 8, 3)),
-    "relu, 30 layers of 64": mlp((8, *[64] * 30, 3)),
+    "relu, 30 layers of 32": mlp((8, *[32] * 30, 3)),
     "tanh": mlp((8, 32, 32, 3), "tanh", learning_rate=0.1),
     "tanh, 30 layers": mlp((8, *[32] * 30, 3), "tanh"),
     "gelu": mlp((8, 32, 32, 3), "gelu", optimizer="adam"),
@@ -423,8 +484,7 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "xor by sigmoids, learnt": mature_xor("sigmoid"),
     "xor by tanh, learnt": mature_xor("tanh"),
     "separated clouds, learnt": separated,
-    "digits": digits,
-    "digits, trained": lambda seed: digits(seed, True),
+    "digits, trained": digits,
     "cnn": cnn(),
     "cnn with batch norm": cnn(True),
     "cnn of tanh": cnn(activation=nn.tanh),
@@ -435,7 +495,7 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "gru": recurrent(nn.GRU),
     "rnn": recurrent(nn.RNN),
     "transformer": transformer,
-    "transformer with dropout": lambda seed: transformer(seed, 4, 0.1),
+    "transformer with dropout": lambda seed: transformer(seed, 3, 0.1),
     "columns of all kinds": mixed_columns,
     "class imbalance": imbalance,
     "no biases": no_biases,
@@ -458,6 +518,13 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "autoencoder of pixels": autoencoder,
     "counts": counts_by_exp,
     "weights of rows": weighted,
+    "contrastive": contrastive,
+    "many dead but good": many_dead_but_good,
+    "targets left out": targets_left_out,
+    "complex weights": complex_weights,
+    "half precision": half_precision,
+    "derivative inside": derivative_inside,
+    "balanced": balanced,
 }
 
 

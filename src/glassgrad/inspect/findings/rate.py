@@ -48,9 +48,12 @@ def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
     subject = subject.doubled()
     state, rate = _peak(optimizer, subject.params)
     start, slopes = subject.slopes(subject.params)
+    if rate == 0 and not callable(optimizer.lr):
+        yield Finding("learning_rate_too_small", _said(optimizer, rate), {"learning_rate": rate}, "give one above 0")
     if not rate or not math.isfinite(start) or not length_of(slopes):
         return
-    baseline = max([start, *(b for b in [subject.shuffled_loss()] if math.isfinite(b))], key=abs)
+    shuffled = subject.shuffled_loss()
+    baseline = max(start, shuffled, key=abs) if math.isfinite(shuffled) else start
     params, losses, ratios = subject.params, [start], []
     first = None
     for k in range(STEPS):
@@ -68,7 +71,7 @@ def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
         "learning_rate": rate,
         "losses": [float(v) for v in losses],
         "update_to_weight": float(np.median(ratios)),
-        "loss_of_knowing_nothing": float(baseline),
+        "loss_of_knowing_nothing": baseline,
     }
     if _bursts(losses, ratios, abs(baseline)):
         evidence |= {"largest_stable_rate": _stable(subject)}

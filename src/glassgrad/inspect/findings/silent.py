@@ -20,7 +20,7 @@ from ...nn.module import Module, learnt
 from .finding import Finding
 from .subject import Subject
 from .trial import Trial, length
-from .units import rectifiers
+from .units import rectifiers, slopes
 
 FLAT = frozenset(("sign", "floor", "ceil", "trunc", "rint", "floor_divide", "floor_div"))
 BOUNDS = frozenset(("clip", "maximum", "minimum", "fmax", "fmin", "max", "min"))
@@ -64,12 +64,13 @@ def no_gradient(trial: Trial, later: Trial, said: set[str]) -> Iterator[Finding]
 
     ``said`` are the problems found before: what dead or saturated units keep back is not said twice.
     """
+    flat = dict.fromkeys(slopes(trial), "saturated") | dict.fromkeys(rectifiers(trial), "dead")
     still = {later.names[p] for p in later.learnt if not later.norm(p)}
     grouped: dict[Reason, list[Any]] = {}
     for p in trial.learnt:
         if trial.norm(p) or trial.names[p] not in still or not np.size(p.value):
             continue
-        reason = _unused(trial, p) if p in trial.unused else _reason(trial, p)
+        reason = _unused(trial, p) if p in trial.unused else _reason(trial, p, flat)
         if reason is not None and SAID_ELSEWHERE.get(reason.why) not in said and reason.why != "underflow":
             grouped.setdefault(reason, []).append(p)
     for (why, node), members in grouped.items():
@@ -124,7 +125,7 @@ def _unused(trial: Trial, p: Any) -> Reason:
     return Reason("detached" if ends[0].op.name == "stop_gradient" else "kink", ends[0])
 
 
-def _reason(trial: Trial, p: Any) -> Reason | None:
+def _reason(trial: Trial, p: Any, flat: dict[Any, str]) -> Reason | None:
     """The ops nearest to the loss, of those on the way to a parameter, that are handed a gradient and hand on none."""
     found: list[Reason] = []
     hidden: list[Reason] = []  # ops without derivative: comparisons and indices are beside most activations
@@ -140,7 +141,7 @@ def _reason(trial: Trial, p: Any) -> Reason | None:
                 hidden.append(Reason(why, user))
             elif not _arrives(trial, user):
                 stack.append(user)
-            elif (reason := _killed(trial, x, user)) is not None:
+            elif (reason := _killed(trial, x, user, flat)) is not None:
                 found.append(reason)
     order = list(REMEDIES)
     candidates = found or hidden
@@ -152,7 +153,7 @@ def _arrives(trial: Trial, node: Any) -> bool:
     return node is trial.value or length(trial.gradient(node)) > 0
 
 
-def _killed(trial: Trial, x: Any, user: Any) -> Reason | None:
+def _killed(trial: Trial, x: Any, user: Any, flat: dict[Any, str]) -> Reason | None:
     """Why a node that is given a gradient hands none to x; None where terms that are not 0 cancel."""
     terms = [t.value for t in trial.explanation.record.terms.get(x, []) if t.user is user]
     if any(length(t) for t in terms):
@@ -161,10 +162,10 @@ def _killed(trial: Trial, x: Any, user: Any) -> Reason | None:
     others = [i for i in user.inputs if i is not x]
     if name in FLAT:
         return Reason("kink", user)
-    if name == "relu" or user in rectifiers(trial):
+    if name == "relu":
         return Reason("dead" if np.any(x.value) or _behind_dead(trial, x) else "kink", user)
-    if name in ("sigmoid", "tanh"):
-        return Reason("saturated", user)
+    if user in flat or name in ("sigmoid", "tanh"):
+        return Reason(flat.get(user, "saturated"), user)
     if name in ("where", "where_i_e_e_e"):
         return Reason("masked", user)
     if name in BOUNDS:

@@ -116,15 +116,15 @@ def saturated(trial: Trial, learnt_already: bool) -> Iterator[Finding]:
     """Hidden activations that nearly all are on their flat parts, in a model that has not learnt yet."""
     if learnt_already:
         return
-    for node, (z, slopes, largest) in _slopes(trial).items():
-        share = float((np.abs(slopes) < FLAT * largest).mean())
-        if share > FLAT_SHARE and np.size(slopes) >= ROWS:
+    for node, (z, slope, largest) in slopes(trial).items():
+        share = float((np.abs(slope) < FLAT * largest).mean())
+        if share > FLAT_SHARE and np.size(slope) >= ROWS:
             yield Finding(
                 "saturated",
                 trial.place(node),
                 {
                     "share": share,
-                    "mean_slope": float(np.mean(np.abs(slopes))),
+                    "mean_slope": float(np.mean(np.abs(slope))),
                     "largest_slope": largest,
                     "mean_absolute_preactivation": float(np.abs(z.value).mean()),
                     "activation": node.op.name,
@@ -134,14 +134,14 @@ def saturated(trial: Trial, learnt_already: bool) -> Iterator[Finding]:
             )
 
 
-def _slopes(trial: Trial) -> dict[Any, tuple[Any, Any, float]]:
+def slopes(trial: Trial) -> dict[Any, tuple[Any, Any, float]]:
     """Activations with z, their slopes there and the largest they can have; rectifiers and gates left out."""
     found: dict[Any, tuple[Any, Any, float]] = {}
     for node in trial.explanation.record.nodes:
         if node.op.name in BENT and node.tracked and node in trial.dependent and not _gate(trial, node):
             y = np.asarray(node.value, float)
-            slopes = y * (1 - y) if node.op.name == "sigmoid" else 1 - y * y
-            found[node] = node.inputs[0], slopes, BENT[node.op.name]
+            slope = y * (1 - y) if node.op.name == "sigmoid" else 1 - y * y
+            found[node] = node.inputs[0], slope, BENT[node.op.name]
     off = rectifiers(trial)
     for layer in trial.layers:
         known = layer.exit in found or layer.exit in off or layer.exit.op.name in (*BENT, "relu")
