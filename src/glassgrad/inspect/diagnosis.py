@@ -23,7 +23,7 @@ from .findings.targets import Targets, broadcast, out_of_reach, twice
 from .findings.trial import Trial
 from .table import Table
 
-LEARNT = 0.5  # of the loss with rows exchanged: below it a model knows something of them
+LEARNT = 0.25  # of the loss with rows exchanged: below it a model knows much of them
 
 
 class Diagnosis(Sequence[Finding]):
