@@ -110,6 +110,10 @@ class MissingExtraError(GlassgradError, ImportError):
     """An optional library is not installed. Fix: ``pip install 'glassgrad[extra]'``."""
 
 
+class DiagnosisWarning(UserWarning):
+    """Training was found to have something wrong with it; the text says what, where, and what to do."""
+
+
 class IndependentOutputWarning(UserWarning):
     """The function's value does not depend on what it is differentiated by, so the gradient is zero."""
 
