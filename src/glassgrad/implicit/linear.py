@@ -212,7 +212,7 @@ def linear_solve(
     >>> heat(0.5, np.array([0.0, 7.0, 0.0]))
     Array([1., 4., 1.])
     >>> gg.grad(lambda c: heat(c, np.array([0.0, 7.0, 0.0]))[1])(0.5).round(6)
-    np.float64(-3.428571)
+    np.float64(-2.857143)
     """
     like = layout("linear_solve", "b", b)
     flat = equation("linear_solve", lambda v: like.vector(operator(like.tree(v)), "the operator's result"), like.spec)
