@@ -145,10 +145,9 @@ def test_one_time_and_the_same_time_twice() -> None:
     [
         (lambda: gg.odeint(van_der_pol, Y0, [0.0, 2.0, 1.0]), errors.ShapeError, "one direction: got 2 and then 1"),
         (lambda: gg.odeint(van_der_pol, Y0, 1.0), errors.ShapeError, r"t is a vector of times: got shape \(\)"),
-        (lambda: gg.odeint(van_der_pol, [1, 2], T), errors.DtypeError, r"y0\[0\] is int"),
+        (lambda: gg.odeint(van_der_pol, [1, 2], T), errors.DtypeError, "y0 is int64"),
         (lambda: gg.odeint(lambda y, t: y[:1], Y0, T), errors.ShapeError, "f's result has another shape"),
         (lambda: gg.odeint(van_der_pol, Y0, T, method="rk4"), ValueError, "expected one of"),
-        (lambda: gg.odeint(lambda y, t: y**2, 1.0, [0.0, 2.0]), errors.ConvergenceError, "too small to go on at t = 1"),
         (lambda: gg.odeint(lambda y, t: np.log(y), -1.0, [0.0, 1.0]), errors.ConvergenceError, "f is not finite"),
         (lambda: gg.odeint(van_der_pol, Y0, T, max_steps=3), errors.ConvergenceError, "3 steps were not enough"),
         (

@@ -37,7 +37,7 @@ def fixed_point(
     Parameters
     ----------
     f : of x and the params, returning a tree like x; made of Glassgrad operations
-    x0 : where to begin: floating array or tree of arrays
+    x0 : where to begin: floating array or tree of arrays; a list of numbers is an array
     *params : trees of arrays, handed on to f
     tol : it ends when max|f(x) - x| is below ``tol`` (1 + max|x|); by default 1e-10, in float32 1e-5
     maxiter : how many rounds it takes at most

@@ -181,7 +181,7 @@ def linear_solve(
     Parameters
     ----------
     operator : of a tree like b, returning one; linear
-    b : array or tree of arrays, of floating or complex dtype
+    b : array or tree of arrays, of floating or complex dtype; a list of numbers is an array
     method : "dense", which forms the matrix; "sparse", which finds its pattern and factorises it; "cg" (for a symmetric
         positive definite one), "gmres" or "bicgstab", SciPy's, which only use products; "iteration", x ← x + (b - A x),
         for a matrix near the identity, native in compiled code. By default dense up to 500 unknowns, then cg if

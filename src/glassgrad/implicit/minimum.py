@@ -36,7 +36,7 @@ def implicit_minimum(
     Parameters
     ----------
     f : of x and the params, returning one real number; made of Glassgrad operations
-    x0 : where to begin: floating array or tree of arrays
+    x0 : where to begin: floating array or tree of arrays; a list of numbers is an array
     *params : trees of arrays, handed on to f
     solve : ``solve(f, x0)``, with f a function of NumPy arrays like x0, the params filled in. It returns x, or a result
         of ``scipy.optimize.minimize``. By default SciPy's trust-region methods, then Newton's on the gradient

@@ -60,7 +60,7 @@ def odeint(
     Parameters
     ----------
     f : of a tree like y0, the time and the args, returning a tree like y0
-    y0 : floating array or tree of arrays
+    y0 : floating array or tree of arrays; a list of numbers is an array
     t : [T] times in one direction, ascending or descending
     *args : trees of arrays, handed on to f
     rtol, atol : the error of a step may be ``atol + rtol |y|``, as root mean square over all elements

@@ -41,7 +41,7 @@ def implicit_root(
     Parameters
     ----------
     residual : of x and the params, returning a tree like x; made of Glassgrad operations
-    x0 : where to begin: floating array or tree of arrays
+    x0 : where to begin: floating array or tree of arrays; a list of numbers is an array
     *params : trees of arrays, handed on to the residual
     solve : ``solve(F, x0)``, with F a function of NumPy arrays like x0, the params filled in. It returns x, or a result
         of ``scipy.optimize.root``. By default Newton's method with steps halved until the residual falls, which
