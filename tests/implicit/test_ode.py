@@ -129,8 +129,14 @@ def test_what_f_closes_over_is_differentiated() -> None:
 def test_complex_and_float32_and_integer_times() -> None:
     turned = gg.odeint(lambda y, t: 1j * y, 1.0 + 0.0j, [0, 1, 2], **TIGHT)
     numpy.testing.assert_allclose(turned.value, numpy.exp(1j * numpy.arange(3)), rtol=1e-7)
-    single = gg.odeint(lambda y, t: -y, numpy.ones(2, numpy.float32), numpy.array([0.0, 1.0]))
+    decay = lambda y, t: gg.odeint(lambda y, t: -y * t / t, y, t)
+    single = decay(numpy.ones(2, numpy.float32), numpy.array([1.0, 2.0], numpy.float32))
     assert single.dtype == numpy.float32
+    by_t = gg.jit(gg.grad(lambda t: decay(numpy.ones(2, numpy.float32), t)[1, 0]))(
+        numpy.array([1.0, 2.0], numpy.float32)
+    )
+    assert by_t.dtype == numpy.float32
+    numpy.testing.assert_allclose(by_t, [numpy.exp(-1.0), -numpy.exp(-1.0)], rtol=1e-4)
     numpy.testing.assert_allclose(single.value[1], numpy.exp(-1.0), rtol=1e-5)
 
 

@@ -151,7 +151,7 @@ def test_float32() -> None:
         ),
         (lambda: gg.implicit_root(lambda x: x if x > 0 else -x, 1.0), errors.TracedValueError, "use where"),
         (lambda: gg.fixed_point(lambda x: 2.0 * x + 1.0, 1.0), errors.ConvergenceError, "after 1000 rounds; begin"),
-        (lambda: gg.implicit_minimum(lambda x: x.sum(), P, maxiter=30), errors.ConvergenceError, "no minimum found: value"),
+        (lambda: gg.implicit_minimum(lambda x: x.sum(), P, maxiter=30), errors.ConvergenceError, "no minimum found"),
         (lambda: gg.implicit_minimum(lambda x: x, P), errors.NotScalarError, "expected one number"),
         (lambda: gg.implicit_minimum(lambda x: abs(x), 1j), errors.DtypeError, "expected real numbers"),
     ],

@@ -90,8 +90,8 @@ class _Unsolved(NamedTuple):
     def __call__(self, left: Any, rounds: Any) -> Exception:
         return ConvergenceError(
             f"{self.what}: the linear system was not solved by {self.method}: residual {float(left):.3g} after "
-            f"{int(rounds)} rounds; raise tol or maxiter, or use the method 'dense' or 'gmres'; a singular matrix has "
-            f"no solution"
+            f"{int(rounds)} rounds; raise tol or maxiter, or use another method, such as 'sparse' or 'dense'; a "
+            f"singular matrix has no solution"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autodiff.loops import scan
 from ..autodiff.whiles import while_loop
-from ..dtypes import is_inexact
+from ..dtypes import real_dtype
 from ..errors import ConvergenceError, DtypeError, ShapeError
 from ..graph.apply import apply
 from ..graph.node import Value
@@ -22,6 +22,7 @@ from .vector import layout
 
 METHODS = ("dopri5",)
 ADJOINTS = ("discrete", "continuous")
+KEPT = 16  # states between two times: 153 steps are then computed twice again at most, 969 three times
 
 
 class OdeSolution(NamedTuple):
@@ -66,7 +67,7 @@ def odeint(
     rtol, atol : the error of a step may be ``atol + rtol |y|``, as root mean square over all elements
     method : "dopri5"
     adjoint : how derivatives are found. "discrete": those of the steps that were taken, their sizes held fast, exact to
-        rounding for the numbers returned; reverse mode keeps 50 states between two times and computes the others again.
+        rounding for the numbers returned; reverse mode keeps 16 states between two times and computes the others again.
         "continuous": the adjoint equation, solved backwards with the same tolerance from one time to the one before (R.
         T. Q. Chen et al., "Neural ordinary differential equations" (2018)); it keeps only what is returned, and is as
         exact as the tolerance. Forward mode and derivatives of derivatives are discrete.
@@ -138,7 +139,8 @@ def _solved(
     times = _times(what, t)
 
     def slope(y: Value, t: Value) -> Value:
-        return like.vector(f(like.tree(array_of(y)), array_of(t), *args), "f's result")
+        t = logic.astype(array_of(t), real_dtype(like.dtype))  # float32 stays float32, between times in float64
+        return like.vector(f(like.tree(array_of(y)), t, *args), "f's result")
 
     problem = Problem(what, slope, Tolerance(rtol, atol), max_steps)
     y = like.vector(y0, "y0")
@@ -166,7 +168,7 @@ def _times(what: str, t: Any) -> Value:
                 f"{what}: the times do not go in one direction: got {times.value[k]:g} and then "
                 f"{times.value[k + 1]:g} at {here(3)}; sort them"
             )
-    return times if is_inexact(times.dtype) else logic.astype(times, np.float64)
+    return logic.astype(times, np.float64)
 
 
 class Problem(NamedTuple):
@@ -189,7 +191,7 @@ class Problem(NamedTuple):
                 ahead = sign * (stop_gradient(t) - at.t) > 0.0
                 return ahead & ~at.small & (at.steps + at.refused - tried < self.max_steps)
 
-            state = while_loop(going, lambda at: step(self.slope, at, end, self.tolerance), state)
+            state = while_loop(going, lambda at: step(self.slope, at, end, self.tolerance), state, checkpoints=KEPT)
             return state, state.piece(t)
 
         last, ys = scan(until, begun(self.slope, y, start, end, self.tolerance), times[1:])
