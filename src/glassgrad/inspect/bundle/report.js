@@ -1,0 +1,1 @@
+(function(){function e(){return JSON.parse(document.getElementById(`data`).textContent)}var t=document.documentElement,n=matchMedia(`(prefers-color-scheme: dark)`);function r(){let e=()=>{t.dataset.chosen||(t.dataset.theme=n.matches?`dark`:`light`)};n.addEventListener(`change`,e),e()}r(),document.body.textContent=JSON.stringify(e())})();
