@@ -51,7 +51,7 @@ class Linear:
             matrix = of.jacobian(x)
             return _dense(of.what, adjoint(matrix) if transposed else matrix, b)
         if self.method == "sparse":
-            found = sparse_jacobian(of)
+            found = _sparse_jacobian(of)
             pattern = found.plan(x, *of.given).pattern
             return solve_sparse(found.values(x, *of.given), Places(pattern.indptr, pattern.indices), b, transposed)
         body, given = traced(lambda v: of.pulled(x, v) if transposed else of.pushed(x, v), [spec_of(b)])
@@ -100,7 +100,7 @@ def tolerance(dtype: Any) -> float:
     return max(1e-10, 100.0 * float(finfo(dtype).eps))
 
 
-def sparse_jacobian(of: Equation) -> SparseJacobian:
+def _sparse_jacobian(of: Equation) -> SparseJacobian:
     """The sparse Jacobian of an equation, as a function of x and what the equation is given."""
     derived = of.body.derived
     if "sparse" not in derived:
@@ -120,7 +120,7 @@ def _dense(what: str, matrix: Value, b: Value) -> Value:
         ) from None
 
 
-def scipy_linalg(what: str) -> Any:
+def _scipy_linalg(what: str) -> Any:
     """SciPy's linear algebra of operators."""
     try:
         import scipy.sparse.linalg
@@ -136,7 +136,7 @@ def _krylov(what: str, method: str, body: Body, tol: float, maxiter: int | None)
     """A function of the right side and of what the body is given, that solves the system by SciPy."""
 
     def solver(b: Any, *given: Any) -> Any:
-        linalg, n, count = scipy_linalg(what), len(b), 0
+        linalg, n, count = _scipy_linalg(what), len(b), 0
 
         def product(v: Any) -> Any:
             nonlocal count

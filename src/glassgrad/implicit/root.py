@@ -95,7 +95,7 @@ def newton(of: Equation, start: Value, how: Linear, tol: float | None, maxiter: 
     def following(held: Any) -> Any:
         x, r, _, _, rounds = held
         step = how(of, x, -r, False)
-        moved = _largest(step) / (1.0 + _largest(x))
+        moved = largest(step) / (1.0 + largest(x))
 
         def refused(tried: Any) -> Any:
             t, _, there = tried
@@ -122,7 +122,8 @@ def newton(of: Equation, start: Value, how: Linear, tol: float | None, maxiter: 
     return logic.where(ok, x, np.nan)
 
 
-def _largest(x: Value) -> Value:
+def largest(x: Value) -> Value:
+    """The maximum norm."""
     return reduction.max(abs(x))
 
 
@@ -154,7 +155,7 @@ def hosted(solve: Callable[..., Any], function: Equation, of: Equation, like: La
                 raise ConvergenceError(f"{what}: solve has not converged: {found.message}; begin nearer, or change it")
             found = found.x
         vector = np.asarray(value_of(like.vector(found, "what solve returned")))
-        left, before = (float(_largest(value_of(of._replace(given=list(given[count:]))(v)))) for v in (vector, x))
+        left, before = (float(largest(value_of(of._replace(given=list(given[count:]))(v)))) for v in (vector, x))
         if not left <= 1e-3 * max(before, 1.0):
             warnings.warn(
                 f"{what}: what solve returned is hardly a solution: residual {left:.3g}, {before:.3g} at x0; its "
