@@ -1,6 +1,7 @@
 """Derivatives of more than one number: Jacobians, Hessians, and what is made of them without forming them.
 
-All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once.
+All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once. While tracing
+a matrix that is mostly zeros is found from as few directions as its pattern has colours (``plans``).
 """
 
 from __future__ import annotations
