@@ -64,6 +64,12 @@ class Plan:
         return np.repeat(np.arange(len(counts)), counts), self.pattern.indices
 
     @lazy
+    def compressed(self) -> tuple[Any, Any]:
+        """Columns of the nonzeros, and where each row ends, in the dtype that SciPy would make of them anew."""
+        dtype = np.int32 if max(self.pattern.nnz, *self.pattern.shape) < 1 << 31 else np.int64
+        return self.pattern.indices.astype(dtype), self.pattern.indptr.astype(dtype)
+
+    @lazy
     def places(self) -> Any:
         """Where each nonzero lies in what the passes give: first [colours, m] of columns, then [colours, n] of rows."""
         i, j = self.coordinates

@@ -52,8 +52,8 @@ class _Sparse:
             compiled = self._compiled[key] = above["jit"](lambda *args: self._passes(plan, args))
         found = np.asarray(compiled(*args))
         values = plan.substituted(found) if plan.mode == "acyclic" else found
-        p = plan.pattern
-        return scipy_sparse().csr_array((values, p.indices.copy(), p.indptr.copy()), shape=p.shape)
+        columns, ends = plan.compressed
+        return scipy_sparse().csr_array((values, columns.copy(), ends.copy()), shape=plan.pattern.shape)
 
     def plan(self, *args: Any) -> Plan:
         """How the matrix is computed for arguments like these. Only shapes, dtypes and integer arrays are looked at."""
