@@ -131,7 +131,9 @@ def behind(node: Node) -> Node:
 def _needed(node: Node) -> list[Node]:
     """The inputs that this node must find in memory."""
     if node.op in (contraction.Matmul, contraction.Einsum):
-        return [_behind_views(x) for x in node.inputs]
+        folds = node.op is contraction.Matmul and any(len(x.shape) == 1 for x in node.inputs)
+        several = math.prod(node.shape) > 1  # a matrix times a vector reads the vector once for each of its rows
+        return [_behind_views(x) for x in node.inputs if not folds or (several and len(x.shape) == 1)]
     if node.op is conv.Conv:
         return [_behind_views(node.inputs[0]), behind(node.inputs[1])]
     if node.op is view.Reshape:
