@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ from ..lazy import lazy
 from ..native import call, driver, emit, library, routines, signals, threads
 from ..native.target import Target, host
 from ..rewrite import simplify
+from .budget import meet
+from .plan import Plan
 
 Array = np.ndarray[Any, Any]
 FAILURES = {"index": IndexError, "overflow": OverflowError, "power": ValueError}  # by the first word of the text
@@ -48,8 +50,8 @@ class Pass:
 
 
 PASSES = (
-    Pass("simplify", "outputs", lambda s: simplify(s.graph.outputs), verify_graph),
-    Pass("lower", "lowered", lambda s: lower.Lowering().run(s.graph.inputs, s.outputs)),
+    Pass("simplify", "outputs", lambda s: simplify(s.graph.outputs, s.frugal), verify_graph),
+    Pass("lower", "lowered", lambda s: lower.Lowering(frugal=s.frugal).run(s.graph.inputs, s.outputs)),
     Pass("fuse", "groups", lambda s: fuse.fuse(s.lowered)),
     Pass("schedule", "pieces", lambda s: schedule.schedule(s.groups, s.lowered)),
     Pass("place", "program", lambda s: place.place(s.pieces, s.lowered, s.donated), verify_program),
@@ -66,6 +68,8 @@ class Executable:
     donated : number of an output -> number of the argument it is written over
     target : the machine it is for
     verified : whether to check what each pass gives
+    frugal : whether little memory matters more than little time
+    budget : bytes that the arena may have, and ``plan`` how that is met
     program : the loops
     passes : milliseconds each pass took
     """
@@ -74,6 +78,9 @@ class Executable:
     donated: dict[int, int] = field(default_factory=dict)
     target: Target = field(default_factory=host)
     verified: bool = False
+    frugal: bool = False
+    budget: int | None = None
+    plan: Plan = field(init=False)
     outputs: list[Node] = field(init=False)
     lowered: lower.Lowered = field(init=False)
     groups: list[fuse.Group] = field(init=False)
@@ -89,6 +96,14 @@ class Executable:
             self.passes[step.name] = 1e3 * (time.perf_counter() - started)
             if self.verified:
                 step.check(result)
+        if self.budget is None:
+            self.plan = Plan(None, self.program.arena, self.program.arena, self.cost.operations, 0.0)
+            return
+        started = time.perf_counter()
+        self.plan = meet(self, self.budget, lambda: replace(self, frugal=True, budget=None, passes={}))
+        self.passes["budget"] = 1e3 * (time.perf_counter() - started)
+        if self.verified:
+            verify_program(self.program)
 
     @lazy
     def specs(self) -> list[Spec]:

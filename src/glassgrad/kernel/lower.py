@@ -126,7 +126,8 @@ class Lowered:
     """What ``fuse`` takes over: nests in an order that computes everything before it is used.
 
     ``outputs`` has the buffer of each output, ``rewritten`` the buffers that nests write in turn, ``shared`` those
-    of which each nest writes a part of its own.
+    of which each nest writes a part of its own, ``made`` which node a buffer is of. A ``frugal`` program rather takes
+    little memory than little time.
     """
 
     nests: list[Unit]
@@ -138,6 +139,8 @@ class Lowered:
     shared: set[int]
     extents: dict[str, int]
     names: Any
+    made: dict[int, Node]
+    frugal: bool
 
 
 class Lowering(Reader):
@@ -145,8 +148,9 @@ class Lowering(Reader):
 
     rules = INLINE
 
-    def __init__(self, around: Reader | None = None) -> None:
+    def __init__(self, around: Lowering | None = None, frugal: bool = False) -> None:
         super().__init__(around)
+        self.frugal = around.frugal if around else frugal
         self.rewritten: set[int] = set()
         self.shared: set[int] = set()
         self.many: dict[Node, list[int]] = {}
@@ -191,7 +195,7 @@ class Lowering(Reader):
         for node in nodes:
             if node.op is Output:
                 self.asked.setdefault(node.inputs[0], set()).add(node.params["index"])
-        roots = choose(nodes, outputs)
+        roots = choose(nodes, outputs, self.frugal)
         for node in sorted(roots, key=order(nodes, roots)):
             self.write(node)
 
@@ -206,6 +210,8 @@ class Lowering(Reader):
             self.shared,
             self.extents,
             self.names,
+            {buffer: node for node, buffer in self.place.items() if buffer not in self.given},
+            self.frugal,
         )
 
     def write(self, node: Node) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import index as ix
-from .cost import steps_cost
+from .cost import Cost, steps_cost
 from .instructions import itemsize
 from .ir import (
     Affine,
@@ -35,10 +35,19 @@ from .ir import (
 from .lower import Again, AsLong, Lowered, Outside
 from .nest import opened
 from .read import Memory
-from .regions import grouped
+from .regions import alone, grouped
 from .schedule import Piece, Round, Work
 
 ALIGNMENT = 64
+Order = Callable[[int, int, int], Any]  # of a value's bytes, and when it is first and last used
+# In which values get their places. By birth, intervals of equal sizes take no more than are alive at once.
+ORDERS: tuple[Order, ...] = (
+    lambda size, born, dies: -size,
+    lambda size, born, dies: (-size, born),
+    lambda size, born, dies: (born, -size),
+    lambda size, born, dies: -size * (dies - born + 1),
+    lambda size, born, dies: (born - dies, -size),
+)
 LONG = 3e8  # nanoseconds of a loop in which Python looks for signals
 ATTENTION = 5e7  # ... about as often as this
 
@@ -58,15 +67,27 @@ class Signals:
 SIGNALS = Signals()
 
 
-def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int]) -> Program:
-    """The whole program. ``donated`` says which outputs may be written over which arguments, by number."""
-    return _Placing(lowered, donated).run(list(pieces))
+def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int], apart: bool = False) -> Program:
+    """The whole program. ``donated`` says which outputs may be written over which arguments, by number.
+
+    Where launches stay ``apart``, each is a region of its own, in the order of the pieces: values then live as briefly
+    as they can.
+    """
+    return _Placing(lowered, donated, apart).run(list(pieces))
+
+
+def cost_of(pieces: Sequence[Work], lowered: Lowered) -> Cost:
+    """What these pieces cost."""
+    placing = _Placing(lowered, {})
+    steps = placing.steps(list(pieces))
+    return steps_cost(steps, list(placing.kernels))
 
 
 class _Placing:
-    def __init__(self, lowered: Lowered, donated: dict[int, int]) -> None:
+    def __init__(self, lowered: Lowered, donated: dict[int, int], apart: bool = False) -> None:
         self.lowered = lowered
-        self.memory = lowered.memory
+        self.apart = apart
+        self.memory = list(lowered.memory)
         self.donated = donated
         self.kernels: dict[Kernel, int] = {}
         self.functions: list[Outside | Signals] = []
@@ -98,7 +119,7 @@ class _Placing:
         launches: list[Launch] = []
 
         def close() -> None:
-            found.extend(grouped(launches, list(self.kernels), self.storage()))
+            found.extend((alone if self.apart else grouped)(launches, list(self.kernels), self.storage()))
             launches.clear()
 
         for piece in pieces:
@@ -164,10 +185,10 @@ class _Placing:
         writers: dict[int, list[int]] = {}
         users: dict[int, list[int]] = {}
         for number, piece in enumerate(pieces):
-            written = _writes(piece)
+            written = writes(piece)
             for buffer in written:
                 writers.setdefault(buffer, []).append(number)
-            for buffer in written | _reads(piece):
+            for buffer in written | reads(piece):
                 users.setdefault(buffer, []).append(number)
         dropped: set[int] = set()
         for target, source in pairs:
@@ -227,8 +248,20 @@ class _Placing:
             else:
                 at = Place(memory.kind, memory.number, memory.start, memory.stride, memory.loop)
                 found[buffer] = Buffer(memory.dtype, memory.size, at)
+        offsets, arena = min(
+            (self.offsets(values, alive, order) for order in (ORDERS if self.apart else ORDERS[:1])),
+            key=lambda placed: placed[1],
+        )
+        for buffer, offset in offsets.items():
+            found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
+        return found, arena
+
+    def offsets(self, values: Sequence[int], alive: _Lives, order: Order) -> tuple[dict[int, int], int]:
+        """Each value at the first place where none is that is alive when it is, taken in this order; and the end."""
+        key = lambda b: (order(self.bytes(b), alive.born[b], alive.dies[b]), b)
+        found: dict[int, int] = {}
         taken: list[tuple[int, int, int, int]] = []  # offset, end, born, dies
-        for buffer in sorted(values, key=lambda b: (-self.bytes(b), b)):
+        for buffer in sorted(values, key=key):
             size = -(-self.bytes(buffer) // ALIGNMENT) * ALIGNMENT
             begin, end = alive.born[buffer], alive.dies[buffer]
             offset = 0
@@ -238,7 +271,7 @@ class _Placing:
                 if high > offset and first <= end and begin <= last:
                     offset = high
             bisect.insort(taken, (offset, offset + size, begin, end))
-            found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
+            found[buffer] = offset
         return found, max((high for _, high, _, _ in taken), default=0)
 
     def bytes(self, buffer: int) -> int:
@@ -250,7 +283,7 @@ def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source:
     found = []
     for number in writers:
         piece = pieces[number]
-        if not isinstance(piece, Piece) or _writes(piece) != {target} or _reads(piece) != {source}:
+        if not isinstance(piece, Piece) or writes(piece) != {target} or reads(piece) != {source}:
             break
         statements = opened(piece.body)
         loaded = {s.name: s.value.index for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
@@ -263,7 +296,7 @@ def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source:
 
 def _overwrites(piece: Work, target: int, source: int) -> bool:
     """Whether a piece reads the old value only where, and before, it writes the new one."""
-    if not isinstance(piece, Piece) or source in _writes(piece):
+    if not isinstance(piece, Piece) or source in writes(piece):
         return False
     statements = opened(piece.body)
     stores = [s for s in statements if isinstance(s, Store) and s.buffer == target]
@@ -386,21 +419,21 @@ class _Lives:
         return (touched & before) | parents | {b for b in touched if self.memory[b].loop}
 
 
-def _reads(piece: Work) -> set[int]:
+def reads(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.inputs)
     if isinstance(piece, Round):
-        return set(piece.holding.inputs).union(*(_reads(p) for part in piece.parts for p in part))
+        return set(piece.holding.inputs).union(*(reads(p) for part in piece.parts for p in part))
     statements = opened(piece.body)
     found = {s.value.buffer for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
     return found | {load.buffer for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)}
 
 
-def _writes(piece: Work) -> set[int]:
+def writes(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.outputs)
     if isinstance(piece, Round):
-        return set(piece.holding.outputs).union(*(_writes(p) for part in piece.parts for p in part))
+        return set(piece.holding.outputs).union(*(writes(p) for part in piece.parts for p in part))
     return {s.buffer for s in opened(piece.body) if isinstance(s, Store)}
 
 

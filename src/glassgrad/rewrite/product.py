@@ -96,3 +96,4 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     ew.Add: (second(contraction.Matmul, _sum_of_products),),
     contraction.Matmul: (first(Constant, _equal_rows), second(Constant, _equal_columns)),
 }
+FRUGAL = {contraction.Matmul: RULES[contraction.Matmul]}  # a sum of products as one needs the factors of all at once
