@@ -18,7 +18,7 @@ from ..graph.node import Node, Spec
 from ..graph.program import Program as Graph
 from ..graph.verify import verify as verify_graph
 from ..kernel import cost as costs
-from ..kernel import fuse, interpret, lower, place, schedule
+from ..kernel import fuse, interpret, lower, place, schedule, units
 from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
@@ -49,11 +49,16 @@ class Pass:
     check: Callable[[Any], Any] = lambda result: None
 
 
+def _scheduled(executable: Executable) -> list[schedule.Work]:
+    pieces = schedule.schedule(executable.groups, executable.lowered)
+    return units.without_copies(pieces, executable.lowered) if executable.frugal else pieces
+
+
 PASSES = (
     Pass("simplify", "outputs", lambda s: simplify(s.graph.outputs, s.frugal), verify_graph),
     Pass("lower", "lowered", lambda s: lower.Lowering(frugal=s.frugal).run(s.graph.inputs, s.outputs)),
     Pass("fuse", "groups", lambda s: fuse.fuse(s.lowered)),
-    Pass("schedule", "pieces", lambda s: schedule.schedule(s.groups, s.lowered)),
+    Pass("schedule", "pieces", _scheduled),
     Pass("place", "program", lambda s: place.place(s.pieces, s.lowered, s.donated), verify_program),
 )
 

@@ -86,7 +86,8 @@ class Again:
 
 @dataclass(frozen=True)
 class AsLong:
-    """Steps that are repeated as long as a test holds: a while loop. Attributes as of ``Again``."""
+    """Steps that are repeated as long as a test holds: a while loop. Attributes as of ``Again``; it goes ``rounds``
+    rounds, if that is known."""
 
     test: Lowered
     more: int
@@ -95,6 +96,7 @@ class AsLong:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     carried: tuple[tuple[int, int], ...]
+    rounds: float = 1.0
 
     @property
     def parts(self) -> list[tuple[Lowered, tuple[tuple[int, int], ...]]]:
@@ -297,7 +299,8 @@ class Lowering(Reader):
         (more,), condition = self.part(test.inputs, given, test.outputs)
         made, body = self.part(step.inputs, given, [step.outputs[k] for k in kept])
         inputs, carried = (*given[n:], *carry), tuple(zip(made, carry, strict=True))
-        self.found.append(AsLong(condition, more, body, self.names("l"), inputs, tuple(carry), carried))
+        rounds = node.params.get("rounds", 1.0)
+        self.found.append(AsLong(condition, more, body, self.names("l"), inputs, tuple(carry), carried, rounds))
 
     def either(self, node: Node) -> None:
         """A switch: each branch writes the outputs that somebody reads."""

@@ -148,7 +148,7 @@ class _Placing:
         if isinstance(held, AsLong):
             test, body = parts
             more = self.real(held.more)
-            return [While(held.loop, tuple(test), more, (*body, *self.attentive([*test, *body], math.inf)))]
+            return [While(held.loop, tuple(test), more, (*body, *self.attentive([*test, *body], math.inf)), held.rounds)]
         return [Branch(self.real(held.index), tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
 
     def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
@@ -192,10 +192,10 @@ class _Placing:
                 users.setdefault(buffer, []).append(number)
         dropped: set[int] = set()
         for target, source in pairs:
-            copies = _copies(pieces, writers.get(target, []), target, source)
-            if copies and max(users[source]) <= copies[-1]:
+            begun = copies(pieces, writers.get(target, []), target, source)
+            if begun and max(users[source]) <= begun[-1]:
                 self.same[target] = source  # what is written to a part of it afterwards stays in its place
-                dropped.update(copies)
+                dropped.update(begun)
                 continue
             (last,) = writers.get(target, [-1])[-1:]
             alone = len(writers.get(target, ())) == 1 and max(users.get(source, [-1])) <= last
@@ -278,7 +278,7 @@ class _Placing:
         return self.memory[buffer].size * itemsize(self.memory[buffer].dtype)
 
 
-def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:
+def copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:
     """The pieces by which a buffer begins as a copy of another, where others write to it later."""
     found = []
     for number in writers:
@@ -465,4 +465,4 @@ def _renumbered(step: Step, numbers: dict[int, int]) -> Step:
     if isinstance(step, Repeat):
         return step._replace(steps=within[0])
     at = numbers[step.buffer]
-    return Branch(at, tuple(within)) if isinstance(step, Branch) else While(step.loop, within[0], at, within[1])
+    return Branch(at, tuple(within)) if isinstance(step, Branch) else While(step.loop, within[0], at, within[1], step.rounds)

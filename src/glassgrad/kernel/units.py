@@ -15,7 +15,7 @@ from .fuse import atoms
 from .instructions import itemsize
 from .ir import Accumulate, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
 from .lower import AsLong, Either, Lowered, Outside
-from .place import ALIGNMENT, cost_of, reads, writes
+from .place import ALIGNMENT, copies, cost_of, reads, writes
 from .read import Memory
 from .schedule import Piece, Round, Work
 
@@ -331,3 +331,32 @@ def _trimmed(body: Sequence[Statement], buffers: Collection[int], used: set[str]
             if not isinstance(s, Reset):
                 used |= {a.id for a in atoms(s) if isinstance(a, Name)}
     return kept[::-1]
+
+
+# Copies
+
+
+def without_copies(pieces: Sequence[Work], lowered: Lowered) -> list[Work]:
+    """The pieces where what begins as a copy of a value that nobody needs any more is that value itself."""
+    found = list(pieces)
+    memory = lowered.memory
+    writers: dict[int, list[int]] = {}
+    last: dict[int, int] = {}
+    for number, piece in enumerate(found):
+        for b in writes(piece):
+            writers.setdefault(b, []).append(number)
+        last.update(dict.fromkeys(reads(piece) | writes(piece), number))
+    names: dict[int, int] = {}
+    dropped: set[int] = set()
+    for number, piece in enumerate(found):
+        if not isinstance(piece, Piece) or len(reads(piece)) != 1 or len(writes(piece)) != 1:
+            continue
+        (source,), (target,) = reads(piece), writes(piece)
+        alike = memory[source]._replace(number=0) == memory[target]._replace(number=0)
+        if not alike or memory[source].kind != "value" or target in lowered.outputs or source in lowered.outputs:
+            continue
+        begun = copies(found, writers[target], target, source)
+        if begun and number == begun[0] and last[source] <= begun[-1] and max(writers.get(source, [0])) < number:
+            dropped.update(begun)
+            names[target] = names.get(source, source)
+    return [_on(piece, names, {}) if names else piece for k, piece in enumerate(found) if k not in dropped]
