@@ -6,6 +6,7 @@ smaller budget never gives a larger arena, nor less work, and every budget from 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ from ..kernel import place, recompute, units
 from ..kernel.cost import Cost
 from ..kernel.ir import Program
 from ..lazy import lazy
-from .plan import Part, Plan, in_words
+from ..rewrite import rescan
+from .plan import Loop, Part, Plan, in_words
 
 if TYPE_CHECKING:
     from .pipeline import Executable
@@ -101,7 +103,7 @@ class Analysis(NamedTuple):
     def again(self, unit: int, wanted: int) -> Cost:
         """What it costs to run a unit again for some of what it makes."""
         alone = units.alone(self.units[unit], self.buffers(wanted))
-        return self.units[unit].cost if alone is None else place.cost_of([alone], self.executable.lowered)
+        return self.units[unit].cost if alone is None else place.measured([alone], self.executable.lowered)[0]
 
     def buffers(self, mask: int) -> tuple[int, ...]:
         return tuple([self.values[v] for v in recompute.ones(mask)])
@@ -112,32 +114,63 @@ def _weight(cost: Cost) -> float:
     return cost.operations + 1e-6 * cost.nanoseconds
 
 
+class Source:
+    """A program that candidates are plans for, made when it is asked for."""
+
+    def __init__(self, make: Callable[[], Executable], loops: Sequence[Loop] = ()) -> None:
+        self.make, self.loops = make, loops
+
+    @lazy
+    def analysis(self) -> Analysis:
+        return Analysis.of(self.make())
+
+    @lazy
+    def everything(self) -> recompute.Outcome:
+        """Nothing is computed again."""
+        problem = self.analysis.problem
+        return recompute.outcome(problem, problem.everything())
+
+    def followed(self, kept: Sequence[int]) -> recompute.Outcome:
+        """A plan made for another program that differs in sizes; where it differs in more, nothing is computed again."""
+        problem = self.analysis.problem
+        return recompute.outcome(problem, kept) if len(kept) == len(problem.jobs) else self.everything
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A program that the budget may choose.
 
     Attributes
     ----------
-    analysis : of the program it is a plan for
-    outcome : the plan; None for the program as it is without a budget
+    source : the program it is a plan for
+    plan : what it comes to, or what is kept after each job; None to keep everything
     extra, time : operations more than without a budget, and nanoseconds
     bound : its arena has so many bytes at least
+    usual : whether it is the program as it is without a budget
     """
 
-    analysis: Analysis
-    outcome: recompute.Outcome | None
+    source: Source
+    plan: recompute.Outcome | Sequence[int] | None
     extra: float
     time: float
     bound: int
+    usual: bool = False
+
+    @lazy
+    def outcome(self) -> recompute.Outcome:
+        if isinstance(self.plan, recompute.Outcome):
+            return self.plan
+        return self.source.everything if self.plan is None else self.source.followed(self.plan)
 
     @lazy
     def placed(self) -> tuple[list[Any], Any, Program]:
         """Pieces, what was lowered with their buffers, and the program."""
-        executable = self.analysis.executable
-        if self.outcome is None:
+        analysis = self.source.analysis
+        executable = analysis.executable
+        if self.usual:
             return executable.pieces, executable.lowered, executable.program
-        runs = [units.Run(number, self.analysis.buffers(made)) for number, made in self.outcome.runs]
-        pieces, memory = units.in_sequence(self.analysis.units, runs, executable.lowered)
+        runs = [units.Run(number, analysis.buffers(made)) for number, made in self.outcome.runs]
+        pieces, memory = units.in_sequence(analysis.units, runs, executable.lowered)
         lowered = replace(executable.lowered, memory=memory)
         return pieces, lowered, place.place(pieces, lowered, executable.donated, apart=True)
 
@@ -147,53 +180,77 @@ class Candidate:
 
     def parts(self) -> tuple[list[Part], list[Part]]:
         """What is in memory at the peak, and what is computed again."""
-        if self.outcome is None:
-            return [], []
-        made, sizes = self.analysis.executable.lowered.made, self.analysis.problem.sizes
-        jobs = self.analysis.problem.jobs
-        number, results = self.outcome.runs[self.outcome.at]
-        there = self.outcome.idle | jobs[number].needs | results
-        kept = [Part.of(made.get(self.analysis.values[v]), sizes[v]) for v in recompute.ones(there)]
-        seen: set[int] = set()
+        analysis, outcome = self.source.analysis, self.outcome
+        made, sizes = analysis.executable.lowered.made, analysis.problem.sizes
+        kept = [Part.of(made.get(analysis.values[v]), sizes[v]) for v in recompute.ones(outcome.busy(analysis.problem))]
         often: dict[tuple[int, int], int] = {}
-        for run in self.outcome.runs:
-            if run[0] in seen:
-                often[run] = often.get(run, 0) + 1
-            seen.add(run[0])
+        for run in outcome.again():
+            often[run] = often.get(run, 0) + 1
         again = []
         for (unit, wanted), times in sorted(often.items()):
-            first = next(recompute.ones(wanted))
-            flops = times * self.analysis.again(unit, wanted).operations
-            bytes_ = sum(sizes[v] for v in recompute.ones(wanted))
-            again.append(Part.of(made.get(self.analysis.values[first]), bytes_, times, flops))
+            flops = times * analysis.again(unit, wanted).operations
+            nodes = [made.get(b) for b in analysis.buffers(wanted)]
+            again.append(Part.of(nodes[0], sum(sizes[v] for v in recompute.ones(wanted)), times, flops))
         return kept, again
 
 
 class Family:
     """The candidates for one program, in the order in which a budget takes them."""
 
-    def __init__(self, usual: Executable, frugal: Executable) -> None:
-        self.usual = usual
-        flops = usual.cost.operations
-        found = [Candidate(Analysis.of(usual), None, 0.0, usual.cost.nanoseconds, usual.program.arena)]
-        for analysis in (found[0].analysis, Analysis.of(frugal)):
-            once = [unit.cost for unit in analysis.units]
-            base = math.fsum(cost.operations for cost in once)
-            time = math.fsum(cost.nanoseconds + MEETING for cost in once)
-            costs: dict[tuple[int, int], Cost] = {}
-            for outcome in _useful(analysis.outcomes()):
-                again = []
-                seen: set[int] = set()
-                for run in outcome.runs:
-                    if run[0] in seen:
-                        if run not in costs:
-                            costs[run] = analysis.again(*run)
-                        again.append(costs[run])
-                    seen.add(run[0])
-                extra = max(base - flops + math.fsum(cost.operations for cost in again), 0.0)
-                spent = time + math.fsum(cost.nanoseconds + MEETING for cost in again)
-                found.append(Candidate(analysis, outcome, extra, spent, outcome.peak))
+    def __init__(self, usual: Executable) -> None:
+        self.flops = usual.cost.operations
+        self.usual = usual.program.arena
+        plain = Source(lambda: usual)
+        found = [Candidate(plain, None, 0.0, usual.cost.nanoseconds, self.usual, True)]
+        frugal: Any = lambda places=None: replace(usual, frugal=True, budget=None, places=places, passes={})
+        for source in (plain, Source(frugal)):
+            found += self.plans(source)
+        scans = rescan.pairs(usual.graph.outputs)
+        if scans:
+            found += self.scanned(scans, frugal)
         self.candidates = sorted(found, key=lambda c: (c.extra, c.time, c.bound))
+
+    def plans(self, source: Source) -> Iterator[Candidate]:
+        """All plans for a program that are of use."""
+        analysis = source.analysis
+        once = [unit.cost for unit in analysis.units]
+        costs: dict[tuple[int, int], Cost] = {}
+        for outcome in _useful(analysis.outcomes()):
+            runs = outcome.again()
+            costs.update({run: analysis.again(*run) for run in runs if run not in costs})
+            yield self.candidate(source, outcome, [*once, *(costs[run] for run in runs)])
+
+    def candidate(self, source: Source, outcome: recompute.Outcome, costs: Sequence[Cost]) -> Candidate:
+        extra = max(math.fsum(cost.operations for cost in costs) - self.flops, 0.0)
+        time = math.fsum(cost.nanoseconds + MEETING for cost in costs)
+        return Candidate(source, outcome, extra, time, outcome.peak)
+
+    def scanned(self, scans: Sequence[rescan.Pair], make: Callable[[int], Executable]) -> Iterator[Candidate]:
+        """Programs whose scans keep fewer and fewer carries: the ends of the row as they are, the others foretold."""
+        longest = max(pair.length for pair in scans)
+        places = rescan.choices(longest)
+        again = {p: sum(len(rescan.schedule(pair.length, min(p, pair.length)).moves) for pair in scans) for p in places}
+        source = {p: Source(functools.partial(make, p), [Loop.of(pair, p) for pair in scans]) for p in places}
+        most, least = places[0], places[-1]
+        ends = {}
+        for p in (most, least):
+            costs = [unit.cost for unit in source[p].analysis.units]
+            ends[p] = self.candidate(source[p], source[p].everything, costs)
+        row = sum(pair.carried for pair in scans)
+        slack = place.ALIGNMENT * sum(len(pair.forward.inputs) for pair in scans)
+        steps = max(again[least] - again[most], 1)
+        high, low = ends[most], ends[least]
+        yield high
+        plans = list(self.plans(source[least]))
+        yield from plans
+        for plan in plans:
+            peak = source[most].followed(plan.outcome.kept).peak
+            for p in places[1:-1]:
+                part = (again[p] - again[most]) / steps
+                extra = plan.extra - (1.0 - part) * (low.extra - high.extra)
+                time = plan.time - (1.0 - part) * (low.time - high.time)
+                bound = max(plan.arena, peak - (most - p) * row - slack)  # fewer carries never take more
+                yield Candidate(source[p], plan.outcome.kept, max(extra, 0.0), time, bound)
 
     def within(self, budget: int) -> Candidate:
         """The candidate of least work whose arena has so many bytes at most."""
@@ -209,7 +266,7 @@ class Family:
     @lazy
     def minimum(self) -> int:
         """The smallest arena."""
-        least: int = self.usual.program.arena
+        least = self.usual
         for candidate in sorted(self.candidates, key=lambda c: c.bound):
             if candidate.bound >= least:
                 break
@@ -226,7 +283,7 @@ def _useful(outcomes: Iterator[recompute.Outcome]) -> Sequence[recompute.Outcome
     return found
 
 
-def meet(executable: Executable, budget: int, frugal: Callable[[], Executable]) -> Plan:
+def meet(executable: Executable, budget: int) -> Plan:
     """Make of a program one that works in so many bytes.
 
     Raises
@@ -234,13 +291,14 @@ def meet(executable: Executable, budget: int, frugal: Callable[[], Executable]) 
     MemoryBudgetError
         if there is none, naming the smallest budget.
     """
-    usual = executable.program.arena
-    flops = executable.cost.operations
-    family = Family(executable, frugal())
+    family = Family(executable)
     chosen = family.within(budget)
     kept, again = chosen.parts()
-    executable.pieces, executable.lowered, executable.program = chosen.placed
-    executable.outputs = chosen.analysis.executable.outputs
+    pieces, executable.lowered, executable.program = chosen.placed
+    executable.pieces, executable.outputs = pieces, chosen.source.analysis.executable.outputs
     executable.__dict__.pop("cost", None)
-    extra = max(executable.cost.operations - flops, 0.0)
-    return Plan(budget, executable.program.arena, usual, flops, extra, kept, again, lambda: family.minimum)
+    extra = max(executable.cost.operations - family.flops, 0.0)
+    arena = executable.program.arena
+    return Plan(
+        budget, arena, family.usual, family.flops, extra, kept, again, chosen.source.loops, lambda: family.minimum
+    )

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..kernel.verify import verify as verify_program
 from ..lazy import lazy
 from ..native import call, driver, emit, library, routines, signals, threads
 from ..native.target import Target, host
-from ..rewrite import simplify
+from ..rewrite import rescan, simplify
 from .budget import meet
 from .plan import Plan
 
@@ -49,13 +49,20 @@ class Pass:
     check: Callable[[Any], Any] = lambda result: None
 
 
+def _simplified(executable: Executable) -> list[Node]:
+    outputs: Sequence[Node] = executable.graph.outputs
+    if executable.places is not None:
+        outputs = rescan.keeping(outputs, rescan.pairs(outputs), executable.places)
+    return simplify(outputs, executable.frugal)
+
+
 def _scheduled(executable: Executable) -> list[schedule.Work]:
     pieces = schedule.schedule(executable.groups, executable.lowered)
     return units.without_copies(pieces, executable.lowered) if executable.frugal else pieces
 
 
 PASSES = (
-    Pass("simplify", "outputs", lambda s: simplify(s.graph.outputs, s.frugal), verify_graph),
+    Pass("simplify", "outputs", _simplified, verify_graph),
     Pass("lower", "lowered", lambda s: lower.Lowering(frugal=s.frugal).run(s.graph.inputs, s.outputs)),
     Pass("fuse", "groups", lambda s: fuse.fuse(s.lowered)),
     Pass("schedule", "pieces", _scheduled),
@@ -74,6 +81,7 @@ class Executable:
     target : the machine it is for
     verified : whether to check what each pass gives
     frugal : whether little memory matters more than little time
+    places : how many carries the gradients of scans keep; None for all, and what is dear besides
     budget : bytes that the arena may have, and ``plan`` how that is met
     program : the loops
     passes : milliseconds each pass took
@@ -84,6 +92,7 @@ class Executable:
     target: Target = field(default_factory=host)
     verified: bool = False
     frugal: bool = False
+    places: int | None = None
     budget: int | None = None
     plan: Plan = field(init=False)
     outputs: list[Node] = field(init=False)
@@ -105,7 +114,7 @@ class Executable:
             self.plan = Plan(None, self.program.arena, self.program.arena, self.cost.operations, 0.0)
             return
         started = time.perf_counter()
-        self.plan = meet(self, self.budget, lambda: replace(self, frugal=True, budget=None, passes={}))
+        self.plan = meet(self, self.budget)
         self.passes["budget"] = 1e3 * (time.perf_counter() - started)
         if self.verified:
             verify_program(self.program)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..graph.node import Node
+from ..rewrite import rescan
 
 SHOWN = 20  # rows of a table
 
@@ -57,6 +58,28 @@ class Part(NamedTuple):
         return cls(node.op.name, shape, str(node.origin or ""), bytes_, times, flops)
 
 
+class Loop(NamedTuple):
+    """A scan whose gradient keeps few carries.
+
+    Attributes
+    ----------
+    where : its line
+    length, places : its steps, and how many carries are kept at most
+    steps : steps done forward in all, but for those done together with the way back
+    """
+
+    where: str
+    length: int
+    places: int
+    steps: int
+
+    @classmethod
+    def of(cls, pair: rescan.Pair, places: int) -> Loop:
+        places = min(places, pair.length)
+        steps = rescan.forward_steps(pair.length, places)
+        return cls(str(pair.forward.origin or ""), pair.length, places, steps)
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a program meets its budget. ``print`` it.
@@ -69,6 +92,7 @@ class Plan:
     flops, extra_flops : operations without a budget, and those added to them
     kept : the values in the arena at the moment of most memory
     recomputed : the values that are computed again
+    loops : the scans whose gradient keeps few carries, by binomial checkpoints
     """
 
     budget: int | None
@@ -78,6 +102,7 @@ class Plan:
     extra_flops: float
     kept: Sequence[Part] = ()
     recomputed: Sequence[Part] = ()
+    loops: Sequence[Loop] = ()
     smallest: Callable[[], int] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -104,6 +129,10 @@ class Plan:
         ]
         lines += _table("kept at the peak", self.kept, False)
         lines += _table("computed again", self.recomputed, True)
+        for loop in self.loops:
+            lines.append(
+                f"scan of {loop.length} steps keeps {loop.places} carries, goes {loop.steps} steps forward  {loop.where}"
+            )
         return "\n".join(lines)
 
 

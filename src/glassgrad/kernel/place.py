@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -76,11 +77,11 @@ def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int], apa
     return _Placing(lowered, donated, apart).run(list(pieces))
 
 
-def cost_of(pieces: Sequence[Work], lowered: Lowered) -> Cost:
-    """What these pieces cost."""
-    placing = _Placing(lowered, {})
+def measured(pieces: Sequence[Work], lowered: Lowered) -> tuple[Cost, int]:
+    """What these pieces cost, and the bytes of the values that they use at once, at most."""
+    placing = _Placing(lowered, {}, apart=True)
     steps = placing.steps(list(pieces))
-    return steps_cost(steps, list(placing.kernels))
+    return steps_cost(steps, list(placing.kernels)), placing.together(steps)
 
 
 class _Placing:
@@ -255,6 +256,18 @@ class _Placing:
         for buffer, offset in offsets.items():
             found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
         return found, arena
+
+    def together(self, steps: Sequence[Step]) -> int:
+        """The bytes of values that are alive at once, at most."""
+        alive = _Lives(self.memory)
+        alive.walk(steps)
+        change = [0] * (alive.time + 2)
+        for buffer, born in alive.born.items():
+            if self.memory[buffer].kind == "value":
+                size = -(-self.bytes(buffer) // ALIGNMENT) * ALIGNMENT
+                change[born] += size
+                change[alive.dies[buffer] + 1] -= size
+        return max(itertools.accumulate(change))
 
     def offsets(self, values: Sequence[int], alive: _Lives, order: Order) -> tuple[dict[int, int], int]:
         """Each value at the first place where none is that is alive when it is, taken in this order; and the end."""

@@ -27,7 +27,8 @@ TRIES = 4  # values that are tried at a peak before it is given up
 
 
 class Job(NamedTuple):
-    """Values it needs and makes, as bit masks; bytes that it alone uses; its cost; whether it may run again."""
+    """Values it needs and makes, as bit masks; bytes that it uses besides, which may be negative; its
+    cost; whether it may run again."""
 
     needs: int
     makes: int
@@ -79,6 +80,23 @@ class Outcome(NamedTuple):
     cost: float
     at: int
     idle: int
+
+    def again(self) -> list[tuple[int, int]]:
+        """The runs of jobs that have run before."""
+        seen: set[int] = set()
+        found = []
+        for run in self.runs:
+            if run[0] in seen:
+                found.append(run)
+            seen.add(run[0])
+        return found
+
+    def busy(self, problem: Problem) -> int:
+        """The values in memory at the run with the most bytes."""
+        if not self.runs:
+            return 0
+        number, made = self.runs[self.at]
+        return self.idle | problem.jobs[number].needs | made
 
 
 def ones(mask: int) -> Iterator[int]:

@@ -15,7 +15,7 @@ from .fuse import atoms
 from .instructions import itemsize
 from .ir import Accumulate, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
 from .lower import AsLong, Either, Lowered, Outside
-from .place import ALIGNMENT, copies, cost_of, reads, writes
+from .place import ALIGNMENT, copies, measured, reads, writes
 from .read import Memory
 from .schedule import Piece, Round, Work
 
@@ -29,7 +29,7 @@ class Unit(NamedTuple):
     ----------
     pieces : in order
     needs, makes : the values it finds in the arena, and those it leaves there for others
-    room : bytes of the arena that only it uses
+    room : bytes of the arena that it uses beside those values; negative where not all of them are there at once
     cost : of running it once
     repeatable : whether it may run again
     """
@@ -69,19 +69,6 @@ class Values:
     def bytes(self, buffer: int) -> int:
         memory = self.memory[buffer]
         return -(-memory.size * itemsize(memory.dtype) // ALIGNMENT) * ALIGNMENT
-
-    def room(self, pieces: Sequence[Work], inside: Collection[int]) -> int:
-        """The most bytes that these values, which nothing but these pieces uses, take at once."""
-        used = [self.among(_here(piece)) & set(inside) for piece in pieces]
-        last = {b: number for number, buffers in enumerate(used) for b in buffers}
-        alive: set[int] = set()
-        most = 0
-        for number, piece in enumerate(pieces):
-            alive |= used[number]
-            deeper = [self.room(part, set(inside) - set(last)) for part in _parts(piece)]
-            most = max(most, sum(map(self.bytes, alive)) + max(deeper, default=0))
-            alive = {b for b in alive if last[b] > number}
-        return most
 
 
 def _reads(piece: Work) -> set[int]:
@@ -125,30 +112,25 @@ def units(pieces: Sequence[Work], lowered: Lowered) -> list[Unit]:
     owner = {number: k for k, group in enumerate(groups) for number in group}
     apart = {b for b, (first, last) in spans.items() if owner[first] != owner[last]}  # written in several units
     users: dict[int, set[int]] = {}
-    for number, buffers in enumerate(read):
-        for b in buffers:
+    makers: dict[int, set[int]] = {}
+    for number, (needed, made) in enumerate(zip(read, written, strict=True)):
+        for b in needed:
             users.setdefault(b, set()).add(owner[number])
+        for b in made:
+            makers.setdefault(b, set()).add(owner[number])
     found = []
     for k, group in enumerate(groups):
         made: set[int] = set()
         needed: set[int] = set()
         for number in group:
-            needed |= read[number] - made
+            needed |= {b for b in read[number] - made if makers[b] != {k}}
             made |= written[number]
         makes = {b for b in made if users.get(b, set()) - {k} or b in apart}
         own = [pieces[number] for number in group]
         again = not any(isinstance(piece, Outside) for piece in _all(own)) and not (makes & (apart | needed))
-        inside = values.among({b for piece in own for b in _here(piece) | _within(piece)}) - makes - needed
-        found.append(
-            Unit(
-                tuple(own),
-                tuple(sorted(needed)),
-                tuple(sorted(makes)),
-                values.room(own, inside),
-                cost_of(own, lowered),
-                again,
-            )
-        )
+        cost, room = measured(own, lowered)
+        room -= sum(map(values.bytes, needed | makes))
+        found.append(Unit(tuple(own), tuple(sorted(needed)), tuple(sorted(makes)), room, cost, again))
     return found
 
 

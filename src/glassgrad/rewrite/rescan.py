@@ -24,7 +24,7 @@ from ..ops import indexing
 from ..ops.loop import Counts, Scan, replayed
 from .rewriter import needed, remade
 
-LONGEST = 10  # steps of the way back and forth, for each of the scan
+LONGEST = 10  # steps forward for each of the scan, at most
 SHORT = 2000  # ... or so many at all
 
 
@@ -39,6 +39,12 @@ class Pair(NamedTuple):
     def length(self) -> int:
         length: int = self.forward.params["length"]
         return length
+
+    @property
+    def carried(self) -> int:
+        """Bytes of a carry of the first scan."""
+        carry = self.forward.params["body"].inputs[: self.forward.params["counts"].carry]
+        return sum(math.prod(x.shape) * x.dtype.itemsize for x in carry)
 
 
 def pairs(outputs: Sequence[Node]) -> list[Pair]:
@@ -74,17 +80,13 @@ def choices(length: int) -> list[int]:
     """The numbers of places that differ in the number of steps, most first, as far as these are not too many."""
     found: list[int] = []
     for places in range(length, 0, -1):
-        if steps_back(length, places) > max(LONGEST * length, SHORT):
+        steps = forward_steps(length, places)
+        if steps > max(LONGEST * length, SHORT):
             break
-        if found and steps_back(length, places) == steps_back(length, found[-1]):
+        if found and steps == forward_steps(length, found[-1]):
             found.pop()
         found.append(places)
     return found
-
-
-def steps_back(length: int, places: int) -> int:
-    """Rounds of the loop that goes back: those back, and steps done once more to come to them."""
-    return forward_steps(length, places) - (length - 1) + length
 
 
 def forward_steps(length: int, places: int) -> int:
