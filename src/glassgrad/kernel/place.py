@@ -40,10 +40,10 @@ from .regions import alone, grouped
 from .schedule import Piece, Round, Work
 
 ALIGNMENT = 64
-Order = Callable[[int, int, int], Any]  # of a value's bytes, and when it is first and last used
-# In which values get their places. By birth, intervals of equal sizes take no more than are alive at once.
-ORDERS: tuple[Order, ...] = (
-    lambda size, born, dies: -size,
+TRIES = 20  # rearrangements of an order
+# In which values get their places, by bytes, first and last use: intervals of equal sizes then take no more than are
+# alive at once.
+ORDERS: tuple[Callable[[int, int, int], Any], ...] = (
     lambda size, born, dies: (-size, born),
     lambda size, born, dies: (born, -size),
     lambda size, born, dies: -size * (dies - born + 1),
@@ -77,11 +77,14 @@ def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int], apa
     return _Placing(lowered, donated, apart).run(list(pieces))
 
 
-def measured(pieces: Sequence[Work], lowered: Lowered) -> tuple[Cost, int]:
-    """What these pieces cost, and the bytes of the values that they use at once, at most."""
+def measured(
+    pieces: Sequence[Work], lowered: Lowered, before: Sequence[int] = (), after: Sequence[int] = ()
+) -> tuple[Cost, int]:
+    """What these pieces cost, and the bytes of the values that are alive at once, at most: those used, among them those
+    that are there before, and those used afterwards."""
     placing = _Placing(lowered, {}, apart=True)
     steps = placing.steps(list(pieces))
-    return steps_cost(steps, list(placing.kernels)), placing.together(steps)
+    return steps_cost(steps, list(placing.kernels)), placing.together(steps, before, after)
 
 
 class _Placing:
@@ -249,18 +252,24 @@ class _Placing:
             else:
                 at = Place(memory.kind, memory.number, memory.start, memory.stride, memory.loop)
                 found[buffer] = Buffer(memory.dtype, memory.size, at)
-        offsets, arena = min(
-            (self.offsets(values, alive, order) for order in (ORDERS if self.apart else ORDERS[:1])),
-            key=lambda placed: placed[1],
-        )
+        order = sorted(values, key=lambda b: (-self.bytes(b), b))
+        offsets, arena = self.tight(values, alive) if self.apart else self.offsets(order, alive)
         for buffer, offset in offsets.items():
             found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
         return found, arena
 
-    def together(self, steps: Sequence[Step]) -> int:
-        """The bytes of values that are alive at once, at most."""
+    def together(self, steps: Sequence[Step], before: Sequence[int], after: Sequence[int]) -> int:
+        """The same for steps of which it is known what is there before, and what is used afterwards."""
         alive = _Lives(self.memory)
+        for buffer in before:
+            alive.use(self.real(buffer))
         alive.walk(steps)
+        for buffer in after:
+            alive.use(self.real(buffer))
+        return self.most(alive)
+
+    def most(self, alive: _Lives) -> int:
+        """The bytes of values that are alive at once, at most."""
         change = [0] * (alive.time + 2)
         for buffer, born in alive.born.items():
             if self.memory[buffer].kind == "value":
@@ -269,12 +278,27 @@ class _Placing:
                 change[alive.dies[buffer] + 1] -= size
         return max(itertools.accumulate(change))
 
-    def offsets(self, values: Sequence[int], alive: _Lives, order: Order) -> tuple[dict[int, int], int]:
+    def tight(self, values: Sequence[int], alive: _Lives) -> tuple[dict[int, int], int]:
+        """The best of several orders; in each, what ends last is put first, again and again, as long as that helps."""
+        least = self.most(alive)
+        best: tuple[dict[int, int], int] = {}, 1 << 62
+        for key in ORDERS:
+            order = sorted(values, key=lambda b: (key(self.bytes(b), alive.born[b], alive.dies[b]), b))
+            for _ in range(TRIES):
+                found = self.offsets(order, alive)
+                if found[1] < best[1]:
+                    best = found
+                if best[1] <= least:
+                    return best
+                last = {b for b, at in found[0].items() if at + self.bytes(b) > found[1] - ALIGNMENT}
+                order = [*(b for b in order if b in last), *(b for b in order if b not in last)]
+        return best
+
+    def offsets(self, order: Sequence[int], alive: _Lives) -> tuple[dict[int, int], int]:
         """Each value at the first place where none is that is alive when it is, taken in this order; and the end."""
-        key = lambda b: (order(self.bytes(b), alive.born[b], alive.dies[b]), b)
         found: dict[int, int] = {}
         taken: list[tuple[int, int, int, int]] = []  # offset, end, born, dies
-        for buffer in sorted(values, key=key):
+        for buffer in order:
             size = -(-self.bytes(buffer) // ALIGNMENT) * ALIGNMENT
             begin, end = alive.born[buffer], alive.dies[buffer]
             offset = 0

@@ -128,7 +128,7 @@ def units(pieces: Sequence[Work], lowered: Lowered) -> list[Unit]:
         makes = {b for b in made if users.get(b, set()) - {k} or b in apart}
         own = [pieces[number] for number in group]
         again = not any(isinstance(piece, Outside) for piece in _all(own)) and not (makes & (apart | needed))
-        cost, room = measured(own, lowered)
+        cost, room = measured(own, lowered, sorted(needed), sorted(makes))
         room -= sum(map(values.bytes, needed | makes))
         found.append(Unit(tuple(own), tuple(sorted(needed)), tuple(sorted(makes)), room, cost, again))
     return found
