@@ -205,7 +205,7 @@ class Family:
         frugal: Any = lambda places=None: replace(usual, frugal=True, budget=None, places=places, passes={})
         for source in (plain, Source(frugal)):
             found += self.plans(source)
-        scans = rescan.pairs(usual.graph.outputs)
+        scans = rescan.every(usual.graph.outputs)
         if scans:
             found += self.scanned(scans, frugal)
         self.candidates = sorted(found, key=lambda c: (c.extra, c.time, c.bound))

@@ -52,7 +52,7 @@ class Pass:
 def _simplified(executable: Executable) -> list[Node]:
     outputs: Sequence[Node] = executable.graph.outputs
     if executable.places is not None:
-        outputs = rescan.keeping(outputs, rescan.pairs(outputs), executable.places)
+        outputs = rescan.keeping(outputs, executable.places)
     return simplify(outputs, executable.frugal)
 
 

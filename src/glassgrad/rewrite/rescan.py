@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..autodiff.whiles import looped
 from ..graph.apply import Output
 from ..graph.node import Node, constant
 from ..ops import indexing
-from ..ops.loop import Counts, Scan, replayed
+from ..ops.loop import Body, Counts, Scan, replayed
 from .rewriter import needed, remade
 
 LONGEST = 10  # steps forward for each of the scan, at most
@@ -48,7 +48,7 @@ class Pair(NamedTuple):
 
 
 def pairs(outputs: Sequence[Node]) -> list[Pair]:
-    """The scans that can be made to keep less."""
+    """The scans that can be made to keep less, but for those in the steps of others."""
     nodes = needed(outputs)
     users: dict[Node, set[Node]] = {}
     for node in nodes:
@@ -73,6 +73,17 @@ def pairs(outputs: Sequence[Node]) -> list[Pair]:
             if not {before, node} & taken and node.params["length"] > 1:
                 taken |= {before, node}
                 found.append(Pair(before, node, tuple(sorted(set(moved)))))
+    return found
+
+
+def every(outputs: Sequence[Node]) -> list[Pair]:
+    """These, and those in the steps of loops and in branches."""
+    found = pairs(outputs)
+    for node in needed(outputs):
+        if node.value is None and node.inputs and node.op.outputs > 1:
+            for value in node.params.values():
+                bodies = value if isinstance(value, tuple) else (value,)
+                found += [pair for body in bodies if isinstance(body, Body) for pair in every(body.outputs)]
     return found
 
 
@@ -167,8 +178,9 @@ def _distance(length: int, places: int) -> int:
 # The graph
 
 
-def keeping(outputs: Sequence[Node], found: Sequence[Pair], places: int) -> list[Node]:
+def keeping(outputs: Sequence[Node], places: int) -> list[Node]:
     """The outputs where each pair keeps so many carries, or all of them if there are fewer."""
+    found = pairs(outputs)
     forward = {pair.forward: pair for pair in found}
     backward = {pair.backward: pair for pair in found}
     now: dict[Node, Any] = {}
@@ -195,11 +207,33 @@ def keeping(outputs: Sequence[Node], found: Sequence[Pair], places: int) -> list
             elif node.op is Output and isinstance(now[node.inputs[0]], list):
                 now[node] = now[node.inputs[0]][node.params["index"]]
             else:
-                now[node] = remade(node, inputs)
+                now[node] = remade(node, inputs, **_bodies(node, lambda body: _kept(body, places)))
     finally:
         for trace, closed in was.items():
             trace.closed = closed
     return [now[node] for node in outputs]
+
+
+def _bodies(node: Node, change: Callable[[Body], Body]) -> dict[str, Any]:
+    """Parameters of a node that are graphs, changed."""
+    found: dict[str, Any] = {}
+    for name, value in node.params.items():
+        if isinstance(value, Body):
+            found[name] = change(value)
+        elif isinstance(value, tuple) and value and all(isinstance(body, Body) for body in value):
+            found[name] = tuple(map(change, value))
+    return found
+
+
+def _kept(body: Body, places: int) -> Body:
+    """A body whose own pairs keep so many carries."""
+    if not every(body.outputs):
+        return body
+    key = ("keeping", places)
+    if key not in body.derived:
+        body.derived[key] = Body(body.inputs, keeping(body.outputs, places))
+    kept: Body = body.derived[key]
+    return kept
 
 
 def _forward(pair: Pair, inputs: Sequence[Any], places: int) -> tuple[list[Any], list[Any]]:
@@ -208,7 +242,7 @@ def _forward(pair: Pair, inputs: Sequence[Any], places: int) -> tuple[list[Any],
     body, counts, length, reverse = (params[k] for k in ("body", "counts", "length", "reverse"))
     n, m = counts.carry, counts.carry + counts.xs
     stay = [i for i in range(n, len(body.outputs)) if i not in pair.moved]
-    first = schedule(length, places).first
+    body, first = _kept(body, places), schedule(length, places).first
     at = np.array(first[::-1] if reverse else first)
 
     def step(held: Any, row: Any) -> Any:
@@ -230,7 +264,7 @@ def _backward(pair: Pair, given: Sequence[Any], inputs: Sequence[Any], rows: lis
     """The outputs of the second scan, from those of its inputs that there still are, and those of the first."""
     params, own = pair.forward.params, pair.backward.params
     body, counts, length, reverse = (params[k] for k in ("body", "counts", "length", "reverse"))
-    after, sizes = own["body"], own["counts"]
+    body, after, sizes = _kept(body, places), _kept(own["body"], places), own["counts"]
     n, m = counts.carry, counts.carry + counts.xs
     k, e = sizes.carry, sizes.carry + sizes.xs
     stacks = {
@@ -240,36 +274,36 @@ def _backward(pair: Pair, given: Sequence[Any], inputs: Sequence[Any], rows: lis
     }
     row = lambda step: length - 1 - step if reverse else step
     first, back, moves = schedule(length, places)
-    rounds = [(row(i), p, end) for i, p, end in back][:: -1 if own["reverse"] else 1]
-    at, loads, ends = (np.array(column) for column in zip(*rounds, strict=True))
+    turned = back[::-1] if own["reverse"] else back
+    loads, ends = np.array([p for _, p, _ in turned]), np.array([end for _, _, end in turned])
+    others = [number for number in range(k, e) if number not in stacks]
     steps, stores = (np.array(column) for column in zip(*[(row(i), p) for i, p in moves] or [(0, 0)], strict=True))
-
-    def done(state: Any, at: Any) -> Any:
-        return replayed(body, [*state, *[indexing.getitem(x, at) for x in inputs[n:m]], *inputs[m:]])
 
     def onward(held: Any) -> Any:
         move, state, rows = held
-        state = done(state, indexing.getitem(steps, move))[:n]
+        at = indexing.getitem(steps, move)
+        state = replayed(body, [*state, *[indexing.getitem(x, at) for x in inputs[n:m]], *inputs[m:]])[:n]
         place = indexing.getitem(stores, move)
         return move + 1, state, [indexing.setitem(kept, place, x) for kept, x in zip(rows, state, strict=True)]
 
-    def through(held: Any, step: Any) -> Any:
+    def through(held: Any, row: Any) -> Any:
         move, state, rows, cotangents = held
-        at, load, end = step
+        xs, given_row, load, end = row
         if moves:
             often = len(moves) / length
             move, state, rows = looped(lambda held: held[0] < end, onward, (move, state, rows), often)
-        found = done(state, at)
-        xs = [
-            found[stacks[number]] if number in stacks else indexing.getitem(given[number], at) for number in range(k, e)
-        ]
-        results = replayed(after, [*cotangents, *xs, *given[e:]])
+        found = replayed(body, [*state, *xs, *inputs[m:]])
+        own_row = dict(zip(others, given_row, strict=True))
+        rest = [found[stacks[number]] if number in stacks else own_row[number] for number in range(k, e)]
+        results = replayed(after, [*cotangents, *rest, *given[e:]])
         state = [indexing.getitem(kept, load) for kept in rows]
         return (move, state, rows, results[:k]), results[k:]
 
     start = [indexing.getitem(kept, first[-1]) for kept in rows]
     begun = (np.int64(0), start, rows, list(given[:k]))
-    (_, _, _, cotangents), ys = scan(through, begun, (at, loads, ends), length, own["reverse"])
+    (_, _, _, cotangents), ys = scan(
+        through, begun, (list(inputs[n:m]), [given[x] for x in others], loads, ends), length, own["reverse"]
+    )
     return [*cotangents, *ys]
 
 
