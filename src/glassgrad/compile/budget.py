@@ -203,8 +203,11 @@ class Family:
         plain = Source(lambda: usual)
         found = [Candidate(plain, None, 0.0, usual.cost.nanoseconds, self.usual, True)]
         frugal: Any = lambda places=None: replace(usual, frugal=True, budget=None, places=places, passes={})
-        for source in (plain, Source(frugal)):
-            found += self.plans(source)
+        found.append(self.candidate(plain, plain.everything, [unit.cost for unit in plain.analysis.units]))
+        other = Source(frugal)
+        found += self.plans(other)
+        if not plain.analysis.problem.like(other.analysis.problem):
+            found += self.plans(plain)
         scans = rescan.every(usual.graph.outputs)
         if scans:
             found += self.scanned(scans, frugal)

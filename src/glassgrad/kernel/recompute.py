@@ -23,6 +23,8 @@ import numpy as np
 
 LEVELS = 600  # of memory, that dynamic programming tells apart
 CUTS = 130  # ... and the cuts that it chooses among
+ALIKE = 0.05  # of jobs and bytes that two problems may differ by, not to be worth planning for both
+EFFORT = 20_000  # jobs run in looking for what to drop, about
 TRIES = 4  # values that are tried at a peak before it is given up
 
 
@@ -44,6 +46,8 @@ class Problem:
         self.jobs, self.sizes = jobs, sizes
         self.maker: dict[int, int] = {}
         self.fixed = 0  # values that cannot be made again
+        self.needs = [tuple(ones(job.needs)) for job in jobs]
+        self.makes = [tuple(ones(job.makes)) for job in jobs]
         for number, job in enumerate(jobs):
             for v in ones(job.makes):
                 if v in self.maker or not job.repeatable:
@@ -52,6 +56,11 @@ class Problem:
 
     def size(self, values: int) -> int:
         return sum(self.sizes[v] for v in ones(values))
+
+    def like(self, other: Problem) -> bool:
+        """Whether plans for one are hardly better than plans for the other."""
+        ours, theirs = (np.array([len(p.jobs), sum(p.sizes)]) for p in (self, other))
+        return bool(np.all(abs(ours - theirs) <= ALIKE * ours))
 
     def everything(self) -> list[int]:
         """The plan that keeps all."""
@@ -147,19 +156,20 @@ def _bytes(problem: Problem, runs: Sequence[tuple[int, int]]) -> tuple[Any, list
     last: dict[int, int] = {}
     lives: list[tuple[int, int, int]] = []
     for at, (number, made) in enumerate(runs):
-        for v in ones(jobs[number].needs):
+        for v in problem.needs[number]:
             last[v] = at
-        for v in ones(made):
+        for v in problem.makes[number] if made == jobs[number].makes else ones(made):
             if v in born and not fixed >> v & 1:
                 lives.append((v, born.pop(v), last[v]))
             born.setdefault(v, at)
             last[v] = at
     lives += [(v, first, last[v]) for v, first in born.items()]
-    change = np.zeros(len(runs) + 1, np.int64)
+    change = [0] * (len(runs) + 1)
     for v, first, end in lives:
         change[first] += sizes[v]
         change[end + 1] -= sizes[v]
-    return np.cumsum(change[:-1]) + np.array([jobs[number].room for number, _ in runs], np.int64), lives
+    rooms = [jobs[number].room for number, _ in runs]
+    return np.cumsum(np.array(change[:-1], np.int64)) + np.array(rooms, np.int64), lives
 
 
 def fullest(problem: Problem) -> int:
@@ -174,7 +184,7 @@ def fullest(problem: Problem) -> int:
 def by_peaks(problem: Problem, kept: Sequence[int]) -> Iterator[Outcome]:
     """Plans of less and less memory: at the peak, what is cheapest to have again, by its bytes, is dropped."""
     now = outcome(problem, kept)
-    left = 40_000 // max(len(problem.jobs), 1) + 20
+    left = EFFORT // max(len(problem.jobs), 1) + 20
     while left > 0:
         yield now
         windows = {v: _window(problem, now, v) for v in ones(now.idle & ~problem.fixed)}
