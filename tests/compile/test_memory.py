@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ import glassgrad as gg
 import glassgrad.numpy as gnp
 from glassgrad import nn, tree
 from glassgrad.compile import Executable
-from glassgrad.compile.budget import budget_of
+from glassgrad.compile.budget import Family, budget_of
 from glassgrad.compile.plan import in_words
 from glassgrad.errors import MemoryBudgetError
 from tests.compile.test_random_graphs import gradient, programs, values
@@ -49,10 +49,11 @@ def smallest(f: Callable[..., Any], *args: Any, **options: Any) -> int:
     return 0
 
 
-def swept(f: Callable[..., Any], args: Sequence[Any], count: int = 4, run: int = 2, **options: Any) -> list[Any]:
+def swept(f: Callable[..., Any], args: Sequence[Any], count: int = 3, run: int = 1, **options: Any) -> list[Any]:
     """Plans for budgets from the smallest to what is taken without one; the first ``run`` of them are run."""
     plain = gg.jit(f, **options)
     expected = leaves(plain(*copy.deepcopy(args)))
+    scale = max(np.abs(want).max(initial=0.0) for want in expected)  # what cancels keeps a rounding of the others
     usual, least = plain.cost().arena, smallest(f, *args, **options)
     plans = []
     for k, budget in enumerate(np.linspace(least, usual, count).astype(int)):
@@ -61,12 +62,11 @@ def swept(f: Callable[..., Any], args: Sequence[Any], count: int = 4, run: int =
         assert plan.peak <= budget and plan.usual == usual and plan.budget == budget
         if k < run:
             for got, want in zip(leaves(g(*copy.deepcopy(args))), expected, strict=True):
-                scale = np.abs(want).max(initial=0.0)
                 unit = 1e-5 if want.dtype == np.float32 else 1e-12
                 np.testing.assert_allclose(got, want, rtol=0, atol=unit * scale)
             assert g.cost().arena == plan.peak
         plans.append(plan)
-    for small, large in zip(plans, plans[1:], strict=False):
+    for small, large in itertools.pairwise(plans):
         assert small.peak <= large.peak and small.extra_flops >= large.extra_flops
     assert plans[-1].extra_flops == 0.0 and plans[0].peak == plans[0].minimum == least
     if least:
@@ -88,12 +88,12 @@ def chain(length: int, n: int = 8) -> tuple[Callable[..., Any], Any]:
     return gg.grad(loss), ([RNG.normal(size=(n, n)) / 3 for _ in range(length)], RNG.normal(size=(n, n)))
 
 
-@pytest.mark.parametrize("length", [4, 10, 15])
+@pytest.mark.parametrize("length", [4, 10])
 def test_a_chain_is_computed_again_as_often_as_revolve_says(length: int) -> None:
     """Of equal values one is at hand, with two cotangents, and s - 1 are kept; the first one is an argument."""
     f, args = chain(length)
     size = args[1].nbytes
-    for places in range(1, length, 3):
+    for places in range(1, length, 1 + length // 4):
         plan = gg.jit(f, memory=(places + 2) * size).plan(*args)
         assert plan.repeats == forward_steps(length, places) - (length - 1), places
         assert plan.recomputed == [] or {part.op for part in plan.recomputed} == {"tanh"}
@@ -171,19 +171,19 @@ def test_fori_loop_loops_in_loops_and_products_with_hessians() -> None:
         return (gg.scan(outer, gnp.zeros((4, 8)), xs)[0] ** 2).sum()
 
     w, x = RNG.normal(size=(8, 8)) / 3, RNG.normal(size=(4, 8))
-    swept(gg.grad(power, (0, 1)), (w, x), 3)
-    swept(gg.grad(nested, (0, 1)), (w, RNG.normal(size=(6, 7, 4, 8))), 3)
-    swept(lambda w, x, v: gg.hvp(lambda w: power(w, x), w, v), (w, x, w), 3)
+    swept(gg.grad(power, (0, 1)), (w, x), 2)
+    swept(gg.grad(nested, (0, 1)), (w, RNG.normal(size=(6, 7, 4, 8))), 2)
+    swept(lambda w, x, v: gg.hvp(lambda w: power(w, x), w, v), (w, x, w), 2)
 
 
 # Networks
 
 
 def test_a_deep_perceptron() -> None:
-    model = nn.MLP((16,) * 31 + (4,), "relu", rng=0)
+    model = nn.MLP((16,) * 20 + (4,), "relu", rng=0)
     x, labels = RNG.normal(size=(32, 16)).astype(np.float32), RNG.integers(0, 4, 32)
-    plans = swept(gg.value_and_grad(lambda m, x, y: nn.cross_entropy(m(x), y)), (model, x, labels), 8)
-    assert plans[0].peak < plans[-1].peak / 10
+    plans = swept(gg.value_and_grad(lambda m, x, y: nn.cross_entropy(m(x), y)), (model, x, labels))
+    assert plans[0].peak < plans[-1].peak / 8
 
 
 def test_an_lstm() -> None:
@@ -195,12 +195,12 @@ def test_an_lstm() -> None:
 def test_a_transformer_block() -> None:
     block = nn.TransformerBlock(16, 2, rng=0)
     x = RNG.normal(size=(2, 12, 16)).astype(np.float32)
-    plans = swept(gg.grad(lambda b, x: (b(x) ** 2).mean()), (block, x), 5)
+    plans = swept(gg.grad(lambda b, x: (b(x) ** 2).mean()), (block, x))
     assert plans[0].peak < 0.75 * plans[-1].peak
 
 
-@examples(8)
-@given(programs((10, 30), 200))
+@examples(3)
+@given(programs((8, 20), 200))
 def test_random_programs(program: Any) -> None:
     arguments = [np.array(a) for a in program.arguments]
     with np.errstate(all="ignore"):
@@ -209,12 +209,9 @@ def test_random_programs(program: Any) -> None:
             expected = [np.full(s.shape, 77, s.dtype) for s in plain.specs]
             assert plain.interpret(arguments, expected) == 0
             usual = plain.program.arena
-            try:
-                least = Executable(plain.graph, budget=0).plan.peak
-            except MemoryBudgetError as error:
-                least = error.minimum
+            least = Family(plain).minimum
             before = None
-            for budget in (least, (least + usual) // 2, usual):
+            for budget in (least, (least + usual) // 2):
                 tight = Executable(plain.graph, budget=budget, verified=True)
                 assert tight.program.arena == tight.plan.peak <= budget
                 results = [np.full(s.shape, 77, s.dtype) for s in tight.specs]
@@ -270,9 +267,9 @@ def test_with_library_calls_branches_and_while_loops() -> None:
     def either(x: Any) -> Any:
         return gg.cond(x.sum() > 0, lambda x: network(WEIGHTS, x), lambda x: (x**2).sum(), x)
 
-    swept(gg.grad(solves), (RNG.normal(size=(8, 8)) + 5 * np.eye(8), RNG.normal(size=(8, 3))), 3)
-    swept(gg.grad(shrink), (RNG.normal(size=20),), 3)
-    swept(gg.grad(either), (X,), 3)
+    swept(gg.grad(solves), (RNG.normal(size=(8, 8)) + 5 * np.eye(8), RNG.normal(size=(8, 3))), 2)
+    swept(gg.grad(shrink), (RNG.normal(size=20),), 2)
+    swept(gg.grad(either), (X,), 2)
 
 
 def test_each_signature_has_its_plan() -> None:
@@ -298,7 +295,14 @@ def test_inside_of_a_derivative_the_function_runs_as_it_is() -> None:
 
 
 def test_sizes() -> None:
-    for text, count in (("64MB", 64 * 10**6), ("1.5 KiB", 1536), ("10kb", 10**4), ("2GiB", 2**31), ("7 B", 7), ("8", 8)):
+    for text, count in (
+        ("64MB", 64 * 10**6),
+        ("1.5 KiB", 1536),
+        ("10kb", 10**4),
+        ("2GiB", 2**31),
+        ("7 B", 7),
+        ("8", 8),
+    ):
         assert budget_of(text) == count
     assert budget_of(np.int64(5)) == 5 and budget_of(None) is None
 
@@ -317,7 +321,7 @@ def test_sizes_of_a_wrong_type(memory: Any) -> None:
 
 def test_a_budget_that_is_too_small() -> None:
     f, args = chain(4)
-    with pytest.raises(MemoryBudgetError, match=r"memory=100 bytes .*: the smallest possible is 1.54 kB \(1536 bytes\);"):
+    with pytest.raises(MemoryBudgetError, match=r"100 bytes .*: the smallest possible is 1.54 kB \(1536 bytes\);"):
         gg.jit(f, memory=100)(*args)
 
 

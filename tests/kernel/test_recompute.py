@@ -76,9 +76,7 @@ def test_equal_steps_are_done_again_as_often_as_the_recurrence_says(length: int)
 def test_unequal_steps_cost_what_trying_everything_finds(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = 5
-    problem = chain(
-        [64 * int(n) for n in rng.integers(1, 5, count)], [float(n) for n in rng.integers(1, 9, count)], 64
-    )
+    problem = chain([64 * int(n) for n in rng.integers(1, 5, count)], [float(n) for n in rng.integers(1, 9, count)], 64)
     outcomes = list(by_stages(problem, count))
     peaks = sorted({o.peak for o in outcomes})
     assert len(peaks) > 1
@@ -117,8 +115,6 @@ def test_plans_for_any_graph_are_what_they_claim(seed: int) -> None:
             there |= {v for v in range(24) if made >> v & 1}
             peak = max(peak, sum(problem.sizes[v] for v in there))
             remade = {v: [k for k, run in enumerate(o.runs) if run[1] >> v & 1 and k > at] for v in there}
-            there = {
-                v for v in there if any(k > at and (not remade[v] or k <= remade[v][0]) for k in last.get(v, []))
-            }
+            there = {v for v in there if any(k > at and (not remade[v] or k <= remade[v][0]) for k in last.get(v, []))}
         assert peak == o.peak
         assert o.cost == sum(problem.jobs[number].cost for number, _ in o.again())

@@ -91,7 +91,7 @@ class Analysis(NamedTuple):
             yield from recompute.by_peaks(self.problem, smallest.kept)
 
     def turns(self) -> set[int]:
-        """Jobs at which a forward pass may be over: the one of most memory, and the first that is part of a gradient."""
+        """Jobs at which a forward pass may be over: that of most memory, and the first that is part of a gradient."""
         found = {recompute.fullest(self.problem)}
         made = self.executable.lowered.made
         for number, unit in enumerate(self.units):
@@ -131,7 +131,7 @@ class Source:
         return recompute.outcome(problem, problem.everything())
 
     def followed(self, kept: Sequence[int]) -> recompute.Outcome:
-        """A plan made for another program that differs in sizes; where it differs in more, nothing is computed again."""
+        """A plan made for a program that differs in sizes; if it differs in more, nothing is computed again."""
         problem = self.analysis.problem
         return recompute.outcome(problem, kept) if len(kept) == len(problem.jobs) else self.everything
 

@@ -397,8 +397,13 @@ def jit(
     Returns
     -------
     Jitted
-        A callable with ``signatures``, ``lower(*args)``, ``cost(*args)`` and ``plan(*args)``. Results are ndarrays and NumPy scalars;
-        Arrays if an argument is or holds an Array.
+        A callable with ``signatures``, ``lower(*args)``, ``cost(*args)`` and ``plan(*args)``. Results are ndarrays and
+        NumPy scalars; Arrays if an argument is or holds an Array.
+
+    Raises
+    ------
+    MemoryBudgetError
+        at the first call with arguments of a kind, if the budget is too small for them; it says the smallest possible.
 
     Notes
     -----
@@ -416,6 +421,9 @@ def jit(
     >>> loss, w = step(np.zeros(2), np.eye(2), np.array([1.0, 3.0]))
     >>> float(loss), w
     (5.0, array([0.1, 0.3]))
+    >>> slope = gg.jit(gg.grad(lambda x: np.tanh(np.tanh(x @ x) @ x).sum()), memory="1kB")
+    >>> slope(np.eye(8)).shape, slope.plan().peak <= 1000
+    ((8, 8), True)
     """
     if function is None:
         return lambda f: Jitted(f, static, donate, check, nan, memory)

@@ -130,9 +130,8 @@ class Plan:
         lines += _table("kept at the peak", self.kept, False)
         lines += _table("computed again", self.recomputed, True)
         for loop in self.loops:
-            lines.append(
-                f"scan of {loop.length} steps keeps {loop.places} carries, goes {loop.steps} steps forward  {loop.where}"
-            )
+            kept = f"keeps {loop.places} carries, goes {loop.steps} steps forward"
+            lines.append(f"scan of {loop.length} steps {kept}  {loop.where}")
         return "\n".join(lines)
 
 

@@ -130,7 +130,8 @@ def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterato
 
 
 def program_cost(program: Program) -> Cost:
-    """The sum over all launches: of a while loop that of the rounds that are known, one if none is, of branches the dearest's; not of library calls."""
+    """The sum over all launches: of branches the dearest's, of a while loop as many rounds as are known to be, or one;
+    not of library calls."""
     return steps_cost(program.steps, program.kernels)
 
 

@@ -152,7 +152,7 @@ class Lowering(Reader):
 
     def __init__(self, around: Lowering | None = None, frugal: bool = False) -> None:
         super().__init__(around)
-        self.frugal = around.frugal if around else frugal
+        self.frugal: bool = around.frugal if around else frugal
         self.rewritten: set[int] = set()
         self.shared: set[int] = set()
         self.many: dict[Node, list[int]] = {}

@@ -152,7 +152,8 @@ class _Placing:
         if isinstance(held, AsLong):
             test, body = parts
             more = self.real(held.more)
-            return [While(held.loop, tuple(test), more, (*body, *self.attentive([*test, *body], math.inf)), held.rounds)]
+            body = [*body, *self.attentive([*test, *body], math.inf)]
+            return [While(held.loop, tuple(test), more, tuple(body), held.rounds)]
         return [Branch(self.real(held.index), tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
 
     def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
@@ -502,4 +503,6 @@ def _renumbered(step: Step, numbers: dict[int, int]) -> Step:
     if isinstance(step, Repeat):
         return step._replace(steps=within[0])
     at = numbers[step.buffer]
-    return Branch(at, tuple(within)) if isinstance(step, Branch) else While(step.loop, within[0], at, within[1], step.rounds)
+    if isinstance(step, Branch):
+        return Branch(at, tuple(within))
+    return step._replace(test=within[0], buffer=at, steps=within[1])

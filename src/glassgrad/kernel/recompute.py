@@ -189,7 +189,7 @@ def by_peaks(problem: Problem, kept: Sequence[int]) -> Iterator[Outcome]:
         yield now
         windows = {v: _window(problem, now, v) for v in ones(now.idle & ~problem.fixed)}
         dear = {
-            v: _again(problem, now, v, window[1]) / problem.sizes[v] for v, window in windows.items() if window[0] < window[1]
+            v: _again(problem, now, v, end) / problem.sizes[v] for v, (first, end) in windows.items() if first < end
         }
         found = None
         for v in sorted(dear, key=lambda v: (dear[v], v))[:TRIES]:
@@ -395,7 +395,7 @@ class _Chain:
     def plan(self, level: int) -> list[int]:
         """What is kept after each job, with so much memory."""
         stacks: dict[int, tuple[int, ...]] = {}
-        waiting = [(0, self.last, level, (0,))]
+        waiting: list[tuple[int, int, int, tuple[int, ...]]] = [(0, self.last, level, (0,))]
         while waiting:
             i, j, m, stack = waiting.pop()
             while j > i and self.choice[i, j, m] < 0:

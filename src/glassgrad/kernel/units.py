@@ -113,11 +113,10 @@ def units(pieces: Sequence[Work], lowered: Lowered) -> list[Unit]:
     apart = {b for b, (first, last) in spans.items() if owner[first] != owner[last]}  # written in several units
     users: dict[int, set[int]] = {}
     makers: dict[int, set[int]] = {}
-    for number, (needed, made) in enumerate(zip(read, written, strict=True)):
-        for b in needed:
-            users.setdefault(b, set()).add(owner[number])
-        for b in made:
-            makers.setdefault(b, set()).add(owner[number])
+    for number in owner:
+        for who, buffers in ((users, read[number]), (makers, written[number])):
+            for b in buffers:
+                who.setdefault(b, set()).add(owner[number])
     found = []
     for k, group in enumerate(groups):
         made: set[int] = set()
@@ -192,8 +191,8 @@ class _Copies:
 
     def again(self, unit: Unit, wanted: Collection[int]) -> list[Work]:
         """The pieces of a unit that has run before, with new buffers for its results."""
-        piece = alone(unit, wanted)
-        pieces = unit.pieces if piece is None else (piece,)
+        single = alone(unit, wanted)
+        pieces = unit.pieces if single is None else (single,)
         held = [piece.holding for piece in _all(pieces) if isinstance(piece, Round)]
         loops = {h.loop: self.names("l") for h in held if not isinstance(h, Either)}
         own: set[int] = set()

@@ -272,12 +272,15 @@ def _backward(pair: Pair, given: Sequence[Any], inputs: Sequence[Any], rows: lis
         for number, x in enumerate(pair.backward.inputs)
         if x.op is Output and x.inputs[0] is pair.forward and x.params["index"] in pair.moved
     }
-    row = lambda step: length - 1 - step if reverse else step
     first, back, moves = schedule(length, places)
     turned = back[::-1] if own["reverse"] else back
     loads, ends = np.array([p for _, p, _ in turned]), np.array([end for _, _, end in turned])
     others = [number for number in range(k, e) if number not in stacks]
-    steps, stores = (np.array(column) for column in zip(*[(row(i), p) for i, p in moves] or [(0, 0)], strict=True))
+    again = [(length - 1 - i if reverse else i, p) for i, p in moves] or [(0, 0)]
+    steps, stores = (np.array(column) for column in zip(*again, strict=True))
+        np.array(column)
+        for column in zip(*[(length - 1 - i if reverse else i, p) for i, p in moves] or [(0, 0)], strict=True)
+    )
 
     def onward(held: Any) -> Any:
         move, state, rows = held
