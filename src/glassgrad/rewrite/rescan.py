@@ -278,9 +278,6 @@ def _backward(pair: Pair, given: Sequence[Any], inputs: Sequence[Any], rows: lis
     others = [number for number in range(k, e) if number not in stacks]
     again = [(length - 1 - i if reverse else i, p) for i, p in moves] or [(0, 0)]
     steps, stores = (np.array(column) for column in zip(*again, strict=True))
-        np.array(column)
-        for column in zip(*[(length - 1 - i if reverse else i, p) for i, p in moves] or [(0, 0)], strict=True)
-    )
 
     def onward(held: Any) -> Any:
         move, state, rows = held
