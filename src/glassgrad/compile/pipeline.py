@@ -82,7 +82,7 @@ class Executable:
     verified : whether to check what each pass gives
     frugal : whether little memory matters more than little time
     places : how many carries the gradients of scans keep; None for all, and what is dear besides
-    budget : bytes that the arena may have, and ``plan`` how that is met
+    budget : bytes that the arena may have
     program : the loops
     passes : milliseconds each pass took
     """
@@ -94,7 +94,6 @@ class Executable:
     frugal: bool = False
     places: int | None = None
     budget: int | None = None
-    plan: Plan = field(init=False)
     outputs: list[Node] = field(init=False)
     lowered: lower.Lowered = field(init=False)
     groups: list[fuse.Group] = field(init=False)
@@ -110,14 +109,17 @@ class Executable:
             self.passes[step.name] = 1e3 * (time.perf_counter() - started)
             if self.verified:
                 step.check(result)
-        if self.budget is None:
-            self.plan = Plan(None, self.program.arena, self.program.arena, self.cost.operations, 0.0)
-            return
-        started = time.perf_counter()
-        self.plan = meet(self, self.budget)
-        self.passes["budget"] = 1e3 * (time.perf_counter() - started)
-        if self.verified:
-            verify_program(self.program)
+        if self.budget is not None:
+            started = time.perf_counter()
+            self.__dict__["plan"] = meet(self, self.budget)
+            self.passes["budget"] = 1e3 * (time.perf_counter() - started)
+            if self.verified:
+                verify_program(self.program)
+
+    @lazy
+    def plan(self) -> Plan:
+        """How the budget is met."""
+        return Plan(None, self.program.arena, self.program.arena, self.cost.operations, 0.0)
 
     @lazy
     def specs(self) -> list[Spec]:

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LEVELS = 600  # of memory, that dynamic programming tells apart
-CUTS = 130  # ... and the cuts that it chooses among
+LEVELS = 400  # of memory, that dynamic programming tells apart
+CUTS = 100  # ... and the cuts that it chooses among
 ALIKE = 0.05  # of jobs and bytes that two problems may differ by, not to be worth planning for both
 EFFORT = 20_000  # jobs run in looking for what to drop, about
 TRIES = 4  # values that are tried at a peak before it is given up
