@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -321,3 +322,12 @@ def test_eager_is_the_way_out() -> None:
 def test_mistakes_are_named(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    for call in (minimize, least_squares, root):
+        with pytest.raises(errors.MissingExtraError, match=r"pip install 'glassgrad\[scipy\]'"):
+            call(rosenbrock, START)
+    with pytest.raises(errors.MissingExtraError, match="which looks for the minimum"):
+        gg.implicit_minimum(rosenbrock, START)
