@@ -57,6 +57,16 @@ def test_scipy_chooses_the_method() -> None:
     numpy.testing.assert_allclose(minimize(COMPILED, START, method="CG").x, 1.0, rtol=1e-4)
 
 
+def test_a_method_of_ones_own_gets_the_gradient() -> None:
+    def descent(fun: Any, x0: Any, args: Any, jac: Any, **options: Any) -> Any:
+        x = x0
+        for _ in range(50):
+            x = x - 0.25 * jac(x, *args)
+        return scipy.OptimizeResult(x=x, fun=fun(x, *args))
+
+    numpy.testing.assert_allclose(minimize(tree_loss, TREE, method=descent).x["a"], 1.0, rtol=1e-9)
+
+
 @pytest.mark.parametrize("method", WITH_PRODUCTS)
 def test_a_sparse_hessian_gives_the_same_as_products(method: str) -> None:
     start = numpy.tile([-1.2, 1.0], 10)
