@@ -34,6 +34,7 @@ __all__ = [
     "cost",
     "custom_jvp",
     "custom_vjp",
+    "diagnose",
     "errors",
     "explain",
     "fixed_point",
@@ -80,6 +81,7 @@ __all__ = [
 _FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "optimize", "sklearn", "train")
 _NAMES = {
     "cost": "inspect",
+    "diagnose": "inspect.diagnosis",
     "explain": "inspect",
     "fixed_point": "implicit.fixed",
     "implicit_minimum": "implicit.minimum",

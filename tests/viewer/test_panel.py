@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,34 +11,16 @@ import pytest
 import glassgrad as gg
 from glassgrad import nn
 from glassgrad import numpy as gnp
+from glassgrad.inspect.chain import MACROS
 from glassgrad.inspect.plain import array
-
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-if not CHROMIUM.exists():
-    pytest.skip("needs chromium", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Panel:
-    """A page whose panel is read; scripts that fail and requests that are made are kept."""
+    """A page whose panel is read."""
 
-    def __init__(self, browser: Any, explanation: gg.Explanation, path: Path) -> None:
+    def __init__(self, show: Any, explanation: gg.Explanation) -> None:
         self.explanation = explanation
-        self.complaints: list[str] = []
-        self.page = browser.new_page(viewport={"width": 1300, "height": 900})
-        self.page.on("console", lambda m: self.complaints.append(m.text))
-        self.page.on("pageerror", lambda m: self.complaints.append(str(m)))
-        self.page.on("dialog", lambda d: self.complaints.append(d.message))
-        explanation.to_html(path)
-        self.page.goto(path.as_uri())
+        self.page = show(explanation.to_html(), ".panel article")
 
     def show(self, name: str) -> Any:
         """The article about a node."""
@@ -65,17 +45,8 @@ class Panel:
 
 
 @pytest.fixture
-def panel(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    opened: list[Panel] = []
-
-    def open_(function: Any, *args: Any) -> Panel:
-        opened.append(Panel(browser, gg.explain(function, *args), tmp_path / f"{len(opened)}.html"))
-        return opened[-1]
-
-    yield open_
-    for p in opened:
-        assert p.complaints == []
-        p.page.close()
+def panel(show: Any) -> Any:
+    return lambda function, *args: Panel(show, gg.explain(function, *args))
 
 
 def section(article: Any, title: str) -> Any:
@@ -89,7 +60,10 @@ def numbers(part: Any) -> list[float]:
 
 def typeset(part: Any) -> str:
     """The source of the mathematics, which KaTeX keeps beside it."""
-    return "\n".join(part.locator("annotation").all_text_contents())
+    text = "\n".join(part.locator("annotation").all_text_contents())
+    for written, short in MACROS.items():
+        text = text.replace(short, written)
+    return text
 
 
 def five(value: Any) -> list[float]:

@@ -95,7 +95,7 @@ class TestFewNodes:
 
     def test_playing_runs_to_the_end_and_stops(self, show: Any) -> None:
         page = show(few().to_html())
-        page.keyboard.press("Home")
+        page.get_by_role("slider").fill("10")
         page.keyboard.press(" ")
         page.get_by_role("button", name="Pause").wait_for()
         page.get_by_role("button", name="Play").wait_for()

@@ -66,7 +66,7 @@ export interface NodeData {
   local: Data[];
   /** by input: ∂node/∂input with its formula, as LaTeX; empty where there is none */
   derivatives: string[];
-  /** the chain rule with its numbers, as LaTeX with \\V{value} and \\G{gradient} */
+  /** the chain rule with its numbers, as LaTeX with the macros of panel/math.ts */
   chain: string;
   derivative_of: number | null;
 }

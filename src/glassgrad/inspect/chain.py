@@ -11,8 +11,10 @@ from .derivatives import count, mark, matrix, partial, pulled
 if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
-MOST = 6  # terms that are written
+MOST = 4  # terms that are written
 WIDE = 20  # characters of terms in one line
+# With V and G, the macros that a viewer defines: most of a page's mathematics are these.
+MACROS = {r"\begin{bmatrix} ": r"\B ", r" \end{bmatrix}": r"\E ", r"\frac{\partial C}{\partial ": r"\D{"}
 _COMMANDS = re.compile(r"\\[a-zA-Z]+|\W")
 
 
@@ -21,7 +23,7 @@ def latex(explanation: Explanation, nodes: Sequence[ExplainedNode], marked: bool
 
     Between numbers the terms are products ∂C/∂user · ∂user/∂x; between arrays the Jacobian, transposed, times
     the gradient of the user: Wᵀ ∂C/∂z for a matrix product, σ'(z) ⊙ ∂C/∂a for an elementwise function. ``marked``
-    puts a macro around each factor that says whether it is a value or a gradient.
+    puts a macro around each factor that says whether it is a value or a gradient, and shortens by others.
 
     >>> import glassgrad as gg
     >>> def f(w, x):
@@ -35,7 +37,10 @@ def latex(explanation: Explanation, nodes: Sequence[ExplainedNode], marked: bool
     \end{aligned}
     """
     lines = [_chain(explanation, n, marked) for n in nodes]
-    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+    text = "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+    for written, short in MACROS.items() if marked else ():
+        text = text.replace(written, short)
+    return text
 
 
 def _chain(explanation: Explanation, n: ExplainedNode, marked: bool) -> str:

@@ -37,8 +37,8 @@ def plain(explanation: Explanation, elements: int = 64) -> dict[str, Any]:
     output, parameters : numbers of nodes
     nodes : per node ``id name path op kind formula symbol latex rule shape dtype scope file line source value grad
         local derivatives chain derivative_of``. As LaTeX: ``symbol`` is the name, ``latex`` the formula,
-        ``derivatives`` ∂node/∂input by input, and ``chain`` the chain rule with its numbers, with macros V and G around
-        values and gradients
+        ``derivatives`` ∂node/∂input by input, and ``chain`` the chain rule with its numbers, with macros: V and G
+        around values and gradients, and those of ``chain.MACROS``
     edges : ``source target position flows contribution``: what the target gave to the gradient of the source; null
         where that is the whole gradient, or where nothing flows
     scopes : per scope its name, its parent and the numbers of its nodes

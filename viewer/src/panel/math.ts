@@ -1,8 +1,14 @@
 import katex from "katex";
 import { h } from "../dom";
 
-// Python marks values with \V and gradients with \G; only these may set a class.
-const MACROS = { "\\V": "\\htmlClass{value}{#1}", "\\G": "\\htmlClass{grad}{#1}" };
+/** What Python's chain rules are written with: values, gradients, ∂C/∂x, matrices. Only the first two may set a class. */
+const MACROS = {
+  "\\V": "\\htmlClass{value}{#1}",
+  "\\G": "\\htmlClass{grad}{#1}",
+  "\\D": "\\frac{\\partial C}{\\partial #1}",
+  "\\B": "\\begin{bmatrix}",
+  "\\E": "\\end{bmatrix}",
+};
 
 /** LaTeX, typeset; what cannot be is shown as it stands. */
 export function math(latex: string, display = false): HTMLElement {
@@ -26,5 +32,5 @@ export function math(latex: string, display = false): HTMLElement {
 function spaced(latex: string): string {
   const lines = latex.split("\\\\\n");
   const last = lines.pop()!;
-  return lines.map((line) => `${line}\\\\[${line.includes("\\frac") ? 9 : 4}pt]\n`).join("") + last;
+  return lines.map((line) => `${line}\\\\[${/\\frac|\\D/.test(line) ? 11 : 4}pt]\n`).join("") + last;
 }

@@ -5,6 +5,7 @@ import { strip } from "./strip";
 import { isGroup, isLeaf, type Item, keyOf } from "./tree";
 
 const WIDEST = 264;
+const BESIDE = 92; // a value and a gradient up to that width stand beside each other
 const NARROWEST = 84;
 const MONO = '11.5px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 const BOLD = "600 13px system-ui, sans-serif";
@@ -17,6 +18,8 @@ export class Box {
   /** the node whose value and gradient are shown: of a group what it hands on */
   readonly node: NodeData;
   private readonly cells: { value: HTMLElement; grad: HTMLElement };
+  private readonly made: HTMLElement;
+  private readonly says: string;
   private readonly called: string;
 
   constructor(
@@ -35,6 +38,8 @@ export class Box {
     this.called = isGroup(item) ? `group ${name}, ${made}, closed` : `${name} ${made}`.trim();
     const shape = n.shape.join("×");
     const brief = (text: string) => (scope ? ` ${text}`.split(` ${scope}/`).join(" ").split(`(${scope}/`).join("(").slice(1) : text);
+    this.says = brief(made);
+    this.made = h("span", { class: "formula" }, this.says);
     this.cells = { value: cell(n.value, "value", "↓"), grad: cell(n.grad, "grad", "↑") };
     const kinds = [
       isGroup(item) ? "group" : isLeaf(n) ? "leaf" : "op",
@@ -44,21 +49,25 @@ export class Box {
     this.element = h(
       "div",
       { class: `box ${kinds.join(" ").trim()}`, "data-key": this.key, role: "button", tabindex: -1 },
-      h("div", { class: "title" }, h("b", {}, brief(name)), h("span", { class: "formula" }, brief(made)), shape ? h("span", { class: "shape" }, shape) : null),
+      h("div", { class: "title" }, h("b", {}, brief(name)), this.made, shape ? h("span", { class: "shape" }, shape) : null),
       h("div", { class: "cells" }, this.cells.value, this.cells.grad),
     );
     if (isGroup(item)) this.element.setAttribute("aria-expanded", "false");
-    const tall = [n.value, n.grad].some(isWide);
-    const sides = kinds.includes("leaf") ? 34 : 26;
-    const title = width(brief(name), BOLD) + (made ? width(brief(made), MONO) + 8 : 0) + (isGroup(item) ? 18 : 0) + (shape ? width(shape, MONO) + 8 : 0) + sides;
-    const cells = 2 * Math.max(cellWidth(n.value), cellWidth(n.grad)) + 10 + sides;
-    this.size = { width: Math.ceil(Math.min(WIDEST, Math.max(NARROWEST, title, cells))), height: tall ? 66 : 50 };
+    const drawn = [n.value, n.grad].some(isWide);
+    const widest = Math.max(cellWidth(n.value), cellWidth(n.grad));
+    const stacked = !drawn && widest > BESIDE;
+    this.element.classList.toggle("stacked", stacked);
+    const sides = kinds.includes("leaf") ? 40 : 32;
+    const title = width(brief(name), BOLD) + (made ? width(this.says, MONO) + 8 : 0) + (isGroup(item) ? 18 : 0) + (shape ? width(shape, MONO) + 8 : 0);
+    const wanted = Math.max(title, stacked ? widest : 2 * widest + 10) + sides;
+    this.size = { width: Math.ceil(Math.min(WIDEST, Math.max(NARROWEST, wanted))), height: drawn || stacked ? 66 : 50 };
     this.element.style.width = `${this.size.width}px`;
     this.element.style.height = `${this.size.height}px`;
   }
 
-  /** What is known at a step. */
-  update(step: Step): void {
+  /** What is known at a step; a closed group says which of its nodes is computed. */
+  update(step: Step, current: NodeData | null): void {
+    if (isGroup(this.item)) this.made.textContent = current ? `· ${current.name}` : this.says;
     const value = step.hasValue(this.node.id);
     const grad = step.hasGrad(this.node.id);
     this.cells.value.classList.toggle("known", value);
@@ -92,7 +101,7 @@ const isWide = (data: Data): boolean => data !== null && !("parts" in data) && s
 
 function cellWidth(data: Data): number {
   if (data === null) return 20;
-  return isWide(data) ? 107 : Math.min(116, width(written(data), MONO) + (isBad(data) ? 34 : 14));
+  return isWide(data) ? 107 : width(written(data), MONO) + (isBad(data) ? 34 : 14);
 }
 
 function cell(data: Data, kind: "value" | "grad", arrow: string): HTMLElement {

@@ -70,7 +70,6 @@ class Level {
       this.inner.set(part.key, level);
       for (const box of level.home.keys()) this.home.set(box, part.key);
     }
-    this.graph.setGraph({ rankdir: "TB", nodesep: 20, edgesep: 12, ranksep: 44 });
     this.graph.setDefaultEdgeLabel(() => ({}));
   }
 
@@ -115,6 +114,8 @@ class Level {
     }
     for (const port of this.ports) graph.setNode(port, { width: 1, height: 1 });
     this.holdPorts();
+    const dense = graph.edgeCount() > 3 * graph.nodeCount();
+    graph.setGraph({ rankdir: "TB", nodesep: 20, edgesep: dense ? 2 : 12, ranksep: 44 });
     layout(graph);
     const places = this.parts.map((p) => graph.node(p.key) as Place);
     const xs = [

@@ -2,8 +2,7 @@ import { svg } from "../dom";
 import type { Camera } from "./camera";
 import type { Placed } from "./layout";
 
-const WIDEST = 130;
-const TALLEST = 190;
+const SHARE = 0.16; // of the window, at most
 
 /** The whole drawing, small, with the part in view; hidden while all is in view. */
 export class Minimap {
@@ -30,7 +29,8 @@ export class Minimap {
 
   draw({ places, width, height }: Placed, boxes: Iterable<string>): void {
     this.size = { width, height };
-    const scale = Math.min(WIDEST / width, TALLEST / height);
+    const { size } = this.camera();
+    const scale = Math.min((SHARE * size.width) / width, (1.5 * SHARE * size.height) / height);
     this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.element.setAttribute("width", String(Math.max(14, width * scale)));
     this.element.setAttribute("height", String(Math.max(14, height * scale)));

@@ -121,7 +121,7 @@ export class Scene {
     const chosen = this.boxOf(selected);
     const marked = new Set([...hits].map((node) => this.boxOf(node)));
     for (const box of this.boxes.values()) {
-      box.update(step);
+      box.update(step, box === current ? this.explanation.nodes[step.node!]! : null);
       const { classList } = box.element;
       classList.toggle("at-value", box === current && step.phase === "forward");
       classList.toggle("at-grad", box === current && step.phase === "backward");
@@ -138,7 +138,7 @@ export class Scene {
 
   private carry(line: Line, step: Step): void {
     const forward = step.phase === "forward" && line.uses.some((u) => u.target === step.node);
-    const backward = step.phase === "backward" ? line.uses.filter((u) => u.source === step.node && step.hasGrad(u.target)) : [];
+    const backward = step.phase === "backward" ? line.uses.filter((u) => u.source === step.node && u.flows) : [];
     if (forward || backward.length) line.path.classList.add("carries", forward ? "value" : "grad");
     const given = backward.find((u) => u.contribution !== null);
     if (!given) return;

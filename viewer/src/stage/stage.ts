@@ -83,7 +83,7 @@ class Stage {
     listen(bindings, panel);
     this.build();
     this.camera.fit(this.scene.placed, LEGIBLE);
-    new ResizeObserver(() => this.minimap.follow()).observe(this.window);
+    new ResizeObserver(() => this.minimap.draw(this.scene.placed, this.scene.boxes.keys())).observe(this.window);
   }
 
   private head(): HTMLElement {
