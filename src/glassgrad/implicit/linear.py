@@ -216,8 +216,8 @@ def linear_solve(
     """
     if not isinstance(transpose, (bool, np.bool_)):
         raise TypeError(
-            f"linear_solve: transpose says whether to solve Aᵀ x = b: got {type(transpose).__name__}, expected a bool, at "
-            f"{here(1)}; products with Aᵀ are derived from the operator"
+            f"linear_solve: transpose says whether to solve Aᵀ x = b: got {type(transpose).__name__}, expected a bool, "
+            f"at {here(1)}; products with Aᵀ are derived from the operator"
         )
     like = layout("linear_solve", "b", b)
     flat = equation("linear_solve", lambda v: like.vector(operator(like.tree(v)), "the operator's result"), like.spec)
