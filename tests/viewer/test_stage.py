@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 import glassgrad as gg
 import glassgrad.numpy as gnp
-from tests.viewer.graphs import deep, few, sixty
+from tests.viewer.graphs import few, sixty, two_thousand
 
 CURRENT = ".at-value, .at-grad"
 
@@ -229,11 +228,6 @@ class TestSixtyNodes:
         page.keyboard.press("Escape")
         page.keyboard.press("n")  # a key again, no letter
         assert page.get_by_role("searchbox").input_value() == ""
-
-
-@cache
-def two_thousand() -> str:
-    return str(deep(280).to_html())
 
 
 class TestTwoThousandNodes:
