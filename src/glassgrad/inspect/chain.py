@@ -11,7 +11,7 @@ from .derivatives import count, mark, matrix, partial, pulled
 if TYPE_CHECKING:
     from .explanation import ExplainedNode, Explanation
 
-MOST = 6  # terms that are written
+MOST = 4  # terms that are written
 WIDE = 20  # characters of terms in one line
 # With V and G, the macros that a viewer defines: most of a page's mathematics are these.
 MACROS = {r"\begin{bmatrix} ": r"\B ", r" \end{bmatrix}": r"\E ", r"\frac{\partial C}{\partial ": r"\D{"}

@@ -32,5 +32,5 @@ export function math(latex: string, display = false): HTMLElement {
 function spaced(latex: string): string {
   const lines = latex.split("\\\\\n");
   const last = lines.pop()!;
-  return lines.map((line) => `${line}\\\\[${/\\\\frac|\\\\D/.test(line) ? 9 : 4}pt]\n`).join("") + last;
+  return lines.map((line) => `${line}\\\\[${/\\frac|\\D/.test(line) ? 11 : 4}pt]\n`).join("") + last;
 }

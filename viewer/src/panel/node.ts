@@ -107,7 +107,9 @@ function arrives(explanation: Explanation, flows: Flows, n: NodeData) {
   const rows = edges.map((e) => {
     const user = explanation.nodes[e.target]!;
     const shown = until((s: Step) => s.hasGrad(user.id), "not yet", amount(e.contribution ?? n.grad));
-    return { part: shown, row: h("li", {}, link(user.id, user.name), shown.element) };
+    const again = edges.some((other) => other !== e && other.target === e.target);
+    const which = again ? h("small", {}, `as input ${e.position + 1}`) : null;
+    return { part: shown, row: h("li", {}, link(user.id, user.name), which, shown.element) };
   });
   if (!rows.length) return { parts: [], element: h("p", { class: "none" }, alone(explanation, n)) };
   const title = rows.length > 1 ? `It is the sum of what arrives from its ${rows.length} uses` : "It arrives from";

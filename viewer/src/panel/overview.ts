@@ -18,7 +18,7 @@ export function overview(explanation: Explanation): Timed {
   const output = nodes[explanation.output]!;
   const named = new Map(nodes.map((n) => [n.name, n.id]));
   const name = (text: string) => (named.has(text) ? link(named.get(text)!, text) : text);
-  const shape = output.shape.length ? `the sum of the ${size(output.shape)} elements of` : "";
+  const shape = output.shape.length ? `the sum of the ${size(output.shape)} elements of ` : "";
   const id = (of: string) => named.get(of) ?? explanation.output;
   const value = until((s) => s.hasValue(output.id), "not yet", arrayView(output.value));
   parts.push(value);
@@ -28,7 +28,7 @@ export function overview(explanation: Explanation): Timed {
     h(
       "header",
       {},
-      h("p", {}, "C is ", shape && `${shape} `, name(output.name), ", the output."),
+      h("p", {}, "C is the output: ", shape, name(output.name), "."),
       h("p", { class: "facts" }, ...[`${nodes.length} nodes`, `${edges.length} edges`, `${parameters.length} parameters`].map((t) => h("span", {}, t))),
     ),
     section("Output", "value", value.element),

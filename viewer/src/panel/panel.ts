@@ -19,7 +19,10 @@ export function mountPanel(host: HTMLElement, explanation: Explanation) {
     const n = of === null ? undefined : explanation.nodes[of];
     if (shown?.of !== of || !shown) {
       shown = { of, view: n ? nodeView(explanation, edges, n) : overview(explanation) };
+      const inside = body.contains(document.activeElement);
       body.replaceChildren(shown.view.element);
+      shown.view.element.tabIndex = -1;
+      if (inside) shown.view.element.focus({ preventScroll: true }); // the link that had it is gone
       host.scrollTop = 0;
     }
     tabs.node.setAttribute("aria-pressed", String(of !== null));
