@@ -21,7 +21,10 @@ const ICONS = {
   step: "M3 2v10l8-5z",
   end: "M10 2h2v10h-2zM2 2v10l7-5z",
 };
-const PATIENCE = 30_000; // milliseconds for which playing all steps lasts at most
+// Milliseconds: of playing all steps, and of one step
+const PATIENCE = 40_000;
+const QUICKEST = 40;
+const SLOWEST = 800;
 
 /** The graph, the walk through it, and their controls; `onShow` hears which node is selected at which step. */
 export function mountStage(
@@ -212,11 +215,9 @@ class Stage {
   }
 
   private go(at: number): void {
-    const bound = Math.max(0, Math.min(this.timeline.length, at));
-    if (this.timer && at > this.timeline.length) this.pause();
-    this.at = bound;
+    this.at = Math.max(0, Math.min(this.timeline.length, at));
     this.resting = false;
-    this.selected = this.timeline.step(bound).node ?? this.selected;
+    this.selected = this.timeline.step(this.at).node ?? this.selected;
     this.render();
     this.reveal();
   }
@@ -226,12 +227,18 @@ class Stage {
       this.pause();
       return;
     }
-    const pause = Math.max(40, Math.min(800, PATIENCE / this.timeline.length));
-    if (this.at === this.timeline.length) this.at = -1;
-    const next = () => {
+    const { length } = this.timeline;
+    const stride = Math.ceil((length * QUICKEST) / PATIENCE);
+    const pause = Math.max(QUICKEST, Math.min(SLOWEST, PATIENCE / length));
+    const next = (): void => {
+      if (this.at === length) {
+        this.pause();
+        return;
+      }
       this.timer = window.setTimeout(next, pause);
-      this.go(this.at + 1);
+      this.go(this.at + stride);
     };
+    if (this.at === length) this.at = 0;
     next();
   }
 
