@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_000_000  # of all heat maps of an explanation
-COUNTED = 100_000  # numbers of a program times its parameters, up to which paths are counted
+COUNTED = 20_000  # numbers of a program whose paths are counted
+STEPS = 5_000  # nodes times parameters, up to which that is quick
 
 _dtype = cache(str)  # NumPy puts the name of a dtype together anew each time
 
@@ -136,7 +137,7 @@ def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> l
 
 def _paths(explanation: Explanation, number: dict[Any, int]) -> list[dict[str, Any]]:
     size = sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple))
-    if size * len(explanation.parameters) > COUNTED:
+    if size > COUNTED or len(explanation.nodes) * len(explanation.parameters) > STEPS:
         return []
     found = []
     for p in explanation.parameters:
