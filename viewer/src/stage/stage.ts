@@ -98,7 +98,7 @@ class Stage {
       "header",
       { class: "bar" },
       h("h1", {}, `${nodes[output]!.name} = `, h("span", { class: "value" }, written(nodes[output]!.value))),
-      h("span", { class: "muted" }, `${nodes.length} nodes, ${parameters.length} parameters`),
+      h("span", { class: "muted" }, `${several(nodes.length, "node")}, ${several(parameters.length, "parameter")}`),
       h("span", { class: "legend" }, h("span", { class: "value" }, "↓ value"), h("span", { class: "grad" }, "↑ gradient")),
       h("search", {}, this.field, this.count),
       h(
@@ -331,7 +331,7 @@ class Stage {
   private openAll(): void {
     const left = this.openness.openAll();
     this.build(keyOf(this.openness.boxOf(this.selected)));
-    this.say(left ? `${left} groups stay closed: at most ${LIMIT} boxes are drawn at once. Open one by e.` : "");
+    this.say(left ? `${several(left, "group")} stay closed: at most ${LIMIT} boxes are drawn at once. Open one by e.` : "");
   }
 
   private closeAll(): void {
@@ -370,3 +370,5 @@ class Stage {
 
 const icon = (name: keyof typeof ICONS): SVGElement =>
   svg("svg", { viewBox: "0 0 14 14", width: 14, height: 14, class: "icon", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
+
+const several = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
