@@ -82,6 +82,7 @@ LANGUAGE = {
     "einsum": ("einsum('i,i->', x, x)", ["x=[1, 2]"], [2, 4]),
     "a dict": ("p['w'] * x", ["p={'w': 3}", "x=2"], None),
     "lists of values": ("concatenate([x, x]).sum()", ["x=[1, 2]"], [2, 2]),
+    "a length": ("sum(x) / len(x)", ["x=[1, 2]"], [0.5, 0.5]),
     "two lines": ("h = x * x\nh + 1", ["x=3.0"], 6),
 }
 
@@ -201,6 +202,8 @@ MISTAKES = {
     "an unknown name": (["x * x", "--set", "x=1", "--latex", "q"], ["no node is called 'q'"], 2),
     "an unknown argument": (["x * x", "--set", "x=1", "--wrt", "q"], ["--wrt q", "no argument"], 2),
     "shapes": (["x @ y", "--set", "x=[1,2]", "--set", "y=[1,2,3]"], ["inner sizes differ", "<expression>:1"], 1),
+    "an axis": (["np.linalg.norm(x, axis=7)", "--set", "x=[1,2]"], ["AxisError", "at <expression>:1"], 1),
+    "a division": (["1/0 * x", "--set", "x=1"], ["ZeroDivisionError", "<expression>:1: 1/0 * x"], 1),
     "whole numbers only": (["k * 2", "--set", "k=int(3)"], ["nothing to differentiate by"], 1),
     "no such file": (["missing.py:f"], ["no such file", "missing.py"], 2),
     "no such value file": (["x", "--set", "x=@missing.npy"], ["missing.npy"], 1),

@@ -11,7 +11,7 @@ from ..array import as_array
 from ..graph import apply as engine
 from ..graph.apply import Output, apply
 from ..graph.node import Node, value_of
-from ..graph.origin import Context, Origin
+from ..graph.origin import Context, Origin, scope
 from ..numpy import stack
 from ..ops import logic
 from ..ops.branch import Switch
@@ -50,12 +50,8 @@ class Opening:
         steps = STEPS.get(op)
         if steps is None or not any(isinstance(x, Node) and x.tracked for x in inputs):
             return None
-        if (
-            sum(rounds * sum(bool(n.inputs) for n in body.nodes) for body, rounds in _sizes(op, params, value))
-            > self.most
-        ):
-            return None
-        return steps(self, [as_array(x) for x in inputs], **params)
+        size = sum(times * sum(bool(n.inputs) for n in body.nodes) for body, times in _sizes(op, params, value))
+        return None if size > self.most else steps(self, [as_array(x) for x in inputs], **params)
 
     def label(self, op: Any) -> str:
         """The scope of a loop inside the one it stands in."""
@@ -81,9 +77,9 @@ class Opening:
                 else:
                     self.scope = node.origin.scope if node.origin else traced_in
                     own = self.scope.removeprefix(traced_in).strip("/")
-                    scope = "/".join(part for part in (around, label, own) if part)
-                    Context.place = (scope, forward)
-                    self.at = node.origin._replace(scope=scope) if node.origin else None
+                    place = "/".join(part for part in (around, label, own) if part)
+                    Context.place = (place, forward)
+                    self.at = node.origin._replace(scope=place) if node.origin else None
                     made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
                     if isinstance(made, Node) and made.origin is not None and self.at is not None:
                         made.origin = self.at
@@ -100,11 +96,9 @@ class Opening:
         n, m = counts.carry, counts.carry + counts.xs
         label, held, rows = self.label(Scan), values[:n], []
         for i in range(length - 1, -1, -1) if reverse else range(length):
-            around, forward = Context.place
             step = f"{label}/step{i}"
-            Context.place = (f"{around}/{step}" if around else step, forward)
-            sliced = [x[i] for x in values[n:m]]
-            Context.place = (around, forward)
+            with scope(step):
+                sliced = [x[i] for x in values[n:m]]
             found = self.carried(body, [*held, *sliced, *values[m:]], n, step)
             held = found[:n]
             rows.append(found[n:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib.util
 import inspect
 import os
@@ -22,11 +21,12 @@ from .. import tree
 from ..autodiff.derivatives import grad
 from ..autodiff.nonfinite import trace_nan
 from ..errors import DataError, GlassgradError, NonFiniteError
+from ..graph.origin import internal
 from ..inspect import Explanation
 from ..inspect.record import record
 from ..ops.reduction import sum as total
 from ..train.files import write_whole
-from .expression import FILE, function, known, reads
+from .expression import function, known, reads
 from .options import UsageError, command, whole
 from .output import Output, note, require_output
 from .values import binding, evaluated
@@ -96,14 +96,9 @@ def require_names(required: Iterable[str], accepted: Collection[str] | None, giv
     """Refuse a name that is not set, and one that is not used."""
     missing = [name for name in required if name not in given]
     if missing:
-        near = [
-            f"{n} (or {' or '.join(m)}?)" if (m := difflib.get_close_matches(n, list(known()), 2)) else n
-            for n in missing
-        ]
         example = " ".join(f'--set "{name}=[1, 2]"' for name in missing)
-        raise UsageError(
-            f"explain: no value for {', '.join(near)}: got {_listed(given)}; add {example}, or other numbers"
-        )
+        names = ", ".join(missing)
+        raise UsageError(f"explain: no value for {names}: got {_listed(given)}; add {example}, or other numbers")
     unused = [name for name in given if accepted is not None and name not in accepted]
     if unused:
         raise UsageError(f"explain: --set {unused[0]} is not used: expected names among {_listed(accepted or ())}")
@@ -128,13 +123,9 @@ def explanation(f: Callable[..., Any], values: dict[str, Any], wrt: Any, loops: 
 
 def blame(error: Exception) -> NoReturn:
     """Say which line of the user's an error comes from."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == FILE or not _own(f.filename)]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not internal[f.filename]]
     place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
     raise DataError(f"explain: {type(error).__name__}: {error}{place}") from None
-
-
-def _own(path: str) -> bool:
-    return os.path.abspath(path).startswith(os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep)
 
 
 def from_file(path: str, name: str) -> Callable[..., Any]:
@@ -143,10 +134,10 @@ def from_file(path: str, name: str) -> Callable[..., Any]:
     if not file.is_file():
         raise UsageError(f"explain: no such file: got {path}, expected FILE.py:FUNCTION or an expression")
     sys.path.insert(0, str(file.resolve().parent))  # as Python does for a script
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    spec = importlib.util.spec_from_file_location("explained", file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
+    sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
     except GlassgradError:
@@ -198,9 +189,13 @@ def mention_nan(e: Explanation, f: Callable[..., Any], values: dict[str, Any]) -
         return
     try:
         with trace_nan():
-            grad(lambda given: total(tree.leaves(f(**given))[0]))(values)
+            grad(lambda given: _one(tree.leaves(f(**given))[0]))(values)
     except NonFiniteError as error:
         note(str(error))
+
+
+def _one(value: Any) -> Any:
+    return total(value) if value.shape else value
 
 
 def page(e: Explanation, options: argparse.Namespace, out: Output) -> None:

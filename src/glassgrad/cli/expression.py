@@ -71,7 +71,7 @@ def namespaces() -> Mapping[str, types.SimpleNamespace]:
 def known() -> Mapping[str, Any]:
     """Every name with a meaning of its own: functions without their module, of the first module that has one."""
     spaces = namespaces()
-    found: dict[str, Any] = dict(spaces)
+    found: dict[str, Any] = {**spaces, "len": len}
     for space in ("gg", "nn", "np", "special", "linalg"):
         found |= {k: v for k, v in vars(spaces[space]).items() if k not in found}
     return found

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff.local import derivative
 from ..graph.apply import Output
 from ..graph.node import Constant, Node
 from ..graph.primitive import Elementwise
@@ -82,11 +81,10 @@ class Product(NamedTuple):
 
     def numbers(self, marked: bool = False) -> str:
         """Empty where a factor is not formed."""
-        if any("{" + place + "}" in self.form and value is None for place, (_, value) in self.factors.items()):
+        used = {place: value for place, (_, value) in self.factors.items() if "{" + place + "}" in self.form}
+        if any(value is None for value in used.values()):
             return ""
-        return self.form.format(
-            **{k: mark(matrix(v, inside=True), k in "gt", marked) for k, (_, v) in self.factors.items()}
-        )
+        return self.form.format(**{k: mark(matrix(v, inside=True), k in "gt", marked) for k, v in used.items()})
 
 
 def mark(text: str, gradient: bool, marked: bool) -> str:
@@ -159,8 +157,8 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
         else:
             if symbol.startswith("-") or " + " in symbol or " - " in symbol:
                 symbol = rf"\left({symbol}\right)"
-            with np.errstate(all="ignore"):
-                value = derivative(user, position) if _small(user) else np.broadcast_to(0, user.shape)
+            known = not generic and _small(user)  # symbols alone need no value
+            value = explanation.by_node[user].local[position] if known else np.broadcast_to(0, user.shape)
             factors["d"] = (symbol or own, value)
             form = r"{g} \cdot {d}" if number else r"{d} \odot {g}"
         return Product(form if x.shape == user.shape or number else rf"\sum {form}", factors)
@@ -173,9 +171,8 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
     if op.name == "reshape":
         return Product(r"\operatorname{{reshape}} {t}", factors)
     sizes = count(user), count(x)
-    with np.errstate(all="ignore"):
-        known = 0 < sizes[0] * sizes[1] <= CELLS
-        jacobian = np.reshape(derivative(user, position), sizes) if known else None
+    known = 0 < sizes[0] * sizes[1] <= CELLS
+    jacobian = np.reshape(explanation.by_node[user].local[position], sizes) if known else None
     return Product(r"{j}^\top {g}", factors | {"j": (rf"\left({own}\right)", jacobian)})
 
 
@@ -206,17 +203,19 @@ def matrix(value: Any, inside: bool = False) -> str:
         return rf"\text{{{formula.escaped(formula.number(value))}}}"
     array = np.asarray(value)
     if array.size == 1:
-        shown = scientific(formula.number(array.reshape(())[()]))
+        shown = scientific(formula.scalar(array.item()))
         return f"({shown})" if inside and shown.startswith("-") else shown
     if not _small(array):
         return "[" + formula.size(array).replace("×", r" \times ") + "]"
     table = array[:, None] if array.ndim == 1 else array
-    rows = [" & ".join(scientific(formula.number(v)) for v in row) for row in table]
+    rows = [" & ".join([scientific(formula.scalar(v)) for v in row]) for row in table.tolist()]
     return r"\begin{bmatrix} " + r" \\ ".join(rows) + r" \end{bmatrix}"
 
 
 def scientific(text: str) -> str:
     """A number as LaTeX: with powers of ten, and infinity as a sign."""
+    if text[-1].isdigit() and "e" not in text:
+        return text
     base, e, power = text.partition("e")
     if e and power.lstrip("+-").isdigit():
         return rf"{base} \cdot 10^{{{int(power)}}}"

@@ -30,7 +30,7 @@ RENDER = """export default {
 };"""
 
 
-def page(title: str, entry: str, data: Any) -> str:
+def page(title: str, entry: str, data: Any, frames: tuple[str, ...] = ()) -> str:
     """A page that needs no network and may use none.
 
     Parameters
@@ -38,6 +38,7 @@ def page(title: str, entry: str, data: Any) -> str:
     title : of the page; any text
     entry : which page, "explain" or "report"
     data : what it shows: dicts, lists, strings, booleans, None and finite numbers
+    frames : entries of pages that this one shows in a frame, whose scripts it has to allow
 
     Raises
     ------
@@ -51,9 +52,8 @@ def page(title: str, entry: str, data: Any) -> str:
     (True, True)
     """
     script, style = _bundle(entry)
-    policy = (
-        f"default-src 'none'; script-src {_digest(script)}; style-src 'unsafe-inline'; img-src data:; font-src data:"
-    )
+    scripts = " ".join(_digest(text) for text in (script, *(_bundle(name)[0] for name in frames)))
+    policy = f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; font-src data:"
     written = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     text = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'

@@ -223,5 +223,7 @@ def _output(value: Any, floating: bool) -> Any:
     if found.size == 0:
         raise ShapeError(f"explain: the function's value is empty: got shape {found.shape}, expected numbers")
     if found.op is Input:  # a function that returns its argument still has a node to show
-        return control.name(found, "result")
+        result = control.name(found, "result")
+        result.origin = None
+        return result
     return as_array(found)
