@@ -25,7 +25,7 @@ def computed(latex: str) -> Any:
     """A line of numbers, as NumPy computes it: brackets are matrices, vectors are columns."""
 
     def table(found: re.Match[str]) -> str:
-        rows = [[float(c) for c in row.split("&")] for row in found[1].split(r"\\")]
+        rows = [[complex(c) for c in row.split("&")] for row in found[1].split(r"\\")]
         return f"np.array({rows})"
 
     python = re.sub(r"\\begin\{bmatrix\}(.*?)\\end\{bmatrix\}", table, latex)
@@ -55,6 +55,19 @@ class TestProducts:
             shown = np.reshape(computed(numbers), e[name].shape)
             np.testing.assert_allclose(shown, e[name].grad, rtol=2e-3, atol=2e-3)
             np.testing.assert_allclose(computed(total).reshape(e[name].shape), e[name].grad, rtol=1e-3)
+
+    def test_complex_factors_are_conjugated(self) -> None:
+        def f(a: Any, b: Any) -> Any:
+            z = a @ b
+            w = z * z
+            return gnp.sum(gnp.abs(w))
+
+        e = gg.explain(f, np.array([[1 + 2j, 0.5j], [2.0, -1j]]), np.array([1 - 1j, 3j]))
+        for name in "abz":
+            symbols, *found = lines(e.to_latex(name))
+            assert r"\overline{" in symbols
+            for line in found:
+                np.testing.assert_allclose(computed(line).reshape(e[name].shape), e[name].grad, rtol=1e-3, atol=1e-2)
 
     def test_elementwise_and_several_terms(self) -> None:
         def f(z: Any) -> Any:

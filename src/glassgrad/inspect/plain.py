@@ -212,12 +212,18 @@ def _map(a: Any, cells: int) -> dict[str, Any]:
             high, low = (u.reduceat(table, starts, axis) for u in (np.maximum, np.minimum))
             table = np.where(-low > high, low, high)
     finite = np.isfinite(table)
-    scale = float(np.abs(table[finite]).max(initial=0.0))
-    with np.errstate(all="ignore"):
-        code = np.rint(table / (scale or 1.0) * 126) + 129
-    code = np.where(finite, code, np.where(np.isnan(table), 0, np.where(table < 0, 1, 2))).astype(np.uint8)
+    whole = bool(finite.all())
+    scale = float(np.abs(table if whole else table[finite]).max(initial=0.0))
+    code = np.rint(table / (scale or 1.0) * 126) + 129
+    if not whole:
+        code = np.where(finite, code, np.where(np.isnan(table), 0, np.where(table < 0, 1, 2)))
     rows, columns = table.shape
-    return {"rows": rows, "columns": columns, "scale": scale, "cells": base64.b64encode(code.tobytes()).decode()}
+    return {
+        "rows": rows,
+        "columns": columns,
+        "scale": scale,
+        "cells": base64.b64encode(code.astype(np.uint8).tobytes()).decode(),
+    }
 
 
 def _histogram(finite: Any) -> list[int]:
