@@ -169,7 +169,7 @@ CURVED: tuple[Curved, ...] = (
     *map(log_sum_exp, (3, 10, 100, 300, 1000)),
     mixture(2, 2, 50),
     mixture(4, 10, 200),
-    mixture(10, 20, 500),
+    mixture(6, 10, 300),
     perceptron(4, 5, 20),
     perceptron(10, 20, 100),
     perceptron(20, 40, 200),

@@ -122,3 +122,16 @@ def test_a_basis_in_memory_or_compared(n: int) -> None:
     p = np.exp(x) / np.exp(x).sum()
     found = gg.jit(gg.hessian(lambda x: gg.special.logsumexp(x, 0)))(x)
     np.testing.assert_allclose(found, np.diag(p) - np.outer(p, p), rtol=1e-12, atol=1e-16)
+
+
+def test_a_basis_that_is_a_factor_is_in_memory() -> None:
+    """A network whose weights lie in one vector: batched products with slices of the basis stay matrix products."""
+    x, y = np.random.default_rng(1).normal(size=(20, 6)), np.linspace(-1.0, 1.0, 20)
+
+    def loss(w: Any) -> Any:
+        return ((gnp.tanh(x @ w[:48].reshape(6, 8)) @ w[48:56] - y) ** 2).sum()
+
+    w = np.random.default_rng(2).normal(size=80)
+    compiled = gg.jit(gg.hessian(loss))
+    np.testing.assert_allclose(compiled(w), gg.hessian(loss)(w), rtol=1e-11, atol=1e-12)
+    assert str(compiled.lower(w)).count("times load") >= 3

@@ -150,7 +150,7 @@ def test_calls_back_into_python_are_in_the_cost() -> None:
     [
         (lambda: gg.linear_solve(lambda v: v + 1.0, B), errors.DtypeError, "linear_solve: the operator is not linear"),
         (lambda: gg.linear_solve(lambda v: v[:2], B), errors.ShapeError, r"got \(2,\), expected \(4,\)"),
-        (lambda: gg.linear_solve(lambda v: v, [1, 2]), errors.DtypeError, r"b\[0\] is int, expected floating numbers"),
+        (lambda: gg.linear_solve(lambda v: v, [1, 2]), errors.DtypeError, "b is int64, expected floating numbers"),
         (lambda: gg.linear_solve(lambda v: v, B, "jacobi"), ValueError, "expected one of dense, sparse, cg"),
         (lambda: gg.linear_solve(lambda v: 0.0 * v, B, "dense"), errors.ConvergenceError, "singular"),
         (lambda: gg.linear_solve(lambda v: 0.0 * v, B, "sparse"), errors.ConvergenceError, "singular"),

@@ -1,6 +1,7 @@
 """Derivatives of more than one number: Jacobians, Hessians, and what is made of them without forming them.
 
-All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once.
+All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once. While tracing
+a matrix that is mostly zeros is found from as few directions as its pattern has colours (``plans``).
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def jacobian(
     {'W': (3, 3, 2), 'x': (3, 2)}
     """
     if sparse:
-        _refuse(has_aux or holomorphic, "jacobian: a sparse Jacobian takes no has_aux and no holomorphic")
-        made: Callable[..., Any] = SparseJacobian(function, argnums, mode, order)
+        _refuse(has_aux, "jacobian: a sparse Jacobian takes no has_aux")
+        made: Callable[..., Any] = SparseJacobian(function, argnums, mode, order, holomorphic)
         return made
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"jacobian: mode is {mode!r}, expected 'forward', 'reverse' or None")

@@ -11,6 +11,7 @@ A. Walther, "Computing sparse Hessians with automatic differentiation" (2008) ca
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from ..dtypes import is_inexact
 from ..graph.apply import Output
 from ..graph.node import Node, reachable
-from ..graph.primitive import Elementwise, Reduction
+from ..graph.primitive import Contraction, Elementwise, Reduction
 from ..ops import contraction, control, conv, factor, fft, indexing, logic, reduction, view
 from ..ops import elementwise as ew
 from ..ops.branch import Switch
@@ -27,7 +28,7 @@ from ..ops.loop import Body, Counts, Scan, While, opened, placeholder
 from . import places
 from .places import Pattern, Patterns, either, none, scipy_sparse, size_of, stacked
 
-_WORK = 1 << 21  # nonzeros of all nodes together that are looked at where looking has to stay cheap
+_WORK = 1 << 21  # nonzeros of all nodes, and products, that are looked at where looking has to stay cheap
 
 
 def dependence(outputs: Sequence[Node], targets: Sequence[Node], fullest: int | None = None) -> Pattern:
@@ -71,6 +72,10 @@ def _through(
             made = None
             _fold(node, known)
         else:
+            if fullest is not None and issubclass(node.op, Contraction):
+                work += math.isqrt(size_of(node) * math.prod(map(size_of, node.inputs)))  # products of a matrix product
+                if work > _WORK:
+                    raise _TooFullError
             made = _of(node, ps, [_value(x, known) for x in node.inputs]) if node.op.differentiable else None
         if made is not None:
             held[node] = made

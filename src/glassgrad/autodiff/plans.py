@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import MissingExtraError
 from ..graph.node import Value, is_symbolic
 from ..lazy import lazy
-from ..ops import indexing, view
+from ..ops import elementwise, indexing, view
 from . import colouring
 from .batch import vmap
 from .jvp import push
@@ -62,6 +62,12 @@ class Plan:
         """Row and column of each nonzero."""
         counts = np.diff(self.pattern.indptr)
         return np.repeat(np.arange(len(counts)), counts), self.pattern.indices
+
+    @lazy
+    def compressed(self) -> tuple[Any, Any]:
+        """Columns of the nonzeros, and where each row ends, in the dtype that SciPy would make of them anew."""
+        dtype = np.int32 if max(self.pattern.nnz, *self.pattern.shape) < 1 << 31 else np.int64
+        return self.pattern.indices.astype(dtype), self.pattern.indptr.astype(dtype)
 
     @lazy
     def places(self) -> Any:
@@ -163,19 +169,16 @@ def _rows_may_do(pattern: Pattern, passes: int) -> bool:
 # ---- the passes
 
 
-def passed(plan: Plan, at: Held) -> Any:
+def passed(plan: Plan, at: Held, holomorphic: bool = False) -> Any:
     """What all passes give, as one vector: the tangents of all results, then the cotangents of all arguments."""
     tangents, cotangents = plan.seeds(at.targets[0].dtype)
     found = [_pushed(at, tangents)] if len(tangents) else []
-    found += [_pulled(at, cotangents)] if len(cotangents) else []
+    if len(cotangents):
+        pulled = _pulled(at, cotangents)
+        found.append(elementwise.conj(pulled) if holomorphic else pulled)
     if not found:
         return np.zeros(0, at.targets[0].dtype)
     return view.concatenate(found) if len(found) > 1 else found[0]
-
-
-def nonzeros(plan: Plan, at: Held) -> Any:
-    """The numbers that the plan's pattern has places for, row by row."""
-    return passed(plan, at)[plan.places]
 
 
 def _split(seeds: Any, like: Sequence[Any]) -> list[Any]:
@@ -240,5 +243,5 @@ def worth_it(at: Held, mode: str | None) -> Plan | None:
 def dense(plan: Plan, at: Held) -> Value:
     """The matrix [m, n] with the nonzeros in their places."""
     (m, n), (i, j) = plan.pattern.shape, plan.coordinates
-    flat = indexing.scatter_add(nonzeros(plan, at), (i * n + j,), (("array", 0),), (m * n,))
+    flat = indexing.scatter_add(passed(plan, at)[plan.places], (i * n + j,), (("array", 0),), (m * n,))
     return view.reshape(flat, (m, n))

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array
-from ..dtypes import dtype_of, is_inexact
+from ..dtypes import is_inexact
 from ..errors import DensePatternWarning, DtypeError, ShapeError
 from ..graph.node import Value, is_symbolic, shape_of, spec_of
 from ..graph.origin import here
@@ -32,6 +32,8 @@ class _Sparse:
 
     what = ""
 
+    holomorphic = False
+
     def __init__(self, function: Callable[..., Any], argnums: Argnums, order: str | None) -> None:
         present(self, function, self.what)  # first, for it copies the attributes of a function that has some
         self.function, self.argnums, self.order = function, argnums, order
@@ -52,8 +54,8 @@ class _Sparse:
             compiled = self._compiled[key] = above["jit"](lambda *args: self._passes(plan, args))
         found = np.asarray(compiled(*args))
         values = plan.substituted(found) if plan.mode == "acyclic" else found
-        p = plan.pattern
-        return scipy_sparse().csr_array((values, p.indices.copy(), p.indptr.copy()), shape=p.shape)
+        columns, ends = plan.compressed
+        return scipy_sparse().csr_array((values, columns.copy(), ends.copy()), shape=plan.pattern.shape)
 
     def plan(self, *args: Any) -> Plan:
         """How the matrix is computed for arguments like these. Only shapes, dtypes and integer arrays are looked at."""
@@ -84,8 +86,6 @@ class _Sparse:
                     f"{self.what}: sparse derivatives are by a vector, or a tree whose elements are lined up: got "
                     f"shape {shape_of(leaves[0])}; use x.reshape(-1) and reshape it in the function"
                 )
-            if any(dtype_of(leaf).kind == "c" for leaf in leaves if not isinstance(leaf, str)):
-                raise DtypeError(f"{self.what}: sparse derivatives are real: got a complex argument; use sparse=False")
 
     def _pattern(self, leaves: list[Any], structure: tree.Structure, fixed: list[bool], args: Any) -> Pattern:
         """The dependence of the results on the arguments, from a trace in which integer arrays are constants."""
@@ -100,16 +100,29 @@ class _Sparse:
         nodes = tree.unflatten(structure, [None if f else next(supply) for f in fixed])
         chosen = [nodes[k] for k in positions(self.argnums, len(args), self.what)]
         targets = [x for x in tree.leaves(chosen) if x is not None and is_inexact(x.dtype)]
+        for which, found in (("argument", targets), ("result", program.outputs)):
+            wrong = next((x for x in found if (x.dtype.kind == "c") != self.holomorphic), None)
+            if wrong is not None:
+                raise DtypeError(self._of_kind(which, wrong.dtype))
         pattern = dependence(program.outputs, targets)
         pattern.sort_indices()
         return pattern
+
+    def _of_kind(self, which: str, dtype: Any) -> str:
+        if self.holomorphic:
+            return f"{self.what}: holomorphic=True needs complex numbers: got {which} of {dtype}; leave it out"
+        return (
+            f"{self.what}: a sparse derivative is of a real function: got a complex {which}; take .real and .imag of "
+            f"it, or pass holomorphic=True for the complex Jacobian of a holomorphic function"
+        )
 
     def _made(self, pattern: Pattern) -> Plan:
         raise NotImplementedError
 
     def _passes(self, plan: Plan, args: tuple[Any, ...]) -> Value:
         at = hold(self._derived, self.argnums, args, {}, False, self.what)
-        found = plans.passed(plan, at) if plan.mode == "acyclic" else plans.nonzeros(plan, at)
+        found = plans.passed(plan, at, self.holomorphic)
+        found = found if plan.mode == "acyclic" else found[plan.places]
         return as_array(found) if at.outside else plain_kind(found)
 
     def _warned(self, plan: Plan, dense: int) -> Plan:
@@ -119,7 +132,7 @@ class _Sparse:
                 f"{self.what}: the pattern is dense, {plan.pattern.nnz} of {m * n} elements, and takes {plan.passes} "
                 f"passes: a sparse derivative gains nothing here; use sparse=False",
                 DensePatternWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
         return plan
 
@@ -136,12 +149,15 @@ class SparseJacobian(_Sparse):
     function : of a vector, or a tree of arrays, and further arguments
     argnums : which to differentiate by
     mode : "forward", "reverse", "both"; by default what takes fewest passes
-    order : in which colours are given, see ``colouring.ORDERS``; by default the best of all
+    order : in which colours are given, see ``colour``; by default the better of two
+    holomorphic : give the complex derivative of a holomorphic function; arguments and results must be complex
 
     Raises
     ------
     ShapeError
         if what is differentiated by is an array that is no vector.
+    DtypeError
+        if arguments or results are complex and ``holomorphic`` is not set, or it is set and one of them is real.
     MissingExtraError
         without SciPy.
 
@@ -158,11 +174,18 @@ class SparseJacobian(_Sparse):
 
     what = "jacobian"
 
-    def __init__(self, function: Callable[..., Any], argnums: Argnums, mode: str | None, order: str | None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        argnums: Argnums,
+        mode: str | None,
+        order: str | None,
+        holomorphic: bool = False,
+    ) -> None:
         if mode not in (None, "forward", "reverse", "both"):
             raise ValueError(f"jacobian: mode is {mode!r}, expected 'forward', 'reverse', 'both' or None")
         super().__init__(function, argnums, order)
-        self.mode = mode
+        self.mode, self.holomorphic = mode, holomorphic
 
     def _made(self, pattern: Pattern) -> Plan:
         return self._warned(plans.of_jacobian(pattern, self.mode, self.order), min(pattern.shape))

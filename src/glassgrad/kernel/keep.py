@@ -69,8 +69,8 @@ def needed_nodes(outputs: Sequence[Node]) -> list[Node]:
     return sorted(found, key=creation_order)
 
 
-def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
-    """The nodes that get a buffer, in order."""
+def choose(nodes: Sequence[Node], outputs: Sequence[Node], frugal: bool = False) -> list[Node]:
+    """The nodes that get a buffer, in order; a frugal choice keeps what takes the place of several others."""
     users: dict[Node, list[Node]] = {node: [] for node in nodes}
     live = [node for node in nodes if not is_constant(node)]
     for node in live:
@@ -91,7 +91,14 @@ def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
         cost[node] = _weight(node) + sum(cost[x] for x in node.inputs)
         size = math.prod(node.shape) if hasattr(node.spec, "shape") else 0
         sources[node] = frozenset([s for x in node.inputs for s in sources[x] if 2 * math.prod(s.shape) >= size])
-        if node in asked or not inlines(node) or cost[node] > LONGEST or _kept(node, users[node], cost, sources):
+        replaces = frugal and sum(s.op is not Input for s in sources[node]) > 1
+        if (
+            node in asked
+            or replaces
+            or not inlines(node)
+            or cost[node] > LONGEST
+            or _kept(node, users[node], cost, sources)
+        ):
             roots.append(node)
             cost[node], sources[node] = 0, frozenset([node] if size else [])
     return roots
@@ -131,9 +138,11 @@ def behind(node: Node) -> Node:
 def _needed(node: Node) -> list[Node]:
     """The inputs that this node must find in memory."""
     if node.op in (contraction.Matmul, contraction.Einsum):
-        return [_behind_views(x) for x in node.inputs]
+        folds = node.op is contraction.Matmul and any(len(x.shape) == 1 for x in node.inputs)
+        several = math.prod(node.shape) > 1  # a matrix times a vector reads the vector once for each of its rows
+        return [behind_views(x) for x in node.inputs if not folds or (several and len(x.shape) == 1)]
     if node.op is conv.Conv:
-        return [_behind_views(node.inputs[0]), behind(node.inputs[1])]
+        return [behind_views(node.inputs[0]), behind(node.inputs[1])]
     if node.op is view.Reshape:
         pairs = rearrange.factors(node.inputs[0].shape, node.shape)
         sizes = node.inputs[0].shape
@@ -146,7 +155,7 @@ def _needed(node: Node) -> list[Node]:
     return []
 
 
-def _behind_views(node: Node) -> Node:
+def behind_views(node: Node) -> Node:
     """The node a factor of a product is a view of."""
     while not is_constant(node):
         before = passed_on(node)

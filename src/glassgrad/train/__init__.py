@@ -2,6 +2,7 @@
 
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
+from .diagnose import Diagnose
 from .fit import evaluate, fit
 from .history import Epoch, History
 from .logs import JSONLines, TensorBoard
@@ -24,6 +25,7 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "Checkpoint",
+    "Diagnose",
     "JSONLines",
     "TensorBoard",
     "Report",
