@@ -78,7 +78,7 @@ def test_everything_is_on_the_page(page: Any, report: Report) -> None:
     names = [
         "loss",
         "right",
-        "length of the gradient",
+        "gradient norm",
         "learning rate",
         *LAYERED,
         "saturated activations",

@@ -14,6 +14,7 @@ from ..data.prepare import Prepared
 from ..data.table import shown
 from ..data.target import lone_classes
 from ..errors import DataError, ModelFileError
+from ..inspect import diagnose
 from ..nn.activations import ACTIVATIONS
 from ..train.callbacks import Callback
 from ..train.files import require_place
@@ -22,7 +23,7 @@ from ..train.progress import shown_progress
 from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
 from ..train.report import Report, is_report
 from ..train.save import is_model
-from ..train.tabular import LOOK, Trained, train_table
+from ..train.tabular import LOOK, Trained, loss_for, train_table
 from .evaluate import details
 from .info import parameters
 from .options import Add, add_labels, add_reading, batch, between, command, whole, widths
@@ -141,6 +142,8 @@ def train(options: argparse.Namespace, out: Output) -> int:
     trained.model.save(path)
     if report is not None:
         report.sections.insert(0, _held_out(trained))
+        learnt = prepared.x_train, prepared.y_train
+        report.findings += diagnose(trained.model.model, loss_for(prepared.encoder), learnt)
         report.write()
     out.say(_result(trained, seconds))
     out.say(f"\nsaved {path}; use it with: glassgrad predict {path} FILE")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NUMBERS = 30_000  # numbers written out in a page, about; arrays beyond are summaries
 HEIGHT = 640  # of the frame in a notebook, in pixels
+LARGEST = 8_000_000  # letters of a page that a notebook keeps
 RENDER = """export default {
   render({ model, el }) {
     const frame = document.createElement("iframe");
@@ -85,9 +86,12 @@ def viewer(explanation: Explanation) -> str:
 
 
 def frame(explanation: Explanation) -> str:
-    """The page inside another, as notebooks show it."""
+    """The page inside another, as notebooks show it; tables in place of one that is too large to be kept there."""
+    text = viewer(explanation)
+    if len(text) > LARGEST:
+        return f'<pre>{escape(explanation.table())}</pre><p>To step through it: <code>to_html("page.html")</code></p>'
     return (
-        f'<iframe srcdoc="{escape(viewer(explanation))}" sandbox="allow-scripts" title="explanation" '
+        f'<iframe srcdoc="{escape(text)}" sandbox="allow-scripts" title="explanation" '
         f'style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
     )
 

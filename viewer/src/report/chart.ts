@@ -118,8 +118,8 @@ export function chart(spec: Spec): Chart {
     return { button, value, swatch };
   });
   entries.forEach(({ button }, k) => {
-    button.addEventListener("pointerenter", () => focus(visible.has(labels[k]!) ? k + 1 : null));
-    button.addEventListener("pointerleave", () => focus(null));
+    button.addEventListener("mouseenter", () => focus(visible.has(labels[k]!) ? k + 1 : null));
+    button.addEventListener("mouseleave", () => focus(null));
     button.addEventListener("click", () => focus(visible.has(labels[k]!) ? k + 1 : null));
   });
   const legend = h("div", { class: "legend", role: "group", "aria-label": `lines of ${title}` });

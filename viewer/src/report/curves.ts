@@ -11,7 +11,7 @@ export function curves(report: Report): Chart[] {
   const panels: [string, string[], boolean, string?][] = [
     ["loss", ["loss", "validation_loss"], true],
     ...metrics.map((name): [string, string[], boolean] => [name.replaceAll("_", " "), [name], false]),
-    ["length of the gradient", ["gradient_norm"], true, "the mean over an epoch's steps"],
+    ["gradient norm", ["gradient_norm"], true, "of all parameters, mean over an epoch's steps"],
     ["learning rate", ["lr"], false],
   ];
   return panels.map(([title, names, log, note]) =>

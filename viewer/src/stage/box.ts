@@ -48,7 +48,7 @@ export class Box {
     ];
     this.element = h(
       "div",
-      { class: `box ${kinds.join(" ").trim()}`, "data-key": this.key, role: "button", tabindex: -1 },
+      { class: `box ${kinds.join(" ").trim()}`, "data-key": this.key, role: "button", tabindex: -1, title: hint(n) },
       h("div", { class: "title" }, h("b", {}, brief(name)), this.made, shape ? h("span", { class: "shape" }, shape) : null),
       h("div", { class: "cells" }, this.cells.value, this.cells.grad),
     );
@@ -84,6 +84,9 @@ function says(n: NodeData): string {
   if (isLeaf(n)) return n.path.includes(n.name) ? "" : n.path;
   return n.formula === n.name ? "" : `= ${n.formula}`;
 }
+
+/** All of what a box may have to cut off. */
+const hint = (n: NodeData): string => [`${n.name} = ${n.formula}`, n.source && `line ${n.line}: ${n.source}`].filter(Boolean).join("\n");
 
 export function written(data: Data): string {
   if (data === null) return "none";
