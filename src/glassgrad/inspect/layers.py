@@ -13,7 +13,7 @@ from .. import tree
 from ..array import as_array, variable
 from ..autodiff.vjp import pull
 from ..dtypes import is_inexact
-from ..graph.node import LEAVES, Constant, Node, Spec, Value, creation_order, reachable, value_of
+from ..graph.node import LEAVES, Node, Spec, Value, creation_order, reachable, value_of
 from ..graph.primitive import Elementwise
 from ..numpy import stack
 from ..ops import view
@@ -240,7 +240,7 @@ def _followed(start: Node, computed: list[Node], scope: str, named: set[str], fr
             and node.shape == start.shape
             and (_scope(node) == scope or _scope(node) not in named)
             and any(x in inside for x in node.inputs)
-            and all(x in inside or x in free or (x.op is Constant and x.shape == ()) for x in node.inputs)
+            and all(x in inside or x in free or (not x.tracked and x.shape == ()) for x in node.inputs)
         ):
             found.append(node)
             inside.add(node)
