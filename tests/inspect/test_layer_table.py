@@ -74,7 +74,10 @@ def test_arrays_without_scopes_are_layers_with_their_biases() -> None:
     mlp = nn.MLP((3, 5, 2), "tanh", rng=0)
     w1, b1, w2, b2 = tree.leaves(mlp)
     x = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
-    plain = layer_table(_Plain({"W1": w1, "b1": b1, "W2": w2, "b2": b2}), nn.squared_error, x, x[:, :2]).rows
+    integers = np.arange(3)  # are nobody's layer
+    plain = layer_table(
+        _Plain({"W1": w1, "b1": b1, "W2": w2, "b2": b2, "k": integers}), nn.squared_error, x, x[:, :2]
+    ).rows
     assert [row.name for row in plain] == ["p.W1", "p.W2"]
     assert [row[1:-2] for row in plain] == [row[1:-2] for row in layer_table(mlp, nn.squared_error, x, x[:, :2]).rows]
 

@@ -47,11 +47,23 @@ function summary(): HTMLElement {
 }
 
 function tile(name: string, value: string, more: string): HTMLElement {
-  return h("div", { class: "card tile" }, h("span", {}, name), h("strong", {}, value), more ? h("small", {}, more) : null);
+  return h(
+    "div",
+    { class: "card tile" },
+    h("span", {}, name),
+    h("strong", {}, value),
+    more ? h("small", {}, more) : null,
+  );
 }
 
 function part(id: string, title: string, note: string, ...children: HTMLElement[]): HTMLElement {
-  return h("section", { id, "aria-label": title }, h("h2", {}, title), note ? h("p", { class: "note" }, note) : null, ...children);
+  return h(
+    "section",
+    { id, "aria-label": title },
+    h("h2", {}, title),
+    note ? h("p", { class: "note" }, note) : null,
+    ...children,
+  );
 }
 
 const parts = [
@@ -63,12 +75,22 @@ const parts = [
     h("div", { class: "grid" }, ...layers.map((c) => c.element)),
     h("div", { class: "card" }, h("h3", {}, `epoch ${report.measured.at(-1) ?? 0}`), layerTable(report)),
   ),
-  part("model", "The model, explained", "Forward and backward on a few rows, value by value and gradient by gradient.", frame),
+  part(
+    "model",
+    "The model, explained",
+    "Forward and backward on a few rows, value by value and gradient by gradient.",
+    frame,
+  ),
   part(
     "details",
     "Details",
     "",
-    h("div", { class: "columns" }, h("section", { class: "card" }, h("h3", {}, "settings"), settings(report)), ...report.sections.map(section)),
+    h(
+      "div",
+      { class: "columns" },
+      h("section", { class: "card" }, h("h3", {}, "settings"), settings(report)),
+      ...report.sections.map(section),
+    ),
   ),
 ];
 
@@ -85,10 +107,16 @@ document.body.append(
     "main",
     {},
     report.error ? h("p", { class: "card error", role: "alert" }, report.error) : null,
-    report.findings.length ? h("ul", { class: "findings", "aria-label": "findings" }, ...report.findings.map(finding)) : null,
+    report.findings.length
+      ? h("ul", { class: "findings", "aria-label": "findings" }, ...report.findings.map(finding))
+      : null,
     summary(),
     ...parts,
-    h("footer", {}, "Keys: d light or dark, l logarithmic axes, p pause. Drag in a chart to zoom, double-click to go back."),
+    h(
+      "footer",
+      {},
+      "Keys: d light or dark, l logarithmic axes, p pause. Drag in a chart to zoom, double-click to go back.",
+    ),
   ),
 );
 

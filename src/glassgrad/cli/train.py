@@ -14,7 +14,7 @@ from ..data.prepare import Prepared
 from ..data.table import shown
 from ..data.target import lone_classes
 from ..errors import DataError, ModelFileError
-from ..inspect import diagnose
+from ..inspect.diagnosis import diagnose
 from ..nn.activations import ACTIVATIONS
 from ..train.callbacks import Callback
 from ..train.files import require_place

@@ -214,6 +214,11 @@ def linear_solve(
     >>> gg.grad(lambda c: heat(c, np.array([0.0, 7.0, 0.0]))[1])(0.5).round(6)
     np.float64(-2.857143)
     """
+    if not isinstance(transpose, (bool, np.bool_)):
+        raise TypeError(
+            f"linear_solve: transpose says whether to solve Aᵀ x = b: got {type(transpose).__name__}, expected a bool, "
+            f"at {here(1)}; products with Aᵀ are derived from the operator"
+        )
     like = layout("linear_solve", "b", b)
     flat = equation("linear_solve", lambda v: like.vector(operator(like.tree(v)), "the operator's result"), like.spec)
     zero = np.zeros(like.size, like.dtype)

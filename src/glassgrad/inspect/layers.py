@@ -13,7 +13,7 @@ from .. import tree
 from ..array import as_array, variable
 from ..autodiff.vjp import pull
 from ..dtypes import is_inexact
-from ..graph.node import LEAVES, Constant, Node, Spec, Value, creation_order, reachable, value_of
+from ..graph.node import LEAVES, Node, Spec, Value, creation_order, reachable, value_of
 from ..graph.primitive import Elementwise
 from ..numpy import stack
 from ..ops import view
@@ -181,8 +181,8 @@ def statistics(
             p: np.zeros(p.shape, p.dtype) if g is None else _plain(g) for p, g in zip(owned, found, strict=True)
         }
         slopes = tree.unflatten(structure, [gradients.get(p) if isinstance(p, Node) else None for p in opened])
-        after = opened if step is None else tree.leaves(step(slopes))
-        moved = dict(zip(opened, after, strict=True)) if step is not None else {}
+        after = [] if step is None else zip(opened, tree.leaves(step(slopes)), strict=True)
+        moved = {p: leaf for p, leaf in after if isinstance(p, Node)}
         layers = [_measured(layer, gradients, moved) for layer in _layers(nodes, owned)]
         return [facts for facts, _ in layers], stack([stack(numbers) for _, numbers in layers]), _plain(value)
 
@@ -206,7 +206,7 @@ def _layers(nodes: list[Node], owned: dict[Node, str]) -> list[_Layer]:
     found: list[_Layer] = []
     taken: set[Node] = set()  # parameters outside of scopes that belong to a layer
     for node in computed:
-        scope = _scope(node)
+        name = scope = _scope(node)
         own = [p for p in node.inputs if p in owned]
         if scope in named:
             if node is not scopes[scope][0]:
@@ -214,7 +214,7 @@ def _layers(nodes: list[Node], owned: dict[Node, str]) -> list[_Layer]:
             made = scopes[scope]
             free, start = set[Node](), [n for n in made if not _several(n)][-1]
         elif own and not taken.issuperset(own):
-            made, free, start = [node], set(owned), node
+            name, made, free, start = owned[own[0]], [node], set(owned), node
         else:
             continue
         handed = _followed(start, computed, scope, named, free)
@@ -225,7 +225,7 @@ def _layers(nodes: list[Node], owned: dict[Node, str]) -> list[_Layer]:
         last = handed[-1]
         chain = [n for n in made if not _several(n) and n.shape == last.shape]
         z = next(n for n in chain if last in set(_followed(n, chain, scope, named, free)))
-        found.append(_Layer(scope if scope in named else owned[own[0]], parameters, z, last))
+        found.append(_Layer(name, parameters, z, last))
     return found
 
 
@@ -240,7 +240,7 @@ def _followed(start: Node, computed: list[Node], scope: str, named: set[str], fr
             and node.shape == start.shape
             and (_scope(node) == scope or _scope(node) not in named)
             and any(x in inside for x in node.inputs)
-            and all(x in inside or x in free or (x.op is Constant and x.shape == ()) for x in node.inputs)
+            and all(x in inside or x in free or (not x.tracked and x.shape == ()) for x in node.inputs)
         ):
             found.append(node)
             inside.add(node)

@@ -30,7 +30,7 @@ def minimize(
     f: Callable[..., Any] | Compiled,
     x0: Any,
     args: Any = (),
-    method: str | None = None,
+    method: str | Callable[..., Any] | None = None,
     *,
     bounds: Any = None,
     constraints: Any = (),
@@ -51,7 +51,8 @@ def minimize(
         for many calls
     x0 : where to begin: array, or tree of arrays; a list of numbers is an array
     args : further arguments of f, a tuple, or one argument
-    method : SciPy's, by default as SciPy chooses: BFGS, L-BFGS-B with bounds, SLSQP with constraints
+    method : SciPy's, or a function as SciPy takes one, given the gradient; by default as SciPy chooses: BFGS, L-BFGS-B
+        with bounds, SLSQP with constraints
     bounds : SciPy's, for a vector; for a tree a pair (lower, upper) of numbers, or of trees like x0
     constraints : SciPy's dicts and ``NonlinearConstraint``, of functions of x, made of Glassgrad operations;
         ``LinearConstraint`` for a vector
@@ -92,7 +93,7 @@ def minimize(
     start = Start("optimize.minimize", x0)
     function = f if isinstance(f, Compiled) else Compiled(f, jit)
     args = args if isinstance(args, tuple) else (args,)
-    chosen = (method or _default(bounds, constraints)).lower()
+    chosen = "" if callable(method) else (method or _default(bounds, constraints)).lower()
     if sparse and (chosen not in SPARSE or not function.jit):
         raise ValueError(
             f"optimize.minimize: sparse=True is for the methods {', '.join(SPARSE)}, compiled: got method={chosen!r}, "

@@ -13,7 +13,11 @@ export function status(report: Report, busy: () => boolean): HTMLElement {
   if (report.state !== "running") return shown;
 
   let live = recall("live", true);
-  const button = h("button", { class: "live", "aria-pressed": String(live), title: "load the page again as it is written (p)" });
+  const button = h("button", {
+    class: "live",
+    "aria-pressed": String(live),
+    title: "load the page again as it is written (p)",
+  });
   const name = () => (button.textContent = live ? "pause" : "follow");
   button.addEventListener("click", () => {
     live = !live;
@@ -45,9 +49,12 @@ export function status(report: Report, busy: () => boolean): HTMLElement {
 function words(report: Report, done: number): string {
   const of = `epoch ${done} of ${report.epochs}`;
   const stopped = done < report.epochs ? `stopped after ${of}` : `finished: ${done} epochs`;
-  return { running: `running: ${of}`, finished: stopped, interrupted: `interrupted after ${of}`, failed: `failed after ${of}` }[
-    report.state
-  ];
+  return {
+    running: `running: ${of}`,
+    finished: stopped,
+    interrupted: `interrupted after ${of}`,
+    failed: `failed after ${of}`,
+  }[report.state];
 }
 
 function ago(seconds: number): string {

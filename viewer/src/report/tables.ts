@@ -53,7 +53,10 @@ function bar(share: Maybe, label: string): HTMLElement {
 
 export function settings(report: Report): HTMLElement {
   const shown = Object.entries(report.settings).filter(([, value]) => value !== null && value !== "");
-  return table([], shown.map(([name, value]) => [name.replaceAll("_", " "), written(value)]));
+  return table(
+    [],
+    shown.map(([name, value]) => [name.replaceAll("_", " "), written(value)]),
+  );
 }
 
 function written(value: unknown): string {
@@ -68,7 +71,12 @@ export function section({ title, note, text: words, head, rows }: Section): HTML
     h("h3", {}, title),
     note ? h("p", {}, note) : null,
     words ? h("pre", { tabindex: 0 }, words) : null,
-    rows ? table(head ?? [], rows.map((row) => row.map((c) => (typeof c === "string" ? c : text(c, 6))))) : null,
+    rows
+      ? table(
+          head ?? [],
+          rows.map((row) => row.map((c) => (typeof c === "string" ? c : text(c, 6)))),
+        )
+      : null,
   );
 }
 
