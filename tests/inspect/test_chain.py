@@ -99,6 +99,10 @@ class TestProducts:
         assert symbols.startswith(r"\left(\frac{\partial \mathrm{gather}}{\partial x}\right)^\top")
         assert np.array_equal(computed(numbers), [[2.0], [1.0]]) and np.array_equal(computed(total), [[2.0], [1.0]])
 
+    def test_between_numbers_nothing_is_transposed(self) -> None:
+        e = gg.explain(lambda x: 3.0 * gnp.max(gnp.reshape(x, (1,))), 2.0)
+        assert all(r"\top" not in e.to_latex(n.name) for n in e.nodes if n.grad is not None)
+
     def test_large_arrays_by_shape_and_many_terms_by_number(self) -> None:
         e = gg.explain(lambda W, x: gnp.sum(W @ x), np.ones((30, 20)), np.ones(20))
         assert lines(e.to_latex("W"))[1] == r"[30] \, [20]^\top = [30 \times 20]"

@@ -254,6 +254,11 @@ def integer_slope(seed: int) -> Case:
     return (lambda p, x: p["w"] * x + p["b"], {"w": 2, "b": 0.5}), nn.squared_error, (x, 3 * x + 1), {}
 
 
+def whole_alone(seed: int) -> Case:
+    x = np.linspace(0, 1, 20)
+    return (lambda p, x: p["w"] * x, {"w": 3}), nn.squared_error, (x, 2 * x), {}
+
+
 def hard_predictions(seed: int) -> Case:
     """A loss of class numbers found by argmax: it has no derivative at all."""
     x, labels, _ = table(seed)
@@ -513,6 +518,7 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "whole W1": (own(plain, whole("W1")), "no_gradient"),
     "whole b2": (own(plain, whole("b2")), "no_gradient"),
     "a whole number": (integer_slope, "no_gradient"),
+    "nothing but whole numbers": (whole_alone, "no_gradient"),
     "argmax in the loss": (hard_predictions, "no_gradient"),
     "rounded in the loss": (rounded_predictions, "no_gradient"),
     "dead by maximum": (rectified(lambda z: gnp.maximum(z, 0)), "dead_relu"),

@@ -144,6 +144,11 @@ class Last(nn.Module):
         return self.head(self.inner(x)[:, -1])
 
 
+def rectified_lstm(seed: int) -> Case:
+    model, loss, data, options = recurrent(nn.LSTM)(seed)
+    return nn.Sequential(model.inner, nn.relu, lambda h: h[:, -1], model.head), loss, data, options
+
+
 def recurrent(kind: Any, steps: int = 12) -> Callable[[int], Case]:
     def make(seed: int) -> Case:
         rng = np.random.default_rng(seed)
@@ -492,6 +497,7 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "batch norm, 12 layers": batch_norm(12),
     "lstm": recurrent(nn.LSTM),
     "lstm, 40 steps": recurrent(nn.LSTM, 40),
+    "lstm behind a rectifier": rectified_lstm,
     "gru": recurrent(nn.GRU),
     "rnn": recurrent(nn.RNN),
     "transformer": transformer,

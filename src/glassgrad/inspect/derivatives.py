@@ -177,6 +177,8 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
     sizes = count(user), count(x)
     known = 0 < sizes[0] * sizes[1] <= CELLS
     jacobian = np.reshape(explanation.by_node[user].local[position], sizes) if known else None
+    if sizes == (1, 1):
+        return Product(r"{g} \cdot {d}", factors | {"d": (own, jacobian)})
     return Product(r"{j}^\top {g}", factors | {"j": (rf"\left({own}\right)", jacobian)})
 
 

@@ -199,20 +199,20 @@ class _Case:
         if not np.isfinite(trial.loss) or self.broken(trial):
             return Diagnosis([*found, *_origin(sample)], trial.loss)
         found += _structure(trial)
-        if judged is not None and trial.differentiable and not {f.problem for f in found} & FORM_STEPS:
+        if judged is not None and trial.differentiable and trial.learnt and not {f.problem for f in found} & FORM_STEPS:
             found += rate.learning_rate(sample, judged)
         return Diagnosis(found, trial.loss)
 
     def _outputs(self, good: Any) -> Any:
-        """Outputs for all rows that count, as far as shapes ask for them: those of the first, stretched."""
+        """Outputs of the shape that all rows together have, each like the first of those that count."""
         rows = np.flatnonzero(good)
         if not len(rows) or self.subject.forward is None:
             return None
-        few = rows[: max(2, min(self.rows, len(rows)))]
+        few = rows[:2]
         outputs = self.subject.outputs(_take(self.subject.x, few))
         if not isinstance(outputs, np.ndarray) or outputs.ndim == 0 or len(outputs) != len(few):
             return None
-        return np.resize(outputs, (self.count, *outputs.shape[1:]))
+        return np.broadcast_to(outputs[:1], (self.count, *outputs.shape[1:]))
 
     def minds(self, bad: Any) -> bool:
         """Whether entries that are not finite reach the loss or a gradient."""
@@ -255,11 +255,15 @@ def _origin(subject: Subject) -> Iterator[Finding]:
             {"op": origin.op, "direction": origin.direction, "mechanism": origin.mechanism, "source": origin.source},
             origin.remedy or "keep the operands of this op in range",
         )
+        return
+    yield Finding("nan_in_loss", "the loss", {}, "look at the function with gg.trace_nan()")
 
 
 def _structure(trial: Trial) -> list[Finding]:
     """What is wrong with the model, causes before consequences: what a cause explains is not said again."""
     found = [*broadcast(trial), *twice(trial), *out_of_reach(trial), *silent.integers(trial.subject)]
+    if not trial.learnt:
+        return found
     if not trial.differentiable:
         return [*found, *silent.no_gradient(trial, trial, set())]
     baseline = trial.subject.shuffled_loss()

@@ -39,19 +39,24 @@ def _along(trial: Trial, layers: list[Layer]) -> Iterator[Finding]:
     # A branch may be given little for a good reason, as queries and keys are: the first layers together have to vanish.
     first = max(norms[: max(1, len(norms) // 3)])
     last = norms[-1]
+    per_layer = (norms[0] / last) ** (1 / (len(layers) - 1))
+    vanished = len(layers) >= DEEP and first < VANISHED * max(norms)
+    exploded = norms[0] > EXPLODED * last * (0.1 if per_layer > STEEP else 1)
+    if not vanished and not exploded:
+        return
     table = gains(trial, layers)
     evidence: dict[str, Any] = {
         "ratio": norms[0] / last,
         "first_gradient": norms[0],
         "last_gradient": last,
         "layers": len(layers),
-        "gain_per_layer": (norms[0] / last) ** (1 / max(len(layers) - 1, 1)),
+        "gain_per_layer": per_layer,
         "typical_slope": _typical([row["slope"] for row in table]),
         "typical_weight_gain": _typical([row["weight_gain"] for row in table]),
         "gains": table,
     }
     place = f"{trial.layer_place(layers[0])} to {trial.layer_place(layers[-1])}"
-    if len(layers) >= DEEP and first < VANISHED * max(norms):
+    if vanished:
         bent = evidence["typical_slope"] < evidence["typical_weight_gain"]
         remedy = (
             "use relu or tanh, whose slopes are larger, or add normalisation or shortcuts"
@@ -59,7 +64,7 @@ def _along(trial: Trial, layers: list[Layer]) -> Iterator[Finding]:
             else "draw the weights by He's or Glorot's rule (nn.he_normal, nn.glorot_uniform), or add shortcuts"
         )
         yield Finding("vanishing_gradients", place, evidence, remedy)
-    elif norms[0] > EXPLODED * last * (0.1 if evidence["gain_per_layer"] > STEEP else 1):
+    else:
         yield Finding(
             "exploding_gradients",
             place,

@@ -20,6 +20,7 @@ from .subject import Subject
 from .trial import length
 
 STEPS = 10
+ROWS = 128  # that they are taken on
 WORSE = 2.0  # times the loss of a model that knows nothing
 FAR = 10.0  # times it, even if only for a step
 TOO_SMALL = 1e4  # a step so many times as long would lower the loss more
@@ -45,7 +46,7 @@ def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
     the weights did not lower it. Too small: along the first update a step ``TOO_SMALL`` times as long saves more, and a
     share of the loss that counts.
     """
-    subject = subject.doubled()
+    subject = subject.first(ROWS).doubled()
     state, rate = _peak(optimizer, subject.params)
     start, slopes = subject.slopes(subject.params)
     if rate == 0 and not callable(optimizer.lr):

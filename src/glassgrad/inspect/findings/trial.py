@@ -50,11 +50,10 @@ class Trial:
     differentiable : whether the loss has a derivative at all
     """
 
-    def __init__(self, subject: Subject, params: Any = None) -> None:
+    def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        params = subject.params if params is None else params
-        flags = tree.leaves(learnt(params))
-        opened, self.names = open_leaves(params, lambda path: ".".join(map(str, path)) or "model")
+        flags = tree.leaves(learnt(subject.params))
+        opened, self.names = open_leaves(subject.params, lambda path: ".".join(map(str, path)) or "model")
         inside, xs = open_leaves(subject.x, lambda path: "x" + "".join(f"[{k!r}]" for k in path))
         self.learnt = [p for p, flag in zip(tree.leaves(opened), flags, strict=True) if flag]
         with np.errstate(all="ignore"):
@@ -63,7 +62,7 @@ class Trial:
         self.explanation = self._explained(value, xs)
         self.differentiable = isinstance(value, Node) and value.tracked
         self.unused = {p for p in self.learnt if p not in self.explanation.by_node}
-        self.outputs = self._first(outputs)
+        self.outputs: Any = next((leaf for leaf in tree.leaves(outputs) if isinstance(leaf, Node)), None)
 
     def _explained(self, value: Any, xs: dict[Any, str]) -> Explanation:
         nodes = reachable([value]) if isinstance(value, Node) else []
@@ -75,11 +74,6 @@ class Trial:
         if isinstance(value, Node) and value.tracked:
             made.back()
         return Explanation(made)
-
-    def _first(self, outputs: Any) -> Any:
-        """The node of the outputs; of those found only by the loss, what first meets something of the rows."""
-        found = [leaf for leaf in tree.leaves(outputs) if isinstance(leaf, Node)]
-        return found[0] if found else None
 
     @property
     def loss(self) -> float:
@@ -129,7 +123,8 @@ class Trial:
         """The axis that units lie along: that of channels behind a convolution, else the last."""
         source = node
         while source.inputs and source.op.name not in PRODUCTS:
-            inner = [x for x in source.inputs if x in self.dependent and x.inputs and len(x.shape) == len(node.shape)]
+            single = [x for x in source.inputs if x in self.dependent and x.inputs and x.op.outputs == 1]
+            inner = [x for x in single if len(x.shape) == len(node.shape)]
             if not inner:
                 break
             source = inner[0]
