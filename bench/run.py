@@ -2,9 +2,9 @@
 
     python bench/run.py [GROUP ...] [--quick] [--no-compile] [--threads N]
 
-Groups: machine, calls, mlp, models, fitting, pieces, matmul, objectives, eager, memory; all of them by default. Figures go to
-bench/results/GROUP.json, which bench/report.py turns into the tables of README.md and bench/README.md. --quick takes
-few rounds, and its figures, which mean little, go to GROUP.quick.json.
+Groups: machine, calls, mlp, models, fitting, pieces, matmul, objectives, eager, memory; all of them by default. Figures
+go to bench/results/GROUP.json, which bench/report.py turns into the tables of README.md and bench/README.md. --quick
+takes few rounds, and its figures, which mean little, go to GROUP.quick.json.
 """
 
 from __future__ import annotations
