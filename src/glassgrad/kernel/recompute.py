@@ -29,8 +29,15 @@ TRIES = 4  # values that are tried at a peak before it is given up
 
 
 class Job(NamedTuple):
-    """Values it needs and makes, as bit masks; bytes that it uses besides, which may be negative; its
-    cost; whether it may run again."""
+    """A part of the work.
+
+    Attributes
+    ----------
+    needs, makes : values, as bit masks
+    room : bytes that it uses besides; negative where not all of those values are there at once
+    cost : of running it once
+    repeatable : whether it may run again
+    """
 
     needs: int
     makes: int
@@ -256,7 +263,7 @@ class _Chain:
             self.own |= job.makes
         self.own &= ~problem.fixed
         stage = self.asked()
-        self.useful(stage)
+        self.useful()
         ahead: dict[int, int] = {}  # the last of the earlier jobs that needs a value
         for number in range(turn):
             for v in ones(jobs[number].needs & self.own if self.used[number] else 0):
@@ -291,17 +298,20 @@ class _Chain:
             stage.append(far)
         return stage[::-1]
 
-    def useful(self, stage: Sequence[int]) -> None:
-        """Which of the earlier jobs make what later ones need, if not at once."""
+    def useful(self) -> None:
+        """Which of the earlier jobs make what later ones need, if not at once; what those after each of them need."""
         needed = 0
         for job in self.problem.jobs[self.turn :]:
             needed |= job.needs
         self.used = [False] * self.turn
+        self.ahead = [0] * self.turn
         for number in reversed(range(self.turn)):
             job = self.problem.jobs[number]
             if job.makes & needed & self.own:
                 self.used[number] = True
                 needed |= job.needs
+            if number:
+                self.ahead[number - 1] = self.ahead[number] | job.needs
 
     def chosen(self, stage: Sequence[int]) -> list[int]:
         """Where there may be a cut: where a group begins, and between; not too many."""
@@ -421,7 +431,7 @@ class _Chain:
         kept = []
         first = stacks[self.last]
         for number in range(self.turn):
-            held = others | self.ahead(number)
+            held = others | self.ahead[number]
             reached = [k for k in first if self.places[k] <= number + 1]
             for k in first[: len(reached) + 1]:
                 held |= self.cuts[k]
@@ -438,11 +448,3 @@ class _Chain:
         for k in stack:
             found |= self.cuts[k]
         return found
-
-    def ahead(self, number: int) -> int:
-        """Values that earlier jobs after this one need."""
-        if not hasattr(self, "_ahead"):
-            self._ahead = [0] * (self.turn + 1)
-            for k in reversed(range(self.turn)):
-                self._ahead[k] = self._ahead[k + 1] | self.problem.jobs[k].needs
-        return self._ahead[number + 1]
