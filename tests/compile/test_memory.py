@@ -161,6 +161,15 @@ def test_a_scan_keeps_more_carries_where_there_is_room() -> None:
     assert kept == [kept[0] + k for k in range(0, 6, 2)]
 
 
+def test_a_batch_of_scans() -> None:
+    f = gg.vmap(gg.grad(recurrent), (None, None, 0))
+    w, start, xs = sequence(20)
+    plain = gg.jit(f).cost(w, start, np.stack([xs, -xs])).arena
+    plan = gg.jit(f, memory=plain // 3).plan(w, start, np.stack([xs, -xs]))
+    (loop,) = plan.loops
+    assert loop.steps == forward_steps(20, loop.places)
+
+
 def test_fori_loop_loops_in_loops_and_products_with_hessians() -> None:
     def power(w: Any, x: Any) -> Any:
         return (gg.fori_loop(0, 25, lambda i, h: gnp.tanh(h @ w) + 0.01 * i, x) ** 2).sum()

@@ -216,7 +216,7 @@ class Family:
         found += self.plans(other)
         if not plain.analysis.problem.like(other.analysis.problem):
             found += self.plans(plain)
-        scans = rescan.every(usual.graph.outputs)
+        scans = rescan.every(other.analysis.executable.outputs)
         if scans:
             found += self.scanned(scans, frugal)
         self.candidates = sorted(found, key=lambda c: (c.extra, c.time, c.bound))
