@@ -49,6 +49,7 @@ TARGETS: dict[str, dict[str, tuple[Target, ...]]] = {
     },
     "fitting": {"small": (Target(PYTORCH, 5),), "digits": (Target(PYTORCH, 5),), "estimator": faster(10)},
     "pieces": {"softmax": PIECE, "layer norm": PIECE, "Adam": PIECE, "log-sum-exp": PIECE},
+    "derivatives": {"small": faster(2), "large": faster(1)},
     "matmul": {"square 1024": faster(1.15), "square 2048": faster(1.15)},
     "calls": {
         "call": at_most(5e-6),

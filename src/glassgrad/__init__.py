@@ -4,10 +4,11 @@ from importlib import import_module as _import_module
 
 from . import errors, numpy, random, special, tree
 from .array import Array, variable
-from .autodiff import jacobian as _jacobian
+from .autodiff import sparse as _sparse
 from .autodiff.batch import vmap
 from .autodiff.branches import checkpoint, cond, switch
 from .autodiff.check import check_grads
+from .autodiff.colouring import colour
 from .autodiff.custom import custom_jvp, custom_vjp
 from .autodiff.derivatives import grad, named_grads, value_and_grad, vjp
 from .autodiff.jacobian import hessian, hessian_diagonal, hvp, jacfwd, jacobian, jacrev, vhp
@@ -28,30 +29,38 @@ __all__ = [
     "backward",
     "check_grads",
     "checkpoint",
+    "colour",
     "cond",
     "cost",
     "custom_jvp",
     "custom_vjp",
+    "diagnose",
     "errors",
     "explain",
+    "fixed_point",
     "fori_loop",
     "grad",
     "hessian",
     "hessian_diagonal",
     "hvp",
+    "implicit_minimum",
+    "implicit_root",
     "jacfwd",
     "jacobian",
     "jacrev",
     "jit",
     "jvp",
+    "linear_solve",
     "linearize",
     "name",
     "named_grads",
     "numpy",
+    "odeint",
     "random",
     "scan",
     "scope",
     "set_threads",
+    "solve_ode",
     "special",
     "stop_gradient",
     "switch",
@@ -69,12 +78,19 @@ __all__ = [
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "sklearn", "train")
+_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "optimize", "sklearn", "train")
 _NAMES = {
     "cost": "inspect",
+    "diagnose": "inspect.diagnosis",
     "explain": "inspect",
+    "fixed_point": "implicit.fixed",
+    "implicit_minimum": "implicit.minimum",
+    "implicit_root": "implicit.root",
     "jit": "compile",
+    "linear_solve": "implicit.linear",
+    "odeint": "implicit.ode",
     "set_threads": "native.threads",
+    "solve_ode": "implicit.ode",
     "threads": "native.threads",
     "trace_nan": "autodiff.nonfinite",
 }
@@ -88,4 +104,4 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_jacobian.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)
+_sparse.above["jit"] = lambda function: _import_module(f"{__name__}.compile").jit(function)

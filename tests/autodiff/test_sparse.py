@@ -353,9 +353,20 @@ def test_plans_can_be_read() -> None:
     assert plan.columns.tolist() == [0, 1, 0, 1, 0, 1] and set(plan.rows.tolist()) == {-1}
 
 
+@pytest.mark.parametrize("mode", ["forward", "reverse", "both"])
+def test_holomorphic_functions(mode: str) -> None:
+    z = X + 1j * X[::-1]
+    f = lambda z: np.exp(1j * z) * z[::-1] + np.eye(1, 6)[0] * (z * z).sum()
+    expected = gg.jacobian(f, holomorphic=True)(z)
+    found = gg.jacobian(f, mode=mode, sparse=True, holomorphic=True)(z)
+    assert found.dtype == complex
+    numpy.testing.assert_allclose(found.toarray(), expected, rtol=1e-13)
+
+
 def test_a_dense_pattern_is_said() -> None:
-    with pytest.warns(errors.DensePatternWarning, match="the pattern is dense, 36 of 36 elements, and takes 6 passes"):
+    with pytest.warns(errors.DensePatternWarning, match="the pattern is dense, 36 of 36 elements, and takes 6") as said:
         gg.jacobian(EXACT["normed"], sparse=True)(X)
+    assert said[0].filename == __file__
 
 
 @pytest.mark.parametrize(
@@ -363,7 +374,15 @@ def test_a_dense_pattern_is_said() -> None:
     [
         (lambda: gg.jacobian(lambda x: x, sparse=True), X.reshape(2, 3), errors.ShapeError, "by a vector, or a tree"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), 3.0, errors.ShapeError, "got shape \\(\\)"),
-        (lambda: gg.jacobian(lambda x: x, sparse=True), X + 1j, errors.DtypeError, "got a complex argument"),
+        (
+            lambda: gg.jacobian(lambda x: x, sparse=True),
+            X + 1j,
+            errors.DtypeError,
+            "got a complex argument; take .real",
+        ),
+        (lambda: gg.jacobian(lambda x: x * 1j, sparse=True), X, errors.DtypeError, "got a complex result; take .real"),
+        (lambda: gg.jacobian(np.exp, sparse=True, holomorphic=True), X, errors.DtypeError, "got argument of float64"),
+        (lambda: gg.hessian(lambda x: abs(x).sum(), sparse=True), X + 1j, errors.DtypeError, "complex argument"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), numpy.arange(3), errors.DtypeError, "int64"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), [], errors.DtypeError, "jacobian: nothing to differentiate by"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), gg.variable(X), errors.DtypeError, "use .values"),

@@ -14,7 +14,7 @@ from glassgrad.rewrite.rescan import choices, every, forward_steps, keeping, pai
 
 @functools.cache
 def fewest(length: int, places: int) -> int:
-    """Griewank's recurrence: k steps forward, keep what is there, do the rest, and then the first k, the same way."""
+    """Griewank's recurrence: k steps forward, keep what is there, come back to it, and do the first k the same way."""
     if length == 1:
         return 0
     if places == 1:

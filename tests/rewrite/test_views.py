@@ -264,3 +264,36 @@ def test_the_step_of_a_scan_is_simplified_too() -> None:
     function = gg.jit(gg.value_and_grad(rnn))
     for a, b in zip(gg.tree.leaves(function(w, xs)), gg.tree.leaves(gg.value_and_grad(rnn)(w, xs)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+W = np.random.default_rng(1).normal(size=(6, 5))
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda x: np.eye(4) @ x, []),
+        (lambda x: x @ np.eye(6), []),
+        (lambda x: np.eye(9)[2:6, 1:5] @ x, ["gather", "pad"]),  # rows 1, 2, 3 and none
+        (lambda x: x @ np.eye(6, 9, 2), ["pad"]),
+        (lambda x: x @ np.eye(6, 3, -3), ["gather"]),
+        (lambda x: np.eye(4) @ x[:, 0], ["gather", "reshape"]),
+        (lambda x: np.eye(6) @ gnp.stack([W, 2.0 * W]) * x[0, 0], ["gather", "reshape", "mul"]),
+        (lambda x: (np.eye(6) * x[0]) @ W, ["gather", "reshape", "reshape", "mul"]),
+        (lambda x: (np.eye(4) * x[:, :1]) @ W[:4], ["gather", "mul"]),
+        (lambda x: W.T @ (x[0] * np.eye(6)), ["gather", "reshape", "mul"]),
+        (lambda x: W[:4].T @ (x[:, :1] * np.eye(4)), ["gather", "mul"]),
+        (lambda x: (np.eye(6, 6, 1) * x[0]).sum(1), ["gather", "gather", "pad"]),
+    ],
+)
+def test_a_product_with_a_basis_picks_rows_or_columns(function: Function, left: list[str]) -> None:
+    _, simple = check(function, X, equal=close)
+    assert "matmul" not in names(simple)
+    assert [n for n in names(simple) if n != "reshape"] == [n for n in left if n != "reshape"]
+
+
+def test_other_constant_matrices_are_no_basis() -> None:
+    flipped = np.ascontiguousarray(np.eye(4)[::-1])
+    for m in (2.0 * np.eye(4), np.eye(4) + np.eye(4, 4, 1), flipped, np.diag([1.0, 1.0, 0.0, 1.0])):
+        _, simple = check(lambda x, m=m: m @ x, X, equal=close)
+        assert names(simple) == ["matmul"]

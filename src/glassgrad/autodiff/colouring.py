@@ -1,8 +1,9 @@
 """Colours: groups of columns, or rows, of a sparse matrix that one pass can compute together.
 
 A. H. Gebremedhin, F. Manne and A. Pothen, "What color is your Jacobian? Graph coloring for computing derivatives",
-SIAM Review 47 (2005); the acyclic one after Gebremedhin, Tarafdar, Manne and Pothen, "New acyclic and star coloring
-algorithms with application to computing Hessians", SIAM J. Sci. Comput. 29 (2007).
+SIAM Review 47 (2005), algorithm 3.2; stars and trees after A. H. Gebremedhin, A. Tarafdar, F. Manne and A. Pothen, "New
+acyclic and star coloring algorithms with application to computing Hessians", SIAM J. Sci. Comput. 29 (2007), algorithms
+4.1 and 3.1.
 
 Every colouring is greedy: vertices in some order, each given the least colour that is allowed. Sets of colours are
 the bits of an int.
@@ -10,20 +11,21 @@ the bits of an int.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
+from . import ordering
+from .ordering import ORDERS, Graph
 from .places import Pattern, scipy_sparse
 
-ORDERS = ("natural", "largest_first", "smallest_last", "incidence_degree")
-
-_CROWDED = 1 << 26  # neighbours beyond which orders that need all of them are not tried
+_TRIED = ("natural", "smallest_last")  # where no order is asked for
+_CROWDED = 1 << 24  # pairs of neighbours from which the second is not tried then
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,62 @@ class Colouring:
     order: str
 
 
+def colour(matrix: Any, kind: str = "columns", order: str | None = None) -> Any:
+    """Colours for the columns, rows or both of a sparse matrix: which of them one pass can compute together.
+
+    Parameters
+    ----------
+    matrix : of ``scipy.sparse``, any format, as ``scipy.io.mmread`` gives it, or a dense array. What is stored counts,
+        also where it is 0; of a dense array what is not 0.
+    kind : "columns" or "rows", of which no two of one colour share a row, or column (partial distance-2 colourings);
+        "both" (bidirectional); "star" or "acyclic" for the rows and columns of a symmetric matrix
+    order : in which colours are given, each vertex the least it may have: "natural", "largest_first", "smallest_last",
+        "incidence_degree"; degrees are numbers of columns that share a row, or of neighbours for "star" and "acyclic".
+        By default the natural order, or smallest last where that takes fewer colours
+
+    Returns
+    -------
+    Colouring
+        with ``colours`` (-1 for what is empty or takes no part), their ``count`` and the ``order``; for "both" two, of
+        the columns and of the rows.
+
+    Raises
+    ------
+    ShapeError
+        if the matrix has not two axes, or a symmetric one is not square.
+    ValueError
+        if kind or order is none of these, or the pattern is not symmetric where it has to be.
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> from scipy.sparse import diags_array
+    >>> band = diags_array([1.0, 1.0, 1.0], offsets=[-1, 0, 1], shape=(6, 6))
+    >>> gg.colour(band).colours
+    array([0, 1, 2, 0, 1, 2])
+    >>> [gg.colour(band, kind).count for kind in ("columns", "rows", "star", "acyclic")]
+    [3, 3, 3, 2]
+    """
+    ways: dict[str, Any] = {"columns": columns, "rows": rows, "both": both, "star": star, "acyclic": acyclic}
+    if kind not in ways:
+        raise ValueError(f"colour: kind is {kind!r}, expected one of {', '.join(ways)}")
+    if len(np.shape(matrix)) != 2:
+        raise ShapeError(f"colour: a matrix has two axes: got shape {np.shape(matrix)}; use x.reshape(m, n)")
+    p = scipy_sparse().csr_array(matrix)
+    p.sum_duplicates()
+    p = scipy_sparse().csr_array((np.ones(p.nnz, bool), p.indices, p.indptr), shape=p.shape)
+    if kind in ("star", "acyclic"):
+        if p.shape[0] != p.shape[1]:
+            raise ShapeError(f"colour: a {kind} colouring is of a symmetric matrix: got shape {p.shape}; use 'columns'")
+        alone = (p != p.T).nnz
+        if alone:
+            raise ValueError(
+                f"colour: a {kind} colouring is of a symmetric pattern: got {alone} elements without their opposite; "
+                f"use p + p.T, or kind='columns'"
+            )
+    return ways[kind](p, order)
+
+
 def _least(taken: int) -> int:
     """The least colour that is not taken."""
     return (~taken & (taken + 1)).bit_length() - 1
@@ -49,7 +107,8 @@ def columns(pattern: Pattern, order: str | None = None) -> Colouring:
     Parameters
     ----------
     pattern : [m, n] sparse
-    order : one of ``ORDERS``; by default all, until one takes as few colours as the fullest row has nonzeros
+    order : one of ``ORDERS``; by default the natural one, and smallest last if that takes more colours than the fullest
+        row has nonzeros
 
     Examples
     --------
@@ -64,11 +123,13 @@ def columns(pattern: Pattern, order: str | None = None) -> Colouring:
     if order in (None, "natural") and bound == np.sum(used):  # a full row: each column has a colour of its own
         return Colouring(np.where(used, np.cumsum(used) - 1, -1), bound, "natural")
 
-    def colour(vertices: Sequence[int]) -> tuple[list[int], int]:
+    def colour(vertices: Iterable[int]) -> list[int]:
         seen = [0] * by_row.shape[0]  # of each row the colours of its columns
         found = [-1] * by_row.shape[1]
         for v in vertices:
             rows = touching[v]
+            if not rows:
+                continue
             taken = 0
             for r in rows:
                 taken |= seen[r]
@@ -76,10 +137,17 @@ def columns(pattern: Pattern, order: str | None = None) -> Colouring:
             found[v] = c
             for r in rows:
                 seen[r] |= 1 << c
-        return found, max(found, default=-1) + 1
+        return found
 
-    touching = _lists(by_column)
-    return _best(colour, lambda: _squared(by_row), np.flatnonzero(used), order, bound)
+    touching, across = _lists(by_column), _lists(by_row)
+
+    def near(v: int) -> Iterable[int]:
+        """The columns that share a row with this one, in the order in which they are met row by row."""
+        met = dict.fromkeys(itertools.chain.from_iterable([across[r] for r in touching[v]]))
+        met.pop(v, None)
+        return met
+
+    return _best(colour, Graph(len(used), near), order, bound, sum(len(r) ** 2 for r in across))
 
 
 def rows(pattern: Pattern, order: str | None = None) -> Colouring:
@@ -129,7 +197,7 @@ def star(pattern: Pattern, order: str | None = None) -> Colouring:
         return _each_its_own(pattern)
     near = _neighbours(pattern)
 
-    def colour(vertices: Sequence[int]) -> tuple[list[int], int]:
+    def colour(vertices: Iterable[int]) -> list[int]:
         n = len(near)
         found = [-1] * n
         around = [0] * n  # of each vertex the colours of its neighbours
@@ -137,8 +205,13 @@ def star(pattern: Pattern, order: str | None = None) -> Colouring:
         with_colour: list[dict[int, list[int]]] = [{} for _ in range(n)]  # of each vertex its neighbours by colour
         for v in vertices:
             taken = 0
-            for w in near[v]:
-                taken |= around[w] if found[w] < 0 else barred[w] | (1 << found[w])
+            for c, same in with_colour[v].items():
+                taken |= 1 << c
+                if len(same) == 1:
+                    taken |= barred[same[0]]  # v, it, and a star that it is a leaf of
+                else:
+                    for w in same:
+                        taken |= around[w]  # what is beside one of two, v in the middle
             c = _least(taken)
             found[v] = c
             for w in near[v]:
@@ -152,9 +225,9 @@ def star(pattern: Pattern, order: str | None = None) -> Colouring:
                 if len(same) > 1:
                     for x in same:
                         barred[x] |= 1 << c
-        return found, max(found, default=-1) + 1
+        return found
 
-    return _best(colour, lambda: near, np.flatnonzero(_present(pattern)), order, _clique(pattern))
+    return _best(colour, Graph.of_lists(near), order, _clique(pattern), pattern.nnz, _present(pattern))
 
 
 def acyclic(pattern: Pattern, order: str | None = None) -> Colouring:
@@ -166,7 +239,7 @@ def acyclic(pattern: Pattern, order: str | None = None) -> Colouring:
         return _each_its_own(pattern)
     near = _neighbours(pattern)
 
-    def colour(vertices: Sequence[int]) -> tuple[list[int], int]:
+    def colour(vertices: Iterable[int]) -> list[int]:
         n = len(near)
         found = [-1] * n
         around = [0] * n
@@ -203,9 +276,9 @@ def acyclic(pattern: Pattern, order: str | None = None) -> Colouring:
                 around[w] |= 1 << c
                 if found[w] >= 0:
                     above[root((v, found[w]))] = root((w, c))
-        return found, max(found, default=-1) + 1
+        return found
 
-    return _best(colour, lambda: near, np.flatnonzero(_present(pattern)), order, 2)
+    return _best(colour, Graph.of_lists(near), order, 2, pattern.nnz, _present(pattern))
 
 
 def _each_its_own(pattern: Pattern) -> Colouring:
@@ -214,78 +287,28 @@ def _each_its_own(pattern: Pattern) -> Colouring:
 
 
 def _best(
-    colour: Callable[[Sequence[int]], tuple[list[int], int]],
-    near: Callable[[], list[list[int]] | None],
-    vertices: Any,
+    colour: Callable[[Iterable[int]], list[int]],
+    graph: Graph,
     order: str | None,
     bound: int,
+    crowd: int,
+    present: Any = None,
 ) -> Colouring:
-    """The colouring in this order, or in the best of all."""
+    """The colouring in this order, or in the better of two. Vertices that are not present lose their colour."""
     if order is not None and order not in ORDERS:
         raise ValueError(f"colouring: no order is named {order!r}: expected one of {', '.join(ORDERS)}")
     best: Colouring | None = None
-    graph: list[list[int]] | None = None
-    for name in (order,) if order else ORDERS:
-        ordered: Sequence[int] = vertices.tolist()
-        if name != "natural":
-            graph = graph or near()
-            if graph is None:  # too crowded to be looked at
-                name = "natural"
-                if best is not None:
-                    break
-            else:
-                ordered = _ORDERED[name](graph, ordered)
-        colours, count = colour(ordered)
-        if best is None or count < best.count:
-            best = Colouring(np.array(colours, int), count, name)
-        if best.count <= bound:
+    for name in (order,) if order else _TRIED:
+        if best is not None and (best.count <= bound or crowd > _CROWDED):
             break
+        found = np.array(colour(ordering.ordered(graph, name)), int)
+        if present is not None:
+            found[~present] = -1
+        count = int(found.max(initial=-1)) + 1
+        if best is None or count < best.count:
+            best = Colouring(found, count, name)
     assert best is not None
     return best
-
-
-# ---- orders
-
-
-def _largest_first(near: list[list[int]], vertices: Sequence[int]) -> list[int]:
-    """By falling number of neighbours."""
-    return sorted(vertices, key=lambda v: -len(near[v]))
-
-
-def _smallest_last(near: list[list[int]], vertices: Sequence[int]) -> list[int]:
-    """Last the vertex with fewest neighbours, before it the one with fewest among the others, and so on."""
-    return _by_degree(near, vertices, [len(near[v]) for v in range(len(near))], -1)[::-1]
-
-
-def _incidence_degree(near: list[list[int]], vertices: Sequence[int]) -> list[int]:
-    """Always next the vertex with most neighbours among those that came before."""
-    return _by_degree(near, vertices, [0] * len(near), -1)
-
-
-def _by_degree(near: list[list[int]], vertices: Sequence[int], degree: list[int], step: int) -> list[int]:
-    """Always next the vertex of least degree; then those of its neighbours change by ``step``."""
-    left = set(vertices)
-    heap = [(degree[v], v) for v in vertices]
-    heapq.heapify(heap)
-    found = []
-    while heap:
-        d, v = heapq.heappop(heap)
-        if v not in left or d != degree[v]:
-            continue
-        left.discard(v)
-        found.append(v)
-        for w in near[v]:
-            if w in left:
-                degree[w] += step
-                heapq.heappush(heap, (degree[w], w))
-    return found
-
-
-_ORDERED: dict[str, Callable[[list[list[int]], Sequence[int]], list[int]]] = {
-    "largest_first": _largest_first,
-    "smallest_last": _smallest_last,
-    "incidence_degree": _incidence_degree,
-}
 
 
 # ---- graphs of matrices
@@ -306,14 +329,6 @@ def _without_diagonal(p: Pattern) -> Pattern:
 
 def _neighbours(pattern: Pattern) -> list[list[int]]:
     return _lists(_without_diagonal(pattern))
-
-
-def _squared(by_row: Pattern) -> list[list[int]] | None:
-    """For each column those that share a row with it; None where they are too many."""
-    if int((np.diff(by_row.indptr).astype(float) ** 2).sum()) > _CROWDED:
-        return None
-    p = by_row.astype(bool)
-    return _neighbours((p.T.tocsr() @ p).tocsr())
 
 
 def _present(pattern: Pattern) -> Any:

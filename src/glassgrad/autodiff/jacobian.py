@@ -1,31 +1,31 @@
 """Derivatives of more than one number: Jacobians, Hessians, and what is made of them without forming them.
 
-All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once.
+All are the walks of ``vjp`` and ``jvp``, batched by ``vmap`` over a basis: the function itself runs once. While tracing
+a matrix that is mostly zeros is found from as few directions as its pattern has colours (``plans``).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..array import as_array
 from ..dtypes import is_inexact
-from ..errors import DtypeError, TreeError
-from ..graph.node import Node, Value, shape_of
-from ..graph.origin import here
+from ..errors import DtypeError
+from ..graph.node import Value
 from ..ops import elementwise, logic, reduction, view
-from .arguments import Opened, Owned, open_argument, plain_kind, release, run
+from . import plans
+from .arguments import Owned, plain_kind
 from .batch import vmap
-from .derivatives import Argnums, grad, positions, present, vjp
+from .derivatives import Argnums, grad, present, vjp
 from .jvp import jvp, push
-from .vjp import plan, pull
-
-# The sparse forms, imported when they are asked for, are compiled; the compiler stands above, and enters here.
-above: dict[str, Callable[..., Any]] = {}
+from .places import size_of
+from .plans import Plan
+from .point import Held, hold
+from .sparse import SparseHessian, SparseJacobian
+from .vjp import pull
 
 
 def jacobian(
@@ -73,10 +73,8 @@ def jacobian(
     {'W': (3, 3, 2), 'x': (3, 2)}
     """
     if sparse:
-        from .sparse import SparseJacobian
-
-        _refuse(has_aux or holomorphic, "jacobian: a sparse Jacobian takes no has_aux and no holomorphic")
-        made: Callable[..., Any] = SparseJacobian(function, argnums, mode, order)
+        _refuse(has_aux, "jacobian: a sparse Jacobian takes no has_aux")
+        made: Callable[..., Any] = SparseJacobian(function, argnums, mode, order, holomorphic)
         return made
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"jacobian: mode is {mode!r}, expected 'forward', 'reverse' or None")
@@ -86,7 +84,11 @@ def jacobian(
         at = hold(function, argnums, args, kwargs, has_aux, what)
         forward = mode == "forward" if mode else _forward_is_better(at, holomorphic)
         _check_kinds(at, forward, holomorphic, what)
-        blocks = _by_columns(at) if forward else _by_rows(at, holomorphic)
+        plan = plans.worth_it(at, None if mode is None else "forward" if forward else "reverse")
+        if plan is not None:
+            blocks = _by_colours(at, plan)
+        else:
+            blocks = _by_columns(at) if forward else _by_rows(at, holomorphic)
         result = _assembled(at, blocks, argnums)
         return (result, at.aux) if has_aux else result
 
@@ -153,8 +155,6 @@ def hessian(
            [2., 0.]])
     """
     if sparse:
-        from .sparse import SparseHessian
-
         _refuse(has_aux or holomorphic, "hessian: a sparse Hessian takes no has_aux and no holomorphic")
         made: Callable[..., Any] = SparseHessian(function, argnums, colouring, order)
         return made
@@ -163,7 +163,10 @@ def hessian(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         at = hold(slope, argnums, args, kwargs, has_aux, "hessian")
         _check_kinds(at, True, holomorphic, "hessian")
-        result = _assembled(at, _by_columns(at, symmetric=True), argnums)
+        symmetric = [n.shape for n in at.nodes] == [t.shape for t in at.targets]  # those of a gradient of one number
+        plan = plans.worth_it(at, "star" if symmetric else "forward")
+        blocks = _by_columns(at, symmetric) if plan is None else _by_colours(at, plan)
+        result = _assembled(at, blocks, argnums)
         return (result, at.aux) if has_aux else result
 
     return present(wrapped, function, "Hessian")
@@ -235,49 +238,6 @@ def hessian_diagonal(function: Callable[..., Any], argnums: Argnums = 0) -> Call
     return present(wrapped, function, "Hessian diagonal")
 
 
-class Held(NamedTuple):
-    """A function's graph at a point.
-
-    Attributes
-    ----------
-    opened : the arguments differentiated by
-    targets : the nodes of their leaves
-    nodes, structure : the results, and the tree they belong to
-    outside : whether the arguments hold Arrays
-    aux : auxiliary results
-    """
-
-    opened: list[Opened]
-    targets: list[Any]
-    nodes: list[Any]
-    structure: tree.Structure
-    outside: bool
-    aux: Any
-
-
-def hold(function: Any, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool, what: str) -> Held:
-    chosen = positions(argnums, len(args), what)
-    opened = {i: open_argument(args[i], what) for i in chosen}
-    inner = [opened[i].tree if i in opened else arg for i, arg in enumerate(args)]
-    targets = [t for i in chosen for t in opened[i].targets if t is not None]
-    result = run(function, targets, *inner, **kwargs)
-    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-        raise TypeError(f"{what}: has_aux=True needs a function returning (value, aux): got {type(result).__name__}")
-    value, aux = result if has_aux else (result, None)
-    leaves, structure = tree.flatten(value)
-    if any(isinstance(leaf, (str, bytes)) or callable(leaf) for leaf in leaves) or not leaves:
-        raise TreeError(f"{what}: the function returned {type(value).__name__}, expected arrays at {here(3)}")
-    nodes = [as_array(leaf) for leaf in leaves]
-    outside = any(isinstance(leaf, Node) for leaf in tree.leaves([args, kwargs]))
-    if has_aux:
-        aux = release(aux, plan(nodes, targets).recording, as_array if outside else plain_kind, Owned())
-    return Held([opened[i] for i in chosen], targets, nodes, structure, outside, aux)
-
-
-def size_of(x: Any) -> int:
-    return math.prod(shape_of(x))
-
-
 def _rows(function: Callable[..., Sequence[Value | None]], like: Sequence[Any]) -> list[Value]:
     """The function of each element of a basis of the arrays that ``like`` is like, one after another, along axis 0."""
     total = sum(map(size_of, like))
@@ -300,12 +260,12 @@ def _filled(values: Sequence[Value | None], like: Sequence[Any]) -> list[Value]:
 def _by_columns(at: Held, symmetric: bool = False) -> list[list[Value]]:
     """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments.
 
-    ``symmetric`` says that results are first derivatives: of a number by one array, they need not be transposed.
+    ``symmetric`` says that the matrix is: by one array it need not be transposed.
     """
     if not sum(map(size_of, at.targets)):
         return _empty(at)
     pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts), at.nodes), at.targets)
-    if symmetric and [n.shape for n in at.nodes] == [t.shape for t in at.targets] and len(at.nodes) == 1:
+    if symmetric and len(at.nodes) == 1:
         return [[view.reshape(pushed[0], at.nodes[0].shape * 2)]]
     ends = np.cumsum([0, *map(size_of, at.targets)]).tolist()
     blocks = []
@@ -318,6 +278,19 @@ def _by_columns(at: Held, symmetric: bool = False) -> list[list[Value]]:
             ]
         )
     return blocks
+
+
+def _by_colours(at: Held, plan: Plan) -> list[list[Value]]:
+    """Blocks [*out, *in], by result and then by argument, from as many passes as there are colours."""
+    whole = plans.dense(plan, at)
+    rows, columns = (np.cumsum([0, *map(size_of, xs)]).tolist() for xs in (at.nodes, at.targets))
+    return [
+        [
+            view.reshape(whole[a:b, c:d], (*node.shape, *t.shape))
+            for c, d, t in zip(columns[:-1], columns[1:], at.targets, strict=True)
+        ]
+        for a, b, node in zip(rows[:-1], rows[1:], at.nodes, strict=True)
+    ]
 
 
 def _by_rows(at: Held, holomorphic: bool) -> list[list[Value]]:

@@ -11,6 +11,7 @@ A. Walther, "Computing sparse Hessians with automatic differentiation" (2008) ca
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from ..dtypes import is_inexact
 from ..graph.apply import Output
 from ..graph.node import Node, reachable
-from ..graph.primitive import Elementwise, Reduction
+from ..graph.primitive import Contraction, Elementwise, Reduction
 from ..ops import contraction, control, conv, factor, fft, indexing, logic, reduction, view
 from ..ops import elementwise as ew
 from ..ops.branch import Switch
@@ -27,22 +28,40 @@ from ..ops.loop import Body, Counts, Scan, While, opened, placeholder
 from . import places
 from .places import Pattern, Patterns, either, none, scipy_sparse, size_of, stacked
 
+_WORK = 1 << 21  # nonzeros of all nodes, and products, that are looked at where looking has to stay cheap
 
-def dependence(outputs: Sequence[Node], targets: Sequence[Node]) -> Pattern:
-    """Rows for the elements of all outputs, columns for the elements of all targets."""
+
+def dependence(outputs: Sequence[Node], targets: Sequence[Node], fullest: int | None = None) -> Pattern:
+    """Rows for the elements of all outputs, columns for the elements of all targets.
+
+    With ``fullest`` None, where that would take long, or the elements of some node have more nonzeros than that each.
+    """
     sizes = [size_of(t) for t in targets]
     whole = scipy_sparse().eye_array(sum(sizes), dtype=bool, format="csr")
     ends = np.cumsum([0, *sizes]).tolist()
     held = {t: whole[a:b] for t, a, b in zip(targets, ends[:-1], ends[1:], strict=True)}
     nodes = reachable(outputs, follow=lambda n: n not in held)
-    found = _through(nodes, outputs, held, {})
+    try:
+        found = _through(nodes, outputs, held, {}, fullest)
+    except _TooFullError:
+        return None
     return stacked([none(size_of(y), sum(sizes)) if p is None else p for y, p in zip(outputs, found, strict=True)])
 
 
-def _through(nodes: Sequence[Node], outputs: Sequence[Node], held: dict[Node, Any], known: dict[Node, Any]) -> Patterns:
+class _TooFullError(Exception):
+    """The pattern is not worth knowing."""
+
+
+def _through(
+    nodes: Sequence[Node],
+    outputs: Sequence[Node],
+    held: dict[Node, Any],
+    known: dict[Node, Any],
+    fullest: int | None = None,
+) -> Patterns:
     """The patterns of outputs. ``known`` are the values of nodes that are the same whatever the arguments are."""
     last = {x: node for node in nodes for x in node.inputs}
-    kept = set(outputs)
+    kept, work = set(outputs), 0
     for node in nodes:
         if node in held or not node.inputs:
             continue
@@ -53,9 +72,18 @@ def _through(nodes: Sequence[Node], outputs: Sequence[Node], held: dict[Node, An
             made = None
             _fold(node, known)
         else:
+            if fullest is not None and issubclass(node.op, Contraction):
+                work += math.isqrt(size_of(node) * math.prod(map(size_of, node.inputs)))  # products of a matrix product
+                if work > _WORK:
+                    raise _TooFullError
             made = _of(node, ps, [_value(x, known) for x in node.inputs]) if node.op.differentiable else None
         if made is not None:
             held[node] = made
+            if fullest is not None:
+                rows, count = (0, _WORK) if isinstance(made, list) else (made.shape[0], made.nnz)
+                work += count
+                if work > _WORK or (rows > 1 and count > rows * fullest):
+                    raise _TooFullError
         for x in node.inputs:
             if last[x] is node and x not in kept:
                 held.pop(x, None)  # patterns of large programs are large

@@ -3,136 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..array import as_array
-from ..dtypes import dtype_of, is_inexact
+from ..dtypes import is_inexact
 from ..errors import DensePatternWarning, DtypeError, ShapeError
 from ..graph.node import Value, is_symbolic, shape_of, spec_of
 from ..graph.origin import here
 from ..graph.program import trace
-from ..lazy import lazy
-from ..ops import view
-from . import colouring
+from . import plans
 from .arguments import open_argument, plain_kind
-from .batch import vmap
 from .derivatives import Argnums, grad, positions, present
-from .jacobian import Held, above, hold, size_of
-from .jvp import push
 from .pattern import dependence
 from .places import Pattern, scipy_sparse
-from .vjp import pull
+from .plans import Plan
+from .point import hold
 
-
-@dataclass(frozen=True)
-class Plan:
-    """How a sparse derivative is computed: worked out once for arguments of these shapes, for any values of them.
-
-    Attributes
-    ----------
-    pattern : scipy.sparse.csr_array of bool, True where the matrix can differ from zero
-    mode : "forward" (columns are coloured), "reverse" (rows), "both"; "star" or "acyclic" for a Hessian
-    columns, rows : the colour of each column and row; -1 where it takes no part
-    order : in which the colours were given
-    passes : how many directions are pushed or pulled through the function
-    """
-
-    pattern: Pattern
-    mode: str
-    columns: Any
-    rows: Any
-    order: str
-
-    @property
-    def passes(self) -> int:
-        return int(self.columns.max(initial=-1)) + int(self.rows.max(initial=-1)) + 2
-
-    def __str__(self) -> str:
-        m, n = self.pattern.shape
-        share = self.pattern.nnz / max(m * n, 1)
-        return (
-            f"{m} x {n}, {self.pattern.nnz} nonzeros ({share:.2%}); {self.mode}, {self.passes} passes instead of "
-            f"{n if self.mode in ('star', 'acyclic') else min(m, n)}; {self.order} order"
-        )
-
-    __repr__ = __str__
-
-    @lazy
-    def coordinates(self) -> tuple[Any, Any]:
-        """Row and column of each nonzero."""
-        counts = np.diff(self.pattern.indptr)
-        return np.repeat(np.arange(len(counts)), counts), self.pattern.indices
-
-    @lazy
-    def places(self) -> Any:
-        """Where each nonzero lies in what the passes give: first [colours, m] of columns, then [colours, n] of rows."""
-        i, j = self.coordinates
-        m, n = self.pattern.shape
-        if self.mode == "star":
-            alone = self._alone(i, self.columns[j])
-            return np.where(alone, self.columns[j] * m + i, self.columns[i] * m + j)
-        by_column = (self.columns[j] >= 0) & (self.rows[i] < 0)
-        pushed = (int(self.columns.max(initial=-1)) + 1) * m
-        return np.where(by_column, self.columns[j] * m + i, pushed + self.rows[i] * n + j)
-
-    def _alone(self, i: Any, colour: Any) -> Any:
-        """Whether no other nonzero of the row has the colour."""
-        width = int(self.columns.max(initial=-1)) + 1
-        key = i * width + colour
-        return np.bincount(key, minlength=len(self.columns) * width)[key] == 1
-
-    def seeds(self, dtype: Any) -> tuple[Any, Any]:
-        """The directions: tangents [colours, n] and cotangents [colours, m]."""
-        tangents, cotangents = (np.arange(c.max(initial=-1) + 1)[:, None] == c for c in (self.columns, self.rows))
-        return tangents.astype(dtype), cotangents.astype(dtype)
-
-    @lazy
-    def substitution(self) -> list[tuple[Any, Any, Any]]:
-        """For acyclic colours: the nonzeros off the diagonal, level by level of leaves.
-
-        Each level has the numbers of two opposite nonzeros, and the place that gives them; the place of the other end
-        then loses what they account for.
-        """
-        i, j = self.coordinates
-        n = len(self.columns)
-        mirror = np.lexsort((i, j))  # of a symmetric pattern: the number of the nonzero opposite to each
-        end = self.columns[j] * n + i  # the place that a nonzero adds to
-        left = np.bincount(end[i != j], minlength=end.max(initial=0) + 1)
-        open_ = i != j
-        levels = []
-        while open_.any():
-            ready = np.flatnonzero(open_ & (left[end] == 1))
-            both_ends = open_[ready] & (left[end[mirror[ready]]] == 1) & (ready > mirror[ready])
-            ready = ready[~both_ends]  # a tree of one edge is read from one end
-            levels.append((ready, mirror[ready], end[ready]))
-            open_[ready] = open_[mirror[ready]] = False
-            np.subtract.at(left, end[ready], 1)
-            np.subtract.at(left, end[mirror[ready]], 1)
-        return levels
-
-    def substituted(self, found: Any) -> Any:
-        """The nonzeros, from the numbers of all passes [colours * n]."""
-        i, j = self.coordinates
-        n = len(self.columns)
-        rest = np.array(found)
-        values = np.empty(len(i), rest.dtype)
-        diagonal = i == j
-        values[diagonal] = rest[(self.columns[j] * n + i)[diagonal]]
-        for ready, opposite, place in self.substitution:
-            values[ready] = values[opposite] = rest[place]
-            np.subtract.at(rest, self.columns[j[opposite]] * n + i[opposite], values[ready])
-        return values
+# The sparse forms are compiled; the compiler stands above, and enters here.
+above: dict[str, Callable[..., Any]] = {}
 
 
 class _Sparse:
     """What a sparse Jacobian and Hessian share: plans kept by the arguments' shapes, and one native call."""
 
     what = ""
+
+    holomorphic = False
 
     def __init__(self, function: Callable[..., Any], argnums: Argnums, order: str | None) -> None:
         present(self, function, self.what)  # first, for it copies the attributes of a function that has some
@@ -154,8 +54,8 @@ class _Sparse:
             compiled = self._compiled[key] = above["jit"](lambda *args: self._passes(plan, args))
         found = np.asarray(compiled(*args))
         values = plan.substituted(found) if plan.mode == "acyclic" else found
-        p = plan.pattern
-        return scipy_sparse().csr_array((values, p.indices.copy(), p.indptr.copy()), shape=p.shape)
+        columns, ends = plan.compressed
+        return scipy_sparse().csr_array((values, columns.copy(), ends.copy()), shape=plan.pattern.shape)
 
     def plan(self, *args: Any) -> Plan:
         """How the matrix is computed for arguments like these. Only shapes, dtypes and integer arrays are looked at."""
@@ -186,8 +86,6 @@ class _Sparse:
                     f"{self.what}: sparse derivatives are by a vector, or a tree whose elements are lined up: got "
                     f"shape {shape_of(leaves[0])}; use x.reshape(-1) and reshape it in the function"
                 )
-            if any(dtype_of(leaf).kind == "c" for leaf in leaves if not isinstance(leaf, str)):
-                raise DtypeError(f"{self.what}: sparse derivatives are real: got a complex argument; use sparse=False")
 
     def _pattern(self, leaves: list[Any], structure: tree.Structure, fixed: list[bool], args: Any) -> Pattern:
         """The dependence of the results on the arguments, from a trace in which integer arrays are constants."""
@@ -202,15 +100,30 @@ class _Sparse:
         nodes = tree.unflatten(structure, [None if f else next(supply) for f in fixed])
         chosen = [nodes[k] for k in positions(self.argnums, len(args), self.what)]
         targets = [x for x in tree.leaves(chosen) if x is not None and is_inexact(x.dtype)]
+        for which, found in (("argument", targets), ("result", program.outputs)):
+            wrong = next((x for x in found if (x.dtype.kind == "c") != self.holomorphic), None)
+            if wrong is not None:
+                raise DtypeError(self._of_kind(which, wrong.dtype))
         pattern = dependence(program.outputs, targets)
         pattern.sort_indices()
         return pattern
+
+    def _of_kind(self, which: str, dtype: Any) -> str:
+        if self.holomorphic:
+            return f"{self.what}: holomorphic=True needs complex numbers: got {which} of {dtype}; leave it out"
+        return (
+            f"{self.what}: a sparse derivative is of a real function: got a complex {which}; take .real and .imag of "
+            f"it, or pass holomorphic=True for the complex Jacobian of a holomorphic function"
+        )
 
     def _made(self, pattern: Pattern) -> Plan:
         raise NotImplementedError
 
     def _passes(self, plan: Plan, args: tuple[Any, ...]) -> Value:
-        raise NotImplementedError
+        at = hold(self._derived, self.argnums, args, {}, False, self.what)
+        found = plans.passed(plan, at, self.holomorphic)
+        found = found if plan.mode == "acyclic" else found[plan.places]
+        return as_array(found) if at.outside else plain_kind(found)
 
     def _warned(self, plan: Plan, dense: int) -> Plan:
         m, n = plan.pattern.shape
@@ -219,7 +132,7 @@ class _Sparse:
                 f"{self.what}: the pattern is dense, {plan.pattern.nnz} of {m * n} elements, and takes {plan.passes} "
                 f"passes: a sparse derivative gains nothing here; use sparse=False",
                 DensePatternWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
         return plan
 
@@ -236,12 +149,15 @@ class SparseJacobian(_Sparse):
     function : of a vector, or a tree of arrays, and further arguments
     argnums : which to differentiate by
     mode : "forward", "reverse", "both"; by default what takes fewest passes
-    order : in which colours are given, see ``colouring.ORDERS``; by default the best of all
+    order : in which colours are given, see ``colour``; by default the better of two
+    holomorphic : give the complex derivative of a holomorphic function; arguments and results must be complex
 
     Raises
     ------
     ShapeError
         if what is differentiated by is an array that is no vector.
+    DtypeError
+        if arguments or results are complex and ``holomorphic`` is not set, or it is set and one of them is real.
     MissingExtraError
         without SciPy.
 
@@ -258,34 +174,21 @@ class SparseJacobian(_Sparse):
 
     what = "jacobian"
 
-    def __init__(self, function: Callable[..., Any], argnums: Argnums, mode: str | None, order: str | None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        argnums: Argnums,
+        mode: str | None,
+        order: str | None,
+        holomorphic: bool = False,
+    ) -> None:
         if mode not in (None, "forward", "reverse", "both"):
             raise ValueError(f"jacobian: mode is {mode!r}, expected 'forward', 'reverse', 'both' or None")
         super().__init__(function, argnums, order)
-        self.mode = mode
+        self.mode, self.holomorphic = mode, holomorphic
 
     def _made(self, pattern: Pattern) -> Plan:
-        m, n = pattern.shape
-        idle = {"columns": np.full(n, -1), "rows": np.full(m, -1)}
-        plans = []
-        if self.mode in (None, "forward") or not pattern.nnz:
-            found = colouring.columns(pattern, self.order)
-            plans.append(Plan(pattern, "forward", found.colours, idle["rows"], found.order))
-        if self.mode == "reverse" or (self.mode is None and _rows_may_do(pattern, plans[0].passes)):
-            found = colouring.rows(pattern, self.order)
-            plans.append(Plan(pattern, "reverse", idle["columns"], found.colours, found.order))
-        if self.mode in (None, "both"):
-            pair = colouring.both(pattern, self.order, min((p.passes for p in plans), default=None))
-            if pair is not None:
-                plans.append(Plan(pattern, "both", pair[0].colours, pair[1].colours, pair[0].order))
-        return self._warned(min(plans, key=lambda p: p.passes), min(m, n))
-
-    def _passes(self, plan: Plan, args: tuple[Any, ...]) -> Value:
-        at = hold(self.function, self.argnums, args, {}, False, self.what)
-        tangents, cotangents = plan.seeds(at.targets[0].dtype)
-        pushed = _pushed(at, tangents) if len(tangents) else []
-        pulled = _pulled(at, cotangents) if len(cotangents) else []
-        return _read(at, [*pushed, *pulled], plan.places)
+        return self._warned(plans.of_jacobian(pattern, self.mode, self.order), min(pattern.shape))
 
 
 class SparseHessian(_Sparse):
@@ -324,63 +227,4 @@ class SparseHessian(_Sparse):
         self._derived = grad(function, argnums)
 
     def _made(self, pattern: Pattern) -> Plan:
-        pattern = (pattern + pattern.T).tocsr()
-        pattern.sort_indices()
-        found = getattr(colouring, self.colouring)(pattern, self.order)
-        n = len(found.colours)
-        plan = Plan(pattern, self.colouring, found.colours, np.full(n, -1), found.order)
-        return self._warned(plan, n)
-
-    def _passes(self, plan: Plan, args: tuple[Any, ...]) -> Value:
-        at = hold(self._derived, self.argnums, args, {}, False, self.what)
-        pushed = _pushed(at, plan.seeds(at.targets[0].dtype)[0]) if plan.passes else []
-        return _read(at, pushed, None if plan.mode == "acyclic" else plan.places)
-
-
-def _rows_may_do(pattern: Pattern, passes: int) -> bool:
-    """Whether fewer passes than these are possible by rows."""
-    fullest = int(np.bincount(pattern.indices, minlength=1).max(initial=0))
-    m, n = pattern.shape
-    return fullest < passes and (m != n or (pattern != pattern.T).nnz > 0)
-
-
-def _split(seeds: Any, like: Sequence[Any]) -> list[Any]:
-    ends = np.cumsum([0, *map(size_of, like)]).tolist()
-    return [
-        seeds[:, a:b].astype(x.dtype).reshape(len(seeds), *x.shape)
-        for x, a, b in zip(like, ends[:-1], ends[1:], strict=True)
-    ]
-
-
-def _flat(values: Sequence[Value | None], like: Sequence[Any]) -> list[Value]:
-    return [
-        np.zeros(size_of(x), x.dtype) if v is None else view.reshape(v, (-1,))
-        for v, x in zip(values, like, strict=True)
-    ]
-
-
-def _pushed(at: Held, tangents: Any) -> list[Value]:
-    """The tangents of all results from all directions, as one vector."""
-
-    def along(*ts: Value) -> Value:
-        return view.concatenate(_flat(push(at.nodes, at.targets, ts), at.nodes))
-
-    return [view.reshape(vmap(along)(*_split(tangents, at.targets)), (-1,))]
-
-
-def _pulled(at: Held, cotangents: Any) -> list[Value]:
-    """The cotangents of all arguments from all directions, as one vector."""
-
-    def along(*gs: Value) -> Value:
-        return view.concatenate(_flat(pull(at.nodes, gs, at.targets)[0], at.targets))
-
-    return [view.reshape(vmap(along)(*_split(cotangents, at.nodes)), (-1,))]
-
-
-def _read(at: Held, found: Sequence[Value], places: Any) -> Any:
-    """The numbers at these places; in kind."""
-    whole: Any = found[0] if found else np.zeros(0, at.targets[0].dtype)
-    if len(found) > 1:
-        whole = view.concatenate(found)
-    values = whole if places is None else whole[places]
-    return as_array(values) if at.outside else plain_kind(values)
+        return self._warned(plans.of_hessian(pattern, self.colouring, self.order), len(pattern.indptr) - 1)

@@ -54,7 +54,7 @@ def inlines(node: Node) -> bool:
         return gather.chosen_axis(node) is not None
     if node.op is Output:
         return passed_on(node) is not None
-    return issubclass(node.op, Elementwise) or node.op in INLINE
+    return (issubclass(node.op, Elementwise) and not node.op.called) or node.op in INLINE
 
 
 def needed_nodes(outputs: Sequence[Node]) -> list[Node]:
@@ -138,9 +138,11 @@ def behind(node: Node) -> Node:
 def _needed(node: Node) -> list[Node]:
     """The inputs that this node must find in memory."""
     if node.op in (contraction.Matmul, contraction.Einsum):
-        return [_behind_views(x) for x in node.inputs]
+        folds = node.op is contraction.Matmul and any(len(x.shape) == 1 for x in node.inputs)
+        several = math.prod(node.shape) > 1  # a matrix times a vector reads the vector once for each of its rows
+        return [behind_views(x) for x in node.inputs if not folds or (several and len(x.shape) == 1)]
     if node.op is conv.Conv:
-        return [_behind_views(node.inputs[0]), behind(node.inputs[1])]
+        return [behind_views(node.inputs[0]), behind(node.inputs[1])]
     if node.op is view.Reshape:
         pairs = rearrange.factors(node.inputs[0].shape, node.shape)
         sizes = node.inputs[0].shape
@@ -153,7 +155,7 @@ def _needed(node: Node) -> list[Node]:
     return []
 
 
-def _behind_views(node: Node) -> Node:
+def behind_views(node: Node) -> Node:
     """The node a factor of a product is a view of."""
     while not is_constant(node):
         before = passed_on(node)

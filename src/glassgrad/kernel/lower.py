@@ -18,7 +18,7 @@ from . import read, write
 from .index import Axis
 from .instructions import itemsize
 from .ir import Affine
-from .keep import INLINE, RULES, behind, choose, inlines, native, needed_nodes, order
+from .keep import INLINE, RULES, behind, behind_views, choose, inlines, native, needed_nodes, order
 from .nest import Nest, collapsed
 from .read import Memory, Reader, is_constant
 from .scalars import HALVES
@@ -340,6 +340,12 @@ class Lowering(Reader):
         found = self.constant(base) if is_constant(base) else self.where(base)
         assert found is not None, node.op
         return found
+
+    def factor(self, node: Node) -> None:
+        """Have the constant that a factor of a product is a view of in memory, whatever else could stand for it."""
+        base = behind_views(node)
+        if is_constant(base) and self.uniform(base) is None:
+            self.constant(base)
 
     def results(self, outputs: Sequence[Node]) -> list[int]:
         """The buffers of the outputs, each its own: an argument, a constant or a second request is copied."""

@@ -100,6 +100,7 @@ def _product(
         if x.dtype != node.dtype or dtype not in ("float32", "float64"):
             return None
         index = broadcast(tuple([value[c] for c in term]), x.shape)
+        lowering.factor(x)
         found = lowering.read(block, x, index)
         statement = block.statements[-1] if block.statements else None
         if not isinstance(found, Real) or not isinstance(statement, Let) or not isinstance(statement.value, Load):

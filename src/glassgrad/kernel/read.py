@@ -24,8 +24,10 @@ from .nest import Block, Names
 from .scalars import Complex, Number, Real
 
 Indices = tuple[Index, ...]
+_LARGE = 1 << 15  # bytes from which comparing two positions is cheaper than reading a constant
 
-PASSED_ON = (control.Alias, control.Named, control.StopGradient, control.Override)  # the value of the first input
+# What hands on the value of its first input
+PASSED_ON = (control.Alias, control.Named, control.StopGradient, control.Override, control.Implicit)
 
 
 class Memory(NamedTuple):
@@ -63,6 +65,7 @@ class Reader:
         self.constants: list[np.ndarray[Any, Any]] = around.constants if around else []
         self.place: dict[Node, int] = {}  # nodes that have a buffer
         self.lines: dict[Node, tuple[int, tuple[int, ...]] | None] = {}
+        self.diagonals: dict[Node, tuple[int, tuple[int, ...]] | None] = {}
         self.alike: dict[Node, Any] = {}
         self.checked: dict[tuple[Node, int], Node] = {}
 
@@ -108,6 +111,11 @@ class Reader:
             offset, steps = self.line(node)  # type: ignore[misc]
             where = self.flat(block, index, steps, offset)
             return scalars.cast(block.let, Real(block.position(where), "int64"), node.dtype)
+        if is_constant(node) and node not in self.place and self.ones(node) is not None:
+            offset, steps = self.ones(node)  # type: ignore[misc]
+            own = block.position(self.flat(block, index[1:], steps, offset))
+            there = block.let("bool", Scalar("equal", (block.position(index[0]), own)))
+            return scalars.cast(block.let, Real(there, "bool"), node.dtype)
         held = self.where(node)
         if held is not None:
             return self.load(block, held, self.flat(block, index, ix.strides(node.shape)), node.dtype)
@@ -207,6 +215,12 @@ class Reader:
             self.lines[node] = line_of(node.value)
         return self.lines[node]
 
+    def ones(self, node: Node) -> tuple[int, tuple[int, ...]] | None:
+        """Of a large constant: the place along axis 0 of the only 1 among zeros, where it is linear in the others."""
+        if node not in self.diagonals:
+            self.diagonals[node] = ones_of(node.value)
+        return self.diagonals[node]
+
     def position_in(self, block: Block, node: Node, index: Indices, size: int, user: Node) -> Index:
         """An element of an index array as a position on an axis of this size; one out of range fails the program."""
         if is_constant(node):
@@ -290,6 +304,17 @@ def line_of(value: Any) -> tuple[int, tuple[int, ...]] | None:
         steps.append(step)
         expected = expected + step * np.arange(n).reshape([-1 if k == i else 1 for k in range(value.ndim)])
     return (first, tuple(steps)) if np.array_equal(value, expected) else None
+
+
+def ones_of(value: Any) -> tuple[int, tuple[int, ...]] | None:
+    """Of a basis, or a slice of one: line_of the places of its ones; None for other arrays, and small ones."""
+    value = np.asarray(value)
+    if value.dtype.kind != "f" or value.ndim < 2 or value.nbytes < _LARGE or 1 in value.shape[:1]:
+        return None
+    if np.count_nonzero(value) != value[0].size:
+        return None
+    places = value.argmax(0)
+    return line_of(places) if bool((np.take_along_axis(value, places[None], 0) == 1).all()) else None
 
 
 def broadcast(index: Indices, shape: tuple[int, ...]) -> Indices:

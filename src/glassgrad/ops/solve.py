@@ -16,6 +16,7 @@ from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, shape_of
 from ..graph.origin import here
 from ..graph.primitive import Opaque, Samples
+from ..lazy import undivided
 from . import elementwise as ew
 from . import logic, view
 from .contraction import matmul
@@ -98,10 +99,18 @@ def _solved(a: Any, b: Any) -> Spec:
     return Spec((*lead, *b.shape[-2:]), common_dtype(a, b))
 
 
+def _solve(a: Any, b: Any) -> Any:
+    """NumPy's solve, which factorises one matrix for a stack of right sides once for each of them; this does once."""
+    if a.ndim > 2 or b.ndim < 3 or not b.size:
+        return np.linalg.solve(a, b)
+    rows = np.moveaxis(b, -2, 0)
+    return np.moveaxis(np.linalg.solve(a, rows.reshape(len(rows), -1)).reshape(rows.shape), 0, -2)
+
+
 class Solve(Opaque):
     """X with A X = B.  B̄ = A⁻ᴴ X̄, Ā = -B̄ Xᴴ  (Giles 2.3.1).  [..., M, M], [..., M, K] -> [..., M, K]"""
 
-    eval = np.linalg.solve
+    eval = staticmethod(_solve)
     batch = (2, 2)
     infer = classmethod(lambda cls, a, b: _solved(a, b))
 
@@ -129,7 +138,8 @@ def _substitute(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
     """Substitution by LAPACK through SciPy where it is there; else a general solve of the triangle."""
     if a.ndim == b.ndim == 2 and b.size:
         try:
-            from scipy.linalg import solve_triangular as substitute
+            with undivided:
+                from scipy.linalg import solve_triangular as substitute
         except ImportError:
             pass
         else:

@@ -8,7 +8,7 @@ reduce.py: folds; place.py: sums of scattered slices; product.py: matrix product
 unjoin.py: stacks; fold.py: constants.
 
 Each file says how far its values are the same: to the bit, to the sign of a zero, or to the rounding of a sum. None
-turns inf or NaN into a number.
+turns inf or NaN into a number, but that a matrix product leaves out the zeros of a basis.
 """
 
 from __future__ import annotations

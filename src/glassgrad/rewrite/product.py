@@ -1,17 +1,21 @@
-"""Matrix products: sums of several as one, and those with equal rows.
+"""Matrix products: sums of several as one, those with equal rows, and those that only pick rows or columns.
 
-The sums of products are taken in another order, which changes how they are rounded.
+The sums of products are taken in another order, which changes how they are rounded. Where a product with ones and zeros
+picks a row, the zeros are left out: an inf or NaN in another row, which 0 · inf would carry into this one, stays there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..graph.node import Constant, Node
-from ..ops import contraction, view
+from ..ops import contraction, reduction, view
 from ..ops import elementwise as ew
-from .rearrange import PARTS
+from .rearrange import PARTS, Span, part
 from .rules import Rule, first, second
 
 if TYPE_CHECKING:
@@ -92,8 +96,109 @@ def _one(b: Rewriter, x: Node, axis: int) -> Node | None:
     return b.constant(x.value[:1] if axis == -2 else x.value[..., :1]) if len(x.shape) == 2 else None
 
 
+# Bases: ones along a diagonal, which derivatives by all elements at once begin with
+
+
+def _picked(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
+    """x y -> the rows of y, or the columns of x, that ones along a diagonal of the other factor pick"""
+    for k, basis in enumerate((x, y)):
+        shift = _shift(b, basis)
+        if shift is not None:
+            other = y if k == 0 else x
+            if other.dtype != n.dtype or basis.dtype != n.dtype:
+                return None
+            # (x y)[i] = y[i + shift], and (x y)[:, j] = x[:, j - shift]
+            axis = max(len(other.shape) - 2, 0) if k == 0 else len(other.shape) - 1
+            return _moved(b, n, other, axis, shift if k == 0 else -shift, basis.shape[k])
+    return None
+
+
+def _sum_of_picked(b: Rewriter, n: Node, x: Node, *, axis: tuple[int, ...], keepdims: bool) -> Node | None:
+    """Σⱼ s[i, j] v[j] -> s v, for a basis s"""
+    if axis != (1,) or len(x.shape) != 2 or n.dtype != x.dtype:
+        return None
+    for basis, v in (x.inputs, x.inputs[::-1]):
+        if (
+            basis.shape == x.shape
+            and _shift(b, basis) is not None
+            and v.shape[-1:] == x.shape[1:]
+            and math.prod(v.shape) == v.shape[-1]
+        ):
+            found = b.make(n, contraction.Matmul, basis, b.reshape(n, v, v.shape[-1:]))
+            return b.reshape(n, found, n.shape)
+    return None
+
+
+def _shift(b: Rewriter, x: Node) -> int | None:
+    """k where a constant matrix is 1 at [i, i + k] and 0 elsewhere, to the bit."""
+    if x.value is None or len(x.shape) != 2 or x.dtype.kind != "f" or min(x.shape) < 2:
+        return None
+    known = b.known.get(x)
+    if known is None:
+        known = b.known[x] = Basis(_diagonal(np.asarray(x.value)))
+    return known.shift if isinstance(known, Basis) else None
+
+
+class Basis:
+    """What is known of a constant matrix: along which diagonal it has ones, if it has nothing else."""
+
+    def __init__(self, shift: int | None) -> None:
+        self.shift = shift
+
+
+def _diagonal(value: np.ndarray[Any, Any]) -> int | None:
+    rows = np.flatnonzero(value[:, 0] != 0)
+    columns = np.flatnonzero(value[0] != 0)
+    if len(rows) + len(columns) == 0 or len(rows) > 1 or len(columns) > 1:
+        return None
+    shift = int(columns[0]) if len(columns) else -int(rows[0])
+    along = np.diagonal(value, shift)
+    return shift if bool((along == 1).all()) and np.count_nonzero(value) == len(along) else None
+
+
+def _moved(b: Rewriter, n: Node, x: Node, axis: int, shift: int, size: int) -> Node:
+    """``size`` places along an axis, the one at i from i + shift; 0 where there is none."""
+    start, stop = max(shift, 0), min(x.shape[axis], size + shift)
+    taken = [Span(0, 1, m) for m in x.shape]
+    taken[axis] = Span(start, 1, stop - start)
+    found = part(b, n, x, taken)
+    width = [(0, 0)] * len(x.shape)
+    width[axis] = start - shift, size - (stop - shift)
+    return b.make(n, view.Pad, found, width=tuple(width))
+
+
+def _scaled_basis(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
+    """(c · s) y -> c · (s y) for a basis s and a column c, (r · s) y -> s (rᵀ · y) for a row r, and the mirror image"""
+    for k, scaled in enumerate((x, y)):
+        if scaled.value is not None or scaled.op is not ew.Mul or len(scaled.shape) != 2 or scaled.dtype != n.dtype:
+            continue
+        basis, scale = scaled.inputs if _shift(b, scaled.inputs[0]) is not None else scaled.inputs[::-1]
+        if _shift(b, basis) is None or basis.shape != scaled.shape or scale.dtype != n.dtype:
+            continue
+        other = y if k == 0 else x
+        if len(other.shape) < 2:
+            return None
+        lead = (1,) * (2 - len(scale.shape)) + scale.shape
+        outer, inner = (lead[1] == 1, lead[0] == 1) if k == 0 else (lead[0] == 1, lead[1] == 1)
+        if outer:
+            pair = (basis, other) if k == 0 else (other, basis)
+            return b.make(n, ew.Mul, b.make(n, contraction.Matmul, *pair), b.reshape(n, scale, lead))
+        if inner:
+            other = b.make(n, ew.Mul, other, b.reshape(n, scale, lead[::-1]))
+            return b.make(n, contraction.Matmul, *((basis, other) if k == 0 else (other, basis)))
+    return None
+
+
 RULES: dict[Any, tuple[Rule, ...]] = {
     ew.Add: (second(contraction.Matmul, _sum_of_products),),
-    contraction.Matmul: (first(Constant, _equal_rows), second(Constant, _equal_columns)),
+    reduction.Sum: (first(ew.Mul, _sum_of_picked),),
+    contraction.Matmul: (
+        first(Constant, _equal_rows),
+        second(Constant, _equal_columns),
+        first(Constant, _picked),
+        second(Constant, _picked),
+        first(ew.Mul, _scaled_basis),
+        second(ew.Mul, _scaled_basis),
+    ),
 }
 FRUGAL = {contraction.Matmul: RULES[contraction.Matmul]}  # a sum of products as one needs the factors of all at once
