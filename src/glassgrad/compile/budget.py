@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 UNITS = {"b": 1, "": 1}
 UNITS |= {f"{prefix}b": 1000 ** (k + 1) for k, prefix in enumerate("kmgt")}
 UNITS |= {f"{prefix}ib": 1024 ** (k + 1) for k, prefix in enumerate("kmgt")}
+NEVER = 1 << 62  # bytes
 MEETING = 1000.0  # nanoseconds that a region of its own costs, in which threads meet
 
 
@@ -130,10 +131,13 @@ class Source:
         problem = self.analysis.problem
         return recompute.outcome(problem, problem.everything())
 
+    def takes(self, kept: Sequence[int]) -> bool:
+        """Whether a plan that was made for another program may be one for this."""
+        return len(kept) == len(self.analysis.problem.jobs)
+
     def followed(self, kept: Sequence[int]) -> recompute.Outcome:
-        """A plan made for a program that differs in sizes; if it differs in more, nothing is computed again."""
-        problem = self.analysis.problem
-        return recompute.outcome(problem, kept) if len(kept) == len(problem.jobs) else self.everything
+        """What a plan comes to that was made for a program which differs in sizes only."""
+        return recompute.outcome(self.analysis.problem, kept) if self.takes(kept) else self.everything
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,10 @@ class Candidate:
 
     @property
     def arena(self) -> int:
+        """Bytes; without end for a plan that was made for another program and does not fit this one."""
+        plan = self.plan
+        if plan is not None and not isinstance(plan, recompute.Outcome) and not self.source.takes(plan):
+            return NEVER
         return self.placed[2].arena
 
     def parts(self) -> tuple[list[Part], list[Part]]:
@@ -208,7 +216,7 @@ class Family:
         found += self.plans(other)
         if not plain.analysis.problem.like(other.analysis.problem):
             found += self.plans(plain)
-        scans = rescan.every(usual.graph.outputs)
+        scans = rescan.every(other.analysis.executable.outputs)
         if scans:
             found += self.scanned(scans, frugal)
         self.candidates = sorted(found, key=lambda c: (c.extra, c.time, c.bound))
@@ -253,7 +261,8 @@ class Family:
                 extra = plan.extra - (1.0 - part) * (low.extra - high.extra)
                 time = plan.time - (1.0 - part) * (low.time - high.time)
                 bound = max(plan.arena, peak - (most - p) * row - slack)  # fewer carries never take more
-                yield Candidate(source[p], plan.outcome.kept, max(extra, 0.0), time, bound)
+                kept = plan.outcome.kept if plan.outcome.again() else None
+                yield Candidate(source[p], kept, max(extra, 0.0), time, bound)
 
     def within(self, budget: int) -> Candidate:
         """The candidate of least work whose arena has so many bytes at most."""

@@ -50,10 +50,10 @@ class Pass:
 
 
 def _simplified(executable: Executable) -> list[Node]:
-    outputs: Sequence[Node] = executable.graph.outputs
-    if executable.places is not None:
-        outputs = rescan.keeping(outputs, executable.places)
-    return simplify(outputs, executable.frugal)
+    outputs = simplify(executable.graph.outputs, executable.frugal)
+    if executable.places is None:
+        return outputs
+    return simplify(rescan.keeping(outputs, executable.places), executable.frugal)
 
 
 def _scheduled(executable: Executable) -> list[schedule.Work]:

@@ -22,15 +22,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LEVELS = 400  # of memory, that dynamic programming tells apart
-CUTS = 100  # ... and the cuts that it chooses among
+CUTS = 120  # ... and the cuts that it chooses among
 ALIKE = 0.05  # of jobs and bytes that two problems may differ by, not to be worth planning for both
 EFFORT = 20_000  # jobs run in looking for what to drop, about
 TRIES = 4  # values that are tried at a peak before it is given up
 
 
 class Job(NamedTuple):
-    """Values it needs and makes, as bit masks; bytes that it uses besides, which may be negative; its
-    cost; whether it may run again."""
+    """A part of the work.
+
+    Attributes
+    ----------
+    needs, makes : values, as bit masks
+    room : bytes that it uses besides; negative where not all of those values are there at once
+    cost : of running it once
+    repeatable : whether it may run again
+    """
 
     needs: int
     makes: int
@@ -241,8 +248,9 @@ class _Chain:
 
     Attributes
     ----------
-    places : after how many jobs each cut is
-    cuts : the values made before a place that jobs, or groups of later ones, need at or beyond it
+    places : after how many jobs each cut is. There may be two at a place: what is needed from there on, and, where that
+        is less, what is needed without the group of this place
+    cuts : the values made before a place that jobs, or groups of later ones, need from there on
     groups : of each place, the later jobs, a range, that use values made before it, but none made after it
     last : the number of the last cut
     """
@@ -255,22 +263,32 @@ class _Chain:
             self.own |= job.makes
         self.own &= ~problem.fixed
         stage = self.asked()
-        self.useful(stage)
-        reach: dict[int, int] = {}
+        self.useful()
+        ahead: dict[int, int] = {}  # the last of the earlier jobs that needs a value
         for number in range(turn):
             for v in ones(jobs[number].needs & self.own if self.used[number] else 0):
-                reach[v] = number
-        self.places = self.chosen(stage, reach)
-        at = {s: next(k for k, p in enumerate(self.places) if p >= s) for s in set(stage)}
-        self.groups: list[list[int]] = [[] for _ in self.places]
+                ahead[v] = number
+        chosen = self.chosen(stage)
+        groups: dict[int, list[int]] = {place: [] for place in chosen}
+        behind: dict[int, int] = {}  # the last place with a group that needs a value
         for number, s in enumerate(stage, turn):
-            self.groups[at[s]].append(number)
+            place = next(p for p in chosen if p >= s)
+            groups[place].append(number)
             for v in ones(jobs[number].needs & self.own):
-                reach[v] = max(reach.get(v, 0), self.places[at[s]])
-        self.cuts = [
-            sum(1 << v for v, far in reach.items() if problem.maker[v] < place <= far) for place in self.places
-        ]
-        self.last = len(self.places) - 1
+                behind[v] = max(behind.get(v, 0), place)
+        self.places: list[int] = []
+        self.cuts: list[int] = []
+        self.groups: list[list[int]] = []
+        for place in chosen:
+            before = [v for v in {*ahead, *behind} if problem.maker[v] < place]
+            for least, group in ((place, groups[place]), (place + 1, [])):
+                needed = [v for v in before if ahead.get(v, -1) >= place or behind.get(v, -1) >= least]
+                cut = sum(1 << v for v in needed)
+                if group or least == place or (cut != self.cuts[-1] and len(self.places) < CUTS):
+                    self.places.append(place)
+                    self.cuts.append(cut)
+                    self.groups.append(group)
+        self.last = max((k for k, group in enumerate(self.groups) if group), default=0)
 
     def asked(self) -> list[int]:
         """Of each later job, after how many of the earlier ones all is there that it, or one behind it, asks for."""
@@ -280,19 +298,22 @@ class _Chain:
             stage.append(far)
         return stage[::-1]
 
-    def useful(self, stage: Sequence[int]) -> None:
-        """Which of the earlier jobs make what later ones need, if not at once."""
+    def useful(self) -> None:
+        """Which of the earlier jobs make what later ones need, if not at once; what those after each of them need."""
         needed = 0
         for job in self.problem.jobs[self.turn :]:
             needed |= job.needs
         self.used = [False] * self.turn
+        self.ahead = [0] * self.turn
         for number in reversed(range(self.turn)):
             job = self.problem.jobs[number]
             if job.makes & needed & self.own:
                 self.used[number] = True
                 needed |= job.needs
+            if number:
+                self.ahead[number - 1] = self.ahead[number] | job.needs
 
-    def chosen(self, stage: Sequence[int], reach: dict[int, int]) -> list[int]:
+    def chosen(self, stage: Sequence[int]) -> list[int]:
         """Where there may be a cut: where a group begins, and between; not too many."""
         asked = sorted({0, *stage})
         if len(asked) > CUTS:
@@ -410,7 +431,7 @@ class _Chain:
         kept = []
         first = stacks[self.last]
         for number in range(self.turn):
-            held = others | self.ahead(number)
+            held = others | self.ahead[number]
             reached = [k for k in first if self.places[k] <= number + 1]
             for k in first[: len(reached) + 1]:
                 held |= self.cuts[k]
@@ -427,11 +448,3 @@ class _Chain:
         for k in stack:
             found |= self.cuts[k]
         return found
-
-    def ahead(self, number: int) -> int:
-        """Values that earlier jobs after this one need."""
-        if not hasattr(self, "_ahead"):
-            self._ahead = [0] * (self.turn + 1)
-            for k in reversed(range(self.turn)):
-                self._ahead[k] = self._ahead[k + 1] | self.problem.jobs[k].needs
-        return self._ahead[number + 1]
