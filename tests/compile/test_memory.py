@@ -164,9 +164,8 @@ def test_a_scan_keeps_more_carries_where_there_is_room() -> None:
 def test_a_batch_of_scans() -> None:
     f = gg.vmap(gg.grad(recurrent), (None, None, 0))
     w, start, xs = sequence(20)
-    plain = gg.jit(f).cost(w, start, np.stack([xs, -xs])).arena
-    plan = gg.jit(f, memory=plain // 3).plan(w, start, np.stack([xs, -xs]))
-    (loop,) = plan.loops
+    args = w, start, np.stack([xs, -xs])
+    (loop,) = gg.jit(f, memory=smallest(f, *args)).plan(*args).loops
     assert loop.steps == forward_steps(20, loop.places)
 
 
@@ -212,6 +211,7 @@ def test_a_transformer_block() -> None:
 @given(programs((8, 20), 200))
 def test_random_programs(program: Any) -> None:
     arguments = [np.array(a) for a in program.arguments]
+    coarsest = min((d.itemsize for d in program.dtypes if d.kind == "f"), default=8)
     with np.errstate(all="ignore"):
         for make in (values, gradient):
             plain = Executable(gg.trace(make(program), *arguments))
@@ -226,17 +226,17 @@ def test_random_programs(program: Any) -> None:
                 results = [np.full(s.shape, 77, s.dtype) for s in tight.specs]
                 assert tight.interpret(arguments, results) == 0
                 for got, want in zip(results, expected, strict=True):
-                    _alike(got, want)
+                    _alike(got, want, coarsest)
                 if before is not None:
                     assert before.peak <= tight.plan.peak and before.extra_flops >= tight.plan.extra_flops
                 before = tight.plan
 
 
-def _alike(got: Any, want: Any) -> None:
+def _alike(got: Any, want: Any, coarsest: int) -> None:
     if got.dtype.kind not in "fc":
         np.testing.assert_array_equal(got, want)
         return
-    digits = {2: 1e-2, 4: 1e-4}.get(got.dtype.itemsize, 1e-9)
+    digits = {2: 1e-2, 4: 1e-4}.get(coarsest, 1e-9)  # what is stored is rounded, and other values are
     scale = np.abs(want[np.isfinite(want)]).max(initial=1e-3)
     np.testing.assert_allclose(got, want, rtol=digits, atol=digits * scale)
 
