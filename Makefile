@@ -11,7 +11,7 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # and its interpreter still starts. Anything else is removed and built again.
 BUILT := $(shell [ "$$(cat $(VENV)/built 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c "" 2>/dev/null && echo yes)
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench viewer
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -31,6 +31,10 @@ bench:
 	$(MAKE) VENV=.venv-bench .venv-bench/ready-bench
 	.venv-bench/bin/python bench/run.py
 	.venv-bench/bin/python bench/report.py
+
+# Needs Node.js >= 20. What it writes, src/glassgrad/inspect/bundle/, is committed: nobody else needs Node.js.
+viewer:
+	cd viewer && npm ci --no-audit --no-fund && npm run build
 
 # One stamp per extra, written last: an interrupted installation is done again.
 $(VENV)/ready-%: pyproject.toml $(VENV)/built

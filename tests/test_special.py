@@ -24,6 +24,16 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("softmax", (ONE.reshape(2, 3),), {}),
     ("softmax", (ONE.reshape(2, 3),), {"axis": 1}),
     ("log_softmax", (ONE.reshape(2, 3) * 500,), {"axis": 0}),
+    *((name, (ONE * 3,), {}) for name in ("gamma", "rgamma", "gammasgn", "ndtr", "log_ndtr", "dawsn", "exp1", "expi")),
+    *(
+        (name, (ONE,), {})
+        for name in ("erfcinv", "ndtri", "i0", "i1", "i0e", "i1e", "j0", "j1", "y0", "y1", "k0", "k1")
+    ),
+    *((name, (2, ONE * 3), {}) for name in ("jv", "jn", "yv", "yn", "iv", "ive", "kv", "kn", "kve")),
+    *((name, (2.5, ONE * 3), {}) for name in ("jv", "iv", "gammainc", "gammaincc", "stdtr")),
+    ("betainc", (2, 1.5, ONE), {}),
+    ("beta", (ONE, ONE[::-1] * 3), {}),
+    ("beta", (ONE - 1.5, ONE[::-1] * 3), {}),
 ]
 
 
@@ -49,3 +59,26 @@ def test_edges() -> None:
 def test_single_precision_stays() -> None:
     for name in ("erf", "erfc", "expit", "logit", "softplus", "gammaln", "digamma", "logsumexp", "softmax"):
         assert getattr(gg.special, name)(ONE.astype(np.float32)).dtype == np.float32, name
+
+
+def test_multigammaln() -> None:
+    np.testing.assert_allclose(gg.special.multigammaln(ONE + 2, 3), scipy_special.multigammaln(ONE + 2, 3), rtol=1e-13)
+    gg.check_grads(lambda a: gg.special.multigammaln(a, 2), (ONE + 2,))
+
+
+def test_compiled_code_calls_scipy_where_it_has_no_formula() -> None:
+    f = gg.jit(gg.value_and_grad(lambda x: (gg.special.jv(1, x * 2) * gg.special.gamma(x)).sum()))
+    value, slope = f(ONE)
+    expected = scipy_special.jv(1, 2 * ONE) * scipy_special.gamma(ONE)
+    np.testing.assert_allclose(value, expected.sum(), rtol=1e-13)
+    np.testing.assert_allclose(
+        slope,
+        2 * scipy_special.jvp(1, 2 * ONE) * scipy_special.gamma(ONE) + expected * scipy_special.digamma(ONE),
+        rtol=1e-12,
+    )
+    assert {"jv", "gamma"} <= set(f.cost().callbacks)
+
+
+def test_what_has_no_derivative_says_so() -> None:
+    with pytest.raises(gg.errors.UnsupportedError, match=r"gammainc: no derivative by a at .*test_special.*stop_grad"):
+        gg.grad(lambda a: gg.special.gammainc(a, 1.0))(2.0)

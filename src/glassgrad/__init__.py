@@ -71,11 +71,17 @@ __all__ = [
 
 
 # Imported when first used, so that ``import glassgrad`` stays quick: folders, and names with the module they are in.
-_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "sklearn", "train")
+_FOLDERS = ("autograd_compat", "compile", "data", "inspect", "nn", "optim", "optimize", "sklearn", "train")
 _NAMES = {
     "cost": "inspect",
     "explain": "inspect",
+    "fixed_point": "implicit.fixed",
+    "implicit_minimum": "implicit.minimum",
+    "implicit_root": "implicit.root",
     "jit": "compile",
+    "linear_solve": "implicit.linear",
+    "odeint": "implicit.ode",
+    "solve_ode": "implicit.ode",
     "set_threads": "native.threads",
     "threads": "native.threads",
     "trace_nan": "autodiff.nonfinite",

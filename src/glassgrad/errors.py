@@ -85,6 +85,14 @@ class DivergedError(GlassgradError, ArithmeticError):
     """
 
 
+class ConvergenceError(GlassgradError, ArithmeticError):
+    """An iteration ended without a solution: of an equation, a minimum, a linear system or a differential equation.
+
+    Cause: a start too far away, a tolerance below rounding, an ill-conditioned or singular system. The message names
+    the residual, the number of iterations and what to change.
+    """
+
+
 class NonFiniteError(GlassgradError, FloatingPointError):
     """A NaN or inf was made under ``gg.trace_nan()`` or ``gg.jit(f, nan="raise")``; the message says by which op.
 
@@ -108,6 +116,10 @@ class IndependentOutputWarning(UserWarning):
 
 class DensePatternWarning(UserWarning):
     """A sparse derivative was asked for whose elements can nearly all differ from zero. Fix: ``sparse=False``."""
+
+
+class UnsolvedWarning(UserWarning):
+    """A solver of the user's returned a point that hardly solves the equation, so that derivatives there are wrong."""
 
 
 class CompiledDifferenceError(GlassgradError, AssertionError):

@@ -1,11 +1,20 @@
-"""An attribute computed when first asked for."""
+"""What is done when first asked for: attributes, imports."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
+
+# Held while something is done that a child must not inherit half done: a library imported, LLVM entered. A fork waits
+# for it, because the locks of a thread that the child does not have are held there for ever.
+undivided = threading.RLock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
 
 
 class lazy(Generic[T]):

@@ -59,6 +59,33 @@ def test_loops_count_every_step() -> None:
     assert c.forward.flops == 50 * (2 * 64 + 12 * 8) + 8
 
 
+PRODUCT, TANH = 2 * 4 * 16 * 16, 12 * 4 * 16  # x @ w, and one of its results
+# Forward, and the products of the backward pass by w
+BODIES: dict[str, tuple[Any, float, int]] = {
+    "checkpoint": (lambda w, x: gg.checkpoint(lambda w, x: gnp.tanh(x @ w))(w, x).sum(), PRODUCT + TANH + 64, 2),
+    "cond": (lambda w, x: gg.cond(w[0, 0] > 0, lambda: (x @ w).sum(), lambda: 0.0), PRODUCT + 64 + 2, 0),
+    "while": (lambda w, x: gg.while_loop(lambda h: h.sum() < 9, lambda h: h @ w, x).sum(), PRODUCT + 2 * 64, 1),
+    "fori": (lambda w, x: gg.fori_loop(0, 5, lambda i, h: h @ w, x).sum(), 5 * PRODUCT + 64, 9),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_inside_of_loops_and_branches_counts(name: str) -> None:
+    f, forward, products = BODIES[name]
+    c = gg.cost(f, np.ones((16, 16)), np.ones((4, 16)))
+    assert abs(c.forward.flops - forward) <= 8
+    assert products * PRODUCT <= c.backward.flops
+    assert c.forward.bytes > 8 * (256 + 64)  # w and x are read
+
+
+def test_a_convolution() -> None:
+    x, w = np.ones((4, 3, 16, 16), F32), np.ones((8, 3, 3, 3), F32)
+    product, result = 2 * 4 * 8 * 14 * 14 * 3 * 3 * 3, 4 * 8 * 14 * 14
+    c = gg.cost(lambda w, x: (nn.conv(x, w) ** 2).sum(), w, x)
+    assert c.forward.flops == product + 2 * result
+    assert product <= c.backward.flops <= product + 2 * result
+
+
 def test_the_compiled_program_has_less_traffic() -> None:
     model, x = nn.MLP((64, 64, 8), rng=0), np.ones((32, 64), F32)
     c = gg.cost(gg.jit(lambda m, x: (m(x) ** 2).sum()), model, x)

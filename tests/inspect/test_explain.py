@@ -7,7 +7,6 @@ import itertools
 import json
 import sys
 import xml.etree.ElementTree
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +193,16 @@ class TestNodes:
         with pytest.raises(ValueError, match="wrt='c' is no argument"):
             gg.explain(lambda a: a, 2.0, wrt="c")
 
+    def test_a_model_is_its_parameters_too(self) -> None:
+        layer, x = nn.Linear(2, 3, rng=0), np.ones((1, 2), np.float32)
+        e = gg.explain(layer, x)
+        assert list(e.gradients) == ["W", "b", "x"]
+        np.testing.assert_array_equal(e["W"].grad, np.ones((2, 3)))
+        np.testing.assert_allclose(e["x"].grad, layer.W.sum(1)[None], rtol=1e-6)
+        assert {r.parameter for r in e.forward} == {"W", "b"}
+        assert list(gg.explain(layer, x, wrt="x").gradients) == list(gg.explain(layer, x, wrt=0).gradients) == ["x"]
+        assert list(gg.explain(layer, x=x, wrt="model").gradients) == ["W", "b"]
+
     def test_variables_that_the_function_closes_over(self) -> None:
         w = gg.variable(2.0, name="w")
         e = gg.explain(lambda x: w * x, 3.0)
@@ -328,24 +337,16 @@ class TestForms:
             value = np.sin(value)
         np.testing.assert_allclose(e["x"].grad if "x" in e else e[0].grad, slope, rtol=1e-12)
 
-    def test_drawings_and_pages_are_well_formed(self, tmp_path: Path) -> None:
+    def test_drawings_are_well_formed(self) -> None:
         e = gg.explain(cost, parameters(), RNG.normal(size=2), RNG.normal(size=2))
         svg = xml.etree.ElementTree.fromstring(e.to_svg())
         assert svg.tag.endswith("svg")
         words = e.to_svg()
         assert "W1 @ x" in words and "#0969da" in words and "#bc4c00" in words
-        page = e.to_html(tmp_path / "page.html")
-        assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
-        tags = _Tags()
-        tags.feed(page)
-        assert tags.open == [] and "script" not in tags.seen
-        assert "default-src 'none'" in page and "http://www.w3.org" in page and "https://" not in page
-        assert e._repr_html_() in page
 
     def test_text_of_the_user_is_escaped(self) -> None:
         e = gg.explain(lambda x: gg.name(x * 2.0, "<script>alert(1)</script>"), 1.0)
-        assert "<script>" not in e.to_html() + e.to_dot() and "&lt;script&gt;" in e.to_svg()
-        assert "<script>" not in e.to_dot()
+        assert "<script>" not in e.to_dot() and "&lt;script&gt;" in e.to_svg()
 
     def test_boxes_do_not_overlap(self) -> None:
         from glassgrad.inspect.layout import place
@@ -460,23 +461,3 @@ def _evaluate(n: Any, values: list[Any]) -> Any:
 def _summed(g: Any, shape: tuple[int, ...]) -> Any:
     g = g.sum(axis=tuple(range(g.ndim - len(shape)))) if np.ndim(g) > len(shape) else g
     return g
-
-
-class _Tags(HTMLParser):
-    """Tags that were opened and not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.seen.add(tag)
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
-        self.seen.add(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import glassgrad as gg
-from glassgrad import nn
+from glassgrad import nn, special
 from glassgrad import numpy as gnp
 from glassgrad.errors import NonFiniteError
 
@@ -192,14 +192,62 @@ def test_inside_of_a_loop() -> None:
         assert origin.operands == (-1.0,)  # sqrt(sqrt(sqrt(4) - 1) - 2)
 
 
-def test_the_derivative_inside_of_a_loop() -> None:
-    def step(c: Any, t: Any) -> Any:
-        return gnp.sqrt(c - t), c  # here
+def root(v: Any) -> Any:
+    return gnp.sqrt(v)  # here
 
+
+def rooted(h: Any, v: Any) -> tuple[Any, None]:
+    return root(h * v), None
+
+
+FACTORS = np.array([2.0, 0.0])
+# A loop or branch around the derivative of sqrt at 0, and the scope of the step that it is found in
+INSIDE: dict[str, tuple[Any, Any, str]] = {
+    "scan": (lambda x: gg.scan(rooted, x, FACTORS)[0], 4.0, "scan/step1"),
+    "scan, reversed": (lambda x: gg.scan(rooted, x, FACTORS[::-1], reverse=True)[0], 4.0, "scan/step0"),
+    "fori_loop": (lambda x: gg.fori_loop(0, 2, lambda i, h: root(h * (1.0 - i)), x), 4.0, "scan/step1"),
+    "while_loop": (
+        lambda x: gg.while_loop(lambda c: c[1] < 2, lambda c: (root(c[0] - c[0]), c[1] + 1), (x, 0), checkpoints=2)[0],
+        4.0,
+        "while/round1",
+    ),
+    "checkpoint": (lambda x: gg.checkpoint(lambda v: root(v) * 2.0)(x), 0.0, ""),
+    "cond in vmap": (
+        lambda x: gg.vmap(lambda v: gg.cond(v > 1, lambda v: v, lambda v: root(v), v))(x).sum(),
+        np.zeros(2),
+        "",
+    ),
+    "scan in vmap": (lambda x: gg.vmap(lambda v: gg.scan(rooted, v, FACTORS)[0])(x).sum(), np.ones(2), "scan/step1"),
+    "scan in scan": (
+        lambda x: gg.scan(lambda h, _: (gg.scan(rooted, h, FACTORS)[0], None), x, length=1)[0],
+        4.0,
+        "scan/step0/scan/step1",
+    ),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", INSIDE)
+def test_the_derivative_inside_of_a_loop(name: str, compiled: bool) -> None:
+    f, x, scope = INSIDE[name]
+    gradient = gg.jit(gg.grad(f), nan="raise") if compiled else gg.grad(f)
     with pytest.raises(NonFiniteError) as caught, gg.trace_nan():
-        gg.grad(lambda x: gg.scan(step, x, np.array([0.0, 2.0]))[0])(4.0)
+        gradient(x)
     origin = caught.value.origin
-    assert origin.direction == "backward" and origin.line == line_of(step)
+    assert (origin.op, origin.direction, origin.line) == ("sqrt", "backward", line_of(root))
+    assert origin.operands == (0.0,) and origin.mechanism.startswith("1/0: sqrt'(0)")
+    assert origin.scope == scope
+
+
+def test_a_loop_that_is_too_long_to_be_opened() -> None:
+    def step(c: Any, t: Any) -> Any:
+        return gnp.log(c - t), None  # here
+
+    steps = np.zeros(30_000)
+    steps[0] = 5.0
+    with pytest.raises(NonFiniteError) as caught, gg.trace_nan():
+        gg.grad(lambda x: gg.scan(step, x, steps)[0])(4.0)
+    assert (caught.value.origin.op, caught.value.origin.line) == ("log", line_of(step))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +256,20 @@ def test_the_derivative_inside_of_a_loop() -> None:
         (lambda x: gnp.log(nn.sigmoid(x)), -1000.0, "sigmoid(-1000)"),
         (lambda x: (x / gnp.linalg.norm(x)).sum(), np.zeros(3, np.float32), "0/0: 0 / 0 = nan"),
         (lambda x: gnp.exp(x), np.float32(100), "overflow of exp: exp(100) = inf"),
+        (gnp.sinh, 1000.0, "overflow of exp: sinh(1000) = inf"),
+        (gnp.arctanh, 2.0, "arctanh outside of (-1, 1)"),
+        (special.erfinv, 1.0, "erfinv of ±1 is infinite"),
+        (special.gammaln, -1.0, "a pole of the gamma function: lgamma(-1) = inf"),
+        (lambda x: gnp.mod(1.0 + x, x), 0.0, "remainder of a division by 0"),
+        (lambda x: nn.softmax(x).sum(), np.full(2, -np.inf), "exp(-inf) at test_nan.py"),
+        (lambda x: gnp.log(gnp.exp(x).sum()), np.full(2, -np.inf), "where everything is masked by -inf"),
+        (lambda x: gnp.log(gnp.exp(x).sum()), np.full(2, -1000.0), "exp(-1000) at test_nan.py"),
+        (lambda x: (gnp.exp(x) / gnp.exp(x).sum()).sum(), np.full(2, -1000.0), "which underflowed"),
+        (lambda x: -(np.array([1.0, 0.0]) * gnp.log(x)).sum(), np.array([1.0, 0.0]), "logarithm of 0: log(0) = -inf"),
+        (lambda x: (x / gnp.sqrt((x**2).sum(1, keepdims=True))).sum(), np.zeros((1, 2)), "0/0: 0 / 0 = nan"),
+        (lambda x: ((x - x.mean()) / gnp.std(x)).sum(), np.ones(3), "0/0: 0 / 0 = nan"),
+        (lambda x: gnp.sqrt(gnp.var(x)), np.ones(3), "1/0: sqrt'(0)"),
+        (lambda x: gnp.arccos(x).sum(), np.array([0.5, 1.0]), "1/0: arccos'(1)"),
         (lambda x: gnp.mean(x), np.array([1e308, 1e308]), "overflow of float64: sum"),
         (lambda x: gnp.einsum("i,i->", x, x), np.array([1e200]), "overflow of float64: einsum"),
         (lambda x: gnp.sqrt(((x[:, None] - x) ** 2).sum()), np.ones(2), "1/0: sqrt'(0)"),

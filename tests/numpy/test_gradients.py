@@ -19,10 +19,9 @@ STEP = 1e-6
 
 # Functions that need the elements' values, not only shapes and dtypes: refused while tracing.
 VALUES_NEEDED = {
-    "nonzero", "argwhere", "flatnonzero", "spacing", "nextafter", "trim_zeros", "frexp", "extract", "searchsorted",
-    "digitize", "histogram", "histogram density", "unique", "unique axis", "unique_all", "unique_values", "isin",
-    "lexsort", "interp", "interp ends", "interp period", "unwrap", "unwrap axis", "allclose", "array_equal",
-    "array_equiv", "where one", "poly matrix",
+    "nonzero", "argwhere", "flatnonzero", "trim_zeros", "extract", "histogram", "histogram density", "unique",
+    "unique axis", "unique_all", "unique_values", "isin", "lexsort", "unwrap", "unwrap axis", "allclose",
+    "array_equal", "array_equiv", "where one", "poly matrix",
 }  # fmt: skip
 
 

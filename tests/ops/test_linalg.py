@@ -498,3 +498,16 @@ def test_traced_gradients_are_the_eager_ones(name: str, ours: Any, theirs: Any, 
 
     for eager, traced in zip(gradient(*args), gg.trace(gradient, *args)(*args), strict=True):
         same(traced, eager, 1e-8)
+
+
+def test_sylvester_and_square_root_are_scipys() -> None:
+    scipy_linalg = pytest.importorskip("scipy.linalg")
+    a, b, q = REAL + np.eye(3), REAL[:2, :2] + np.eye(2), REAL[:, :2]
+    np.testing.assert_allclose(gnp.linalg.solve_sylvester(a, b, q), scipy_linalg.solve_sylvester(a, b, q), rtol=1e-12)
+    stacked = gnp.linalg.solve_sylvester(np.stack([a, a.T]), b, q)
+    np.testing.assert_allclose(stacked[1], scipy_linalg.solve_sylvester(a.T, b, q), rtol=1e-12)
+    root = gnp.linalg.sqrtm(-a)
+    np.testing.assert_allclose(root, scipy_linalg.sqrtm(-a), rtol=1e-12)
+    np.testing.assert_allclose(gg.jit(gnp.linalg.sqrtm)(-a), root, rtol=1e-12)
+    with pytest.raises(ShapeError, match="q does not fit"):
+        gnp.linalg.solve_sylvester(a, b, q.T)

@@ -18,7 +18,7 @@ from ..array import as_array
 from ..errors import RuleError, ShapeError, TreeError
 from ..graph.apply import Output, apply
 from ..graph.node import Node, Spec, Trace, Value, Variable, constant, next_index, reachable, shape_of, spec_of
-from ..graph.origin import here
+from ..graph.origin import Origin, here
 from ..graph.primitive import Elementwise, Reduction
 from ..numpy.arguments import array_of
 from ..ops import view
@@ -202,6 +202,7 @@ def _batched(
     Returns for each output its value and whether it has that axis. What does not depend on the batch is made as it was.
     """
     inside = reachable(outputs, follow=lambda n: n.program is trace and n not in values)
+    around = here(2)
     values, over = {**_left_behind(inside, outputs, trace), **values}, set(over)
     for node in inside:
         xs = tuple([values.get(x, x) for x in node.inputs])
@@ -215,7 +216,7 @@ def _batched(
             values[node] = _of_batch(node, size, batched, xs)
         else:
             values[node] = apply(node.op, xs, node.params)
-        _came_from(node, values, since)
+        _came_from(node, values, since, around)
     return [(values.get(node, node), node in over) for node in outputs]
 
 
@@ -235,11 +236,13 @@ def _left_behind(nodes: Sequence[Node], outputs: Sequence[Node], trace: Trace | 
     return {node: constant(node.value) for node in whole if node not in tracked}
 
 
-def _came_from(node: Node, values: Mapping[Any, Value], since: int) -> None:
-    """Give what was just made of a node the user's line that the node came from."""
+def _came_from(node: Node, values: Mapping[Any, Value], since: int, around: Origin) -> None:
+    """Give what was just made of a node the user's line that the node came from, unless it has one of its own."""
     made = values[node]
     for part in made if isinstance(made, tuple) else (made,):
-        if isinstance(part, Node) and part.index > since and part.origin is not None and node.origin is not None:
+        if not isinstance(part, Node) or part.index < since or part.origin is None or node.origin is None:
+            continue
+        if part.origin[:2] == around[:2]:
             forward: Any = node.origin.forward
             part.origin = node.origin._replace(forward=values.get(forward, forward))
 

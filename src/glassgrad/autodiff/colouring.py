@@ -76,13 +76,7 @@ def colour(matrix: Any, kind: str = "columns", order: str | None = None) -> Any:
     >>> [gg.colour(band, kind).count for kind in ("columns", "rows", "star", "acyclic")]
     [3, 3, 3, 2]
     """
-    ways: dict[str, Callable[..., Any]] = {
-        "columns": columns,
-        "rows": rows,
-        "both": both,
-        "star": star,
-        "acyclic": acyclic,
-    }
+    ways: dict[str, Any] = {"columns": columns, "rows": rows, "both": both, "star": star, "acyclic": acyclic}
     if kind not in ways:
         raise ValueError(f"colour: kind is {kind!r}, expected one of {', '.join(ways)}")
     if len(np.shape(matrix)) != 2:

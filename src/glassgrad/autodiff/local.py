@@ -42,7 +42,7 @@ def derivative(node: Node, position: int) -> Any:
         seed = np.zeros(node.shape, node.dtype)
         seed.reshape(-1)[k] = 1
         rows[k] = fitted(node, seed[()], position)
-    return rows.reshape(*node.shape, *x.shape)[()]
+    return rows.reshape((*node.shape, *x.shape))[()]
 
 
 def product(node: Node, g: Value, position: int) -> Any:

@@ -69,6 +69,10 @@ def _opposite(a: Any, b: Any) -> bool:
     return bool(np.isinf(a) and np.isinf(b) and a == -b)
 
 
+def _pole(x: Any) -> bool:
+    return bool(x <= 0 and x == np.floor(x))
+
+
 # Per op: when, what happened, what to do. The first that holds.
 FORWARD: dict[str, tuple[_Rule, ...]] = {
     "log": (
@@ -94,12 +98,25 @@ FORWARD: dict[str, tuple[_Rule, ...]] = {
     "sub": ((lambda a, b: _opposite(a, -b), "inf - inf", ""),),
     "exp": ((lambda x: x > 0, "overflow of exp", "subtract the largest element first, as softmax and logsumexp do"),),
     "expm1": ((lambda x: x > 0, "overflow of exp", "subtract the largest element first"),),
-    "arctanh": ((lambda x: abs(x) == 1, "arctanh of ±1 is infinite", "clip x inside (-1, 1)"),),
+    "arctanh": (
+        (lambda x: abs(x) == 1, "arctanh of ±1 is infinite", "clip x inside (-1, 1)"),
+        (lambda x: abs(x) > 1, "arctanh outside of (-1, 1)", "clip x inside (-1, 1)"),
+    ),
+    "erfinv": (
+        (lambda x: abs(x) == 1, "erfinv of ±1 is infinite", "clip x inside (-1, 1)"),
+        (lambda x: abs(x) > 1, "erfinv outside of (-1, 1)", "clip x inside (-1, 1)"),
+    ),
+    "lgamma": ((_pole, "a pole of the gamma function", "lgamma(x) needs x > 0"),),
+    "digamma": ((_pole, "a pole of the gamma function", "digamma(x) needs x > 0"),),
+    "sinh": ((lambda x: bool(np.isfinite(x)), "overflow of exp", ""),),
+    "cosh": ((lambda x: bool(np.isfinite(x)), "overflow of exp", ""),),
+    "mod": ((lambda a, b: b == 0, "remainder of a division by 0", "divide by where(b == 0, 1, b)"),),
+    "floor_div": ((lambda a, b: b == 0, "division by 0", "divide by where(b == 0, 1, b)"),),
     "arcsin": ((lambda x: abs(x) > 1, "arcsin outside of [-1, 1]", "clip x to [-1, 1]"),),
     "arccos": ((lambda x: abs(x) > 1, "arccos outside of [-1, 1]", "clip x to [-1, 1]"),),
     "arccosh": ((lambda x: x < 1, "arccosh below 1", "clip x from below at 1"),),
 }
-FORWARD |= {"log2": FORWARD["log"], "log10": FORWARD["log"]}
+FORWARD |= {"log2": FORWARD["log"], "log10": FORWARD["log"], "exp2": FORWARD["exp"]}
 
 
 def call(op: str, operands: Sequence[Any]) -> str:

@@ -21,6 +21,9 @@ from ..ops.logic import Where
 from ..ops.loop import Scan
 from . import mechanism
 from .mechanism import NanOrigin
+from .unroll import Opening
+
+MOST = 20_000  # operations that a loop is opened into; of a longer one the op inside is found by running it again
 
 
 class Event(NamedTuple):
@@ -45,28 +48,38 @@ class Watch:
         self.made_by: dict[int, str] = {}  # zeros that an exponential underflowed to, by the identity of the value
         self.held: list[Any] = []
         self.walking = 0
+        self.opening = Opening(MOST)
 
-    def __call__(self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> None:
-        """Told of an operation by the engine."""
+    def __call__(self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> Any:
+        """Told of an operation by the engine; in place of a loop are its steps, which are told of one by one."""
         if self.thread != threading.get_ident() or (self.walking and op is not Scan):
-            return
+            return None
+        instead = None if self.walking else self.opening(op, inputs, params, value)
+        if instead is not None:
+            return instead
         operands = tuple(x.value if isinstance(x, Node) else x for x in inputs)
         if any(value is v for v in operands):  # under another name, as it is
-            return
+            return None
         self.follow_underflow(op, operands, value)
         sources = tuple(id(v) for v in operands if id(v) in self.events)
         self.used.update(sources)
         if not finite(value):
-            self.events[id(value)] = Event(op, operands, params, value, here(3), sources, len(self.events))
+            self.events[id(value)] = Event(op, operands, params, value, self.here(), sources, len(self.events))
+        return None
+
+    def here(self) -> Origin:
+        """Where the operation stands: in a loop's body, if one is being done."""
+        return self.opening.at or here(4)
 
     def follow_underflow(self, op: Any, operands: tuple[Any, ...], value: Any) -> None:
-        """Remember values with a 0 that an exponential of a finite number gave, and what is divided from them."""
+        """Remember values with a 0 that an exponential gave, and what is summed and divided from them."""
         if op.name in ("exp", "exp2", "sigmoid"):
-            if not np.all(value) and finite(operands[0]):
-                smallest = mechanism.number(np.min(operands[0]))
-                self.made_by[id(value)] = f"{op.name}({smallest}) at {here(4)}, which underflowed"
+            smallest = np.min(operands[0], initial=np.inf)
+            if smallest < 0 and not np.all(value):
+                why = "which underflowed" if np.isfinite(smallest) else "where everything is masked by -inf"
+                self.made_by[id(value)] = f"{op.name}({mechanism.number(smallest)}) at {self.here()}, {why}"
                 self.held.append(value)
-        elif op.name in ("div", "mul", "gather") and id(operands[0]) in self.made_by:
+        elif op.name in ("div", "mul", "gather", "sum") and id(operands[0]) in self.made_by and not np.all(value):
             self.made_by[id(value)] = self.made_by[id(operands[0])]
             self.held.append(value)
 
@@ -143,12 +156,18 @@ class Watch:
         return f"then {found.op.name} made nan of it at {found.origin}: {found.origin.text}"
 
     def underflow(self, made: Event, why: mechanism.Why) -> mechanism.Why:
-        """The logarithm of a softmax is the usual case of a logarithm of 0."""
+        """The logarithm of a softmax is the usual case of a logarithm of 0, and an empty one of 0/0."""
         maker = self.made_by.get(id(made.operands[0])) if made.operands else None
-        if made.op.name not in ("log", "log2", "log10") or maker is None:
+        if maker is None or not (made.op.name in ("log", "log2", "log10") or why.mechanism.startswith("0/0")):
             return why
-        instead = "log_sigmoid" if maker.startswith("sigmoid") else "log_softmax, or logsumexp"
-        return mechanism.Why(f"{why.mechanism}; the 0 is {maker}", f"use {instead}, which never form it")
+        if maker.endswith("-inf"):
+            remedy = "leave one element of each row without a mask, or where(mask.any(-1, keepdims=True), p, 0)"
+        elif made.op.name == "div":
+            remedy = "subtract the largest element first, as softmax and logsumexp do"
+        else:
+            instead = "log_sigmoid" if maker.startswith("sigmoid") else "log_softmax, or logsumexp"
+            remedy = f"use {instead}, which never form it"
+        return mechanism.Why(f"{why.mechanism}; the 0 is {maker}", remedy)
 
 
 def finite(value: Any) -> bool:

@@ -11,8 +11,7 @@ in autograd (D. Maclaurin, D. Duvenaud and R. P. Adams, "Autograd: effortless gr
 1.0
 """
 
-import builtins as _builtins
-
+from .builtins import dict, isinstance, list, tuple, type
 from .differential_operators import (
     checkpoint,
     deriv,
@@ -36,11 +35,3 @@ from .differential_operators import (
     vector_jacobian_product,
 )
 from .extend import primitive
-
-_BUILTIN = ("dict", "isinstance", "list", "tuple", "type")  # which need no other form here
-
-
-def __getattr__(name: str) -> object:
-    if name in _BUILTIN:
-        return getattr(_builtins, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,7 @@ from ..autodiff import jacobian as jacobians
 from ..autodiff.custom import custom_vjp
 from ..errors import NotScalarError
 from ..graph.node import shape_of
-
-Function = Callable[..., Any]
-Argnum = int | Sequence[int]
+from .wrap_util import Function, unary, unary_to_nary
 
 
 def conjugated(value: Any) -> Any:
@@ -26,38 +23,11 @@ def conjugated(value: Any) -> Any:
     return tree.map(lambda x: x.conj() if getattr(x, "dtype", np.dtype(float)).kind == "c" else x, value)
 
 
-def unary(fun: Function, argnum: Argnum, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Function, Any]:
-    """The function of the chosen argument, or tuple of arguments, alone, and its place."""
-
-    def alone(x: Any) -> Any:
-        given = list(args)
-        pairs = [(argnum, x)] if isinstance(argnum, int) else zip(argnum, x, strict=True)
-        for k, part in pairs:
-            given[k] = part
-        return fun(*given, **kwargs)
-
-    return alone, args[argnum] if isinstance(argnum, int) else tuple(args[k] for k in argnum)
-
-
-def _operator(of_one: Function) -> Callable[..., Function]:
-    """An operator on functions of one argument, as one on functions of many, of which ``argnum`` is chosen."""
-
-    @functools.wraps(of_one)
-    def operator(fun: Function, argnum: Argnum = 0, *further: Any) -> Function:
-        @functools.wraps(fun)
-        def derived(*args: Any, **kwargs: Any) -> Any:
-            return of_one(*unary(fun, argnum, args, kwargs), *further)
-
-        return derived
-
-    return operator
-
-
 def _ones_like(value: Any) -> Any:
     return tree.map(lambda x: np.ones(shape_of(x), getattr(x, "dtype", float)), value)
 
 
-@_operator
+@unary_to_nary
 def make_vjp(fun: Function, x: Any) -> tuple[Function, Any]:
     """The map from cotangents of the value to cotangents of the argument, and the value.
 
@@ -70,7 +40,7 @@ def make_vjp(fun: Function, x: Any) -> tuple[Function, Any]:
     return lambda g: conjugated(pullback(conjugated(g))[0]), value
 
 
-@_operator
+@unary_to_nary
 def make_jvp(fun: Function, x: Any) -> Function:
     """The map from a tangent of the argument to the value and its tangent.
 
@@ -80,14 +50,14 @@ def make_jvp(fun: Function, x: Any) -> Function:
     return lambda v: jvp.jvp(fun, (x,), (v,))
 
 
-@_operator
+@unary_to_nary
 def make_jvp_reversemode(fun: Function, x: Any) -> Function:
     """As ``make_jvp``, without the value: v ↦ J v."""
     pushforward: Function = jvp.linearize(fun, x)[1]
     return pushforward
 
 
-@_operator
+@unary_to_nary
 def value_and_grad(fun: Function, x: Any) -> tuple[Any, Any]:
     """The value of a function that returns one number, and its gradient.
 
@@ -98,17 +68,20 @@ def value_and_grad(fun: Function, x: Any) -> tuple[Any, Any]:
     return value, conjugated(gradient)
 
 
-@_operator
+@unary_to_nary
 def grad(fun: Function, x: Any) -> Any:
     """The gradient of a function that returns one number, by argument number ``argnum``, or a tuple of them.
 
     >>> float(grad(lambda a, b: a * b, 1)(2.0, 3.0))
     2.0
     """
+    if not tree.leaves(x):
+        fun(x)
+        return x
     return conjugated(derivatives.grad(fun)(x))
 
 
-@_operator
+@unary_to_nary
 def grad_and_aux(fun: Function, x: Any) -> tuple[Any, Any]:
     """The gradient of the first of two results, and the second.
 
@@ -120,7 +93,7 @@ def grad_and_aux(fun: Function, x: Any) -> tuple[Any, Any]:
     return conjugated(gradient), aux
 
 
-@_operator
+@unary_to_nary
 def elementwise_grad(fun: Function, x: Any) -> Any:
     """The sum of each column of the Jacobian: of a function of elements, its derivative at each.
 
@@ -134,13 +107,13 @@ def elementwise_grad(fun: Function, x: Any) -> Any:
     return conjugated(pullback(_ones_like(value))[0])
 
 
-@_operator
+@unary_to_nary
 def deriv(fun: Function, x: Any) -> Any:
     """The derivative along ones: of a function of one number, its derivative."""
     return jvp.jvp(fun, (x,), (_ones_like(x),))[1]
 
 
-@_operator
+@unary_to_nary
 def holomorphic_grad(fun: Function, x: Any) -> Any:
     """The complex derivative of a holomorphic function.
 
@@ -150,19 +123,19 @@ def holomorphic_grad(fun: Function, x: Any) -> Any:
     return grad(lambda z: gnp.real(fun(z)))(x)
 
 
-@_operator
+@unary_to_nary
 def jacobian(fun: Function, x: Any) -> Any:
     """All derivatives of all results, ``[*out, *in]``; by forward or reverse mode, whichever takes fewer passes."""
     return jacobians.jacobian(fun)(x)
 
 
-@_operator
+@unary_to_nary
 def hessian(fun: Function, x: Any) -> Any:
     """All second derivatives, ``[*out, *in, *in]``."""
     return jacobians.hessian(fun)(x)
 
 
-@_operator
+@unary_to_nary
 def make_hvp(fun: Function, x: Any) -> tuple[Function, Any]:
     """The map v ↦ H v at a point, whose first derivatives are computed once, and the gradient."""
     gradient, pushforward = jvp.linearize(derivatives.grad(fun), x)
@@ -216,7 +189,7 @@ def make_ggnvp(f: Function, g: Function = _half_square, f_argnum: int = 0) -> Fu
     N. N. Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent" (2002).
     """
 
-    @_operator
+    @unary_to_nary
     def of(fun: Function, x: Any) -> Function:
         value, pullback = derivatives.vjp(fun, x)
         pushforward = jvp.linearize(fun, x)[1]

@@ -12,7 +12,7 @@ import numpy as np
 from .. import tree
 from ..autodiff import check
 from ..graph.node import value_of
-from .differential_operators import Argnum, Function, unary
+from .wrap_util import Argnum, Function, unary
 
 
 def check_grads(

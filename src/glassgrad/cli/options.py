@@ -8,7 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import GlassgradError
+
 Add = Callable[..., Any]
+
+
+class UsageError(GlassgradError, ValueError):
+    """A wrong command line, found out later than while it was parsed."""
 
 
 def command(commands: Any, name: str, run: Callable[..., int], summary: str, examples: str) -> Add:

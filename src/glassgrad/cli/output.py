@@ -8,7 +8,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from ..errors import ModelFileError
+from ..train.files import require_place
 
 
 class Output:
@@ -75,3 +79,20 @@ def note(text: str) -> None:
     if sys.stderr is not None:  # print would take standard output instead
         with contextlib.suppress(BrokenPipeError):
             print(f"glassgrad: {text}", file=sys.stderr)
+
+
+def require_output(path: str, option: str, is_ours: Callable[[Path], bool], what: str) -> None:
+    """Refuse a path where nothing can be written, or where something is that this command did not write."""
+    try:
+        place = require_place(path, ModelFileError)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}, with {option} FILE") from None
+    if not place.exists():
+        return
+    try:
+        place.open("rb").close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelFileError(f"save: {path} exists and cannot be read: {reason}; choose another {option}") from None
+    if not is_ours(place):
+        raise ModelFileError(f"save: {path} exists and is not {what}: choose another {option}, or remove it first")

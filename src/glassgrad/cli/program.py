@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import GlassgradError
-from . import evaluate, info, predict, train
+from . import evaluate, explain, info, predict, train
+from .options import UsageError
 from .output import Output, note
 from .train import INTERRUPTED
 from .wording import as_options
 
+WRONG = 2  # argparse's
 BROKEN_PIPE = 141  # 128 + the signal's number, as shells count
-COMMANDS = (train, predict, evaluate, info)
+COMMANDS = (train, predict, evaluate, info, explain)
 
 EXIT_CODES = """\
 exit codes:
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         code: int = options.run(options, out)
         out.flush()
+    except UsageError as error:
+        return _fail(str(error), WRONG)
     except GlassgradError as error:
         return _fail(as_options(str(error)))
     except MemoryError:
@@ -46,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _fail(f"{out.failure.strerror}: standard output") if out.failure else code
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 1) -> int:
     note(" ".join(message.split()))
-    return 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from ..train.save import is_model
 from ..train.tabular import LOOK, Trained, train_table
 from .info import parameters
 from .options import Add, add_labels, add_reading, batch, between, command, whole, widths
-from .output import Output, note
+from .output import Output, note, require_output
 from .report import is_report, write_report
 from .sources import DATASETS, source_name, table_of, train_target
 
@@ -101,11 +101,11 @@ def train(options: argparse.Namespace, out: Output) -> int:
     """Run the command."""
     out.quiet = options.quiet or options.json
     path = options.out or f"{source_name(options.data)}.glassgrad"
-    _require_place(path, "--out", is_model, "a model")
+    require_output(path, "--out", is_model, "a model")
     if options.report:
-        _require_place(options.report, "--report", is_report, "a report")
+        require_output(options.report, "--report", is_report, "a report")
     if options.log:
-        _require_place(options.log, "--log", is_log, "a log")
+        require_output(options.log, "--log", is_log, "a log")
     kept = _checkpoint(options)
     settings = _settings(options)
     table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
@@ -207,23 +207,6 @@ def _prepared(table: Table, target: str, options: argparse.Namespace) -> Prepare
         categorical=options.categorical,
         max_categories=options.max_categories,
     )
-
-
-def _require_place(path: str, option: str, is_ours: Any, what: str) -> None:
-    """Refuse a path where nothing can be written, or where something is that this command did not write."""
-    try:
-        place = require_place(path, ModelFileError)
-    except ModelFileError as error:
-        raise ModelFileError(f"{error}, with {option} FILE") from None
-    if not place.exists():
-        return
-    try:
-        place.open("rb").close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelFileError(f"save: {path} exists and cannot be read: {reason}; choose another {option}") from None
-    if not is_ours(place):
-        raise ModelFileError(f"save: {path} exists and is not {what}: choose another {option}, or remove it first")
 
 
 def _mention_lone_classes(table: Table, target: str, options: argparse.Namespace) -> None:

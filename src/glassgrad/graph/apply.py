@@ -25,12 +25,13 @@ from .node import (
     owned,
     spec_of,
 )
-from .origin import Context, Origin, _getframe, _internal, here
+from .origin import Context, Origin, _getframe, here, internal
 from .primitive import Elementwise, Structured
 
 _new_origin = tuple.__new__
 
-# Functions (op, inputs, params, value) that are told of every operation done eagerly; the last one is called.
+# Functions (op, inputs, params, value) that are told of every operation done eagerly; the last one is called. What it
+# returns, unless None, is the result instead.
 watchers: list[Any] = []
 
 
@@ -65,7 +66,9 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
         _complain(op, inputs, params, error)
         raise
     if watchers:
-        watchers[-1](op, inputs, params, value)
+        instead = watchers[-1](op, inputs, params, value)
+        if instead is not None:
+            return instead
     if not held:
         return value
     cls: Any = Node.made_as
@@ -74,7 +77,7 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
     node.spec = node.program = node.origin = None
     if tracked:
         frame: Any = _getframe(1)
-        while _internal[frame.f_code.co_filename]:
+        while internal[frame.f_code.co_filename]:
             outer = frame.f_back
             if outer is None:
                 break

@@ -86,7 +86,7 @@ class Node:
         if value is None:
             shape: tuple[int, ...] = self.spec.shape
             return shape
-        return np.shape(value)
+        return shape_of(value)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -32,7 +32,7 @@ class _Internal(dict[str, bool]):
         return inside
 
 
-_internal = _Internal()
+internal = _Internal()
 
 
 class Origin(NamedTuple):
@@ -87,7 +87,7 @@ _getframe = sys._getframe
 def here(depth: int = 1) -> Origin:
     """The origin of the nearest frame outside the package, at least ``depth`` frames up."""
     frame: Any = _getframe(depth)
-    while _internal[frame.f_code.co_filename] and frame.f_back is not None:
+    while internal[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
     return Origin(frame.f_code, frame.f_lasti, *Context.place)
 

@@ -124,11 +124,13 @@ class Elementwise(Primitive, abstract=True):
     ``scalar`` is what compiled code computes: a formula ``(b, *xs, **params)`` for one element, where ``b`` has the
     kernel's instructions as methods, as in ``b.tanh(x)``, and the elements have operators (``kernel/scalars.py``). An
     op whose ``eval`` is a ufunc needs none where there is an instruction of that name. Inputs come cast to the dtype
-    of the result, or to their common one where that is bool, but for those whose numbers are in ``unpromoted``.
+    of the result, or to their common one where that is bool, but for those whose numbers are in ``unpromoted``. Where
+    there is no formula, and ``called`` is True, compiled code calls ``eval``.
     """
 
     scalar: ClassVar[Rule | None] = None
     unpromoted: ClassVar[tuple[int, ...]] = ()
+    called: ClassVar[bool] = False
 
     @classmethod
     def infer(cls, *specs: Any, **params: Any) -> Spec:

@@ -20,10 +20,11 @@ from ..graph.primitive import Contraction, Elementwise, Indexing, Opaque, Reduct
 from ..graph.program import trace
 from ..kernel.cost import OPERATIONS
 from ..lazy import lazy
-from ..ops.loop import Scan
+from ..ops.branch import Switch
+from ..ops.loop import Body, Scan, While
 from ..ops.reduction import sum as total
 from ..rewrite import simplify
-from .formula import _scalar
+from .formula import scalar
 
 if TYPE_CHECKING:
     from ..compile.report import Cost as Compiled
@@ -125,7 +126,7 @@ def _amount(value: float) -> str:
     """A count with a prefix: 1.5k, 20M."""
     for prefix in ("", "k", "M", "G"):
         if value < 1000:
-            return f"{_scalar(np.float64(value), 3)} {prefix}"
+            return f"{scalar(np.float64(value), 3)} {prefix}"
         value /= 1000
     return f"{value:.3g} T"
 
@@ -138,6 +139,8 @@ def cost(function: Callable[..., Any], *args: Any, argnums: Argnums = 0) -> Cost
     function : its value is one number, or an array, whose elements are summed; of several results the first counts
     *args : arrays or trees of them; only shapes and dtypes matter
     argnums : which arguments the backward pass differentiates by
+
+    A scan counts every step, a branch the dearest of them, and a ``while_loop``, whose rounds nobody knows, one round.
 
     Returns
     -------
@@ -202,7 +205,21 @@ def _scope(node: Node) -> str:
 
 def _free(node: Node) -> bool:
     """Whether a node moves and computes nothing."""
-    return issubclass(node.op, View) or (issubclass(node.op, Structured) and node.op is not Scan)
+    return issubclass(node.op, View) or (issubclass(node.op, Structured) and not _bodies(node))
+
+
+def _bodies(node: Node) -> list[tuple[Body, int]]:
+    """The graphs inside a node, and how often each is run: of branches the dearest, of a ``while_loop`` one round."""
+    params = node.params
+    if node.op is Scan:
+        return [(params["body"], params["length"])]
+    if node.op is While:
+        return [(params["test"], 1), (params["step"], 1)]
+    return [(max(params["branches"], key=lambda b: _inside(b, flops)), 1)] if node.op is Switch else []
+
+
+def _inside(body: Body, measure: Callable[[Node], float]) -> float:
+    return math.fsum(measure(n) for n in body.nodes if n.op not in LEAVES and not _free(n))
 
 
 def flops(node: Node) -> float:
@@ -222,8 +239,8 @@ def flops(node: Node) -> float:
         return float(len(terms) * math.prod(lengths.values()))
     if op.name == "conv":
         return 2.0 * size * math.prod(node.inputs[1].shape[1:])
-    if op is Scan:
-        return float(params["length"] * math.fsum(flops(n) for n in params["body"].nodes if n.op not in LEAVES))
+    if _bodies(node):
+        return math.fsum(times * _inside(body, flops) for body, times in _bodies(node))
     given = max((math.prod(shape) for x in node.inputs for shape, _ in _specs(x)), default=0)
     if issubclass(op, Contraction):  # the Fourier transforms
         return 5.0 * given * math.log2(max(given, 2))
@@ -246,7 +263,9 @@ def _nbytes(node: Node) -> int:
     return sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in _specs(node))
 
 
-def _moved(node: Node) -> int:
+def _moved(node: Node) -> float:
+    if _bodies(node):
+        return math.fsum(times * _inside(body, _moved) for body, times in _bodies(node))
     return _nbytes(node) + sum(_nbytes(x) for x in node.inputs)
 
 

@@ -77,7 +77,7 @@ def pulled(user: Node, position: int, g: Any) -> Any:
     if op.name == "einsum":
         terms, out = user.params["subscripts"].split("->")
         own = terms.split(",")[position]
-        kept = g.sum(axis=tuple(i for i, c in enumerate(out) if c not in own))
+        kept = np.asarray(g, object).sum(axis=tuple(i for i, c in enumerate(out) if c not in own))
         left = [c for c in out if c in own]
         ordered = np.asarray(kept, object).transpose([left.index(c) for c in own if c in left])
         return np.broadcast_to(ordered[tuple(slice(None) if c in left else None for c in own)], shape)

@@ -13,7 +13,7 @@ from ..graph.node import LEAVES, Constant, Node
 from ..lazy import lazy
 from . import formula
 from .local import Local
-from .names import names
+from .names import given, names
 from .record import Record, Which, record
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Explanation:
 
     def __init__(self, made: Record) -> None:
         self.record = made
-        self.names = names(made.nodes, made.leaves)
+        self.names = names(made.nodes, made.leaves, made.calls)
         self.users: dict[Node, list[Node]] = {}
         for node in made.nodes:
             for x in dict.fromkeys(node.inputs):
@@ -173,7 +173,9 @@ class Explanation:
             if origin is not None:
                 keys.append(f"{os.path.abspath(origin.file)}:{origin.line}")
             found |= {key: n for key in keys if key}
-        return found
+        return {
+            name: self.by_node[node] for _, node, name in given(self.record.nodes, self.record.calls) if name
+        } | found
 
     def __getitem__(self, key: Any) -> ExplainedNode:
         if isinstance(key, (int, np.integer)):
@@ -268,18 +270,24 @@ class Explanation:
         return plain(self, elements)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """One page without scripts and without network: tables and drawing. Written to ``path`` if given."""
-        from .page import page
+        """The viewer: one interactive page, which needs no network. Written to ``path`` if given."""
+        from .page import viewer
 
-        text = page(self)
+        text = viewer(self)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            Path(path).write_text(text, encoding="utf-8", newline="\n")
         return text
 
     def _repr_html_(self) -> str:
-        from .page import body
+        from .page import frame
 
-        return body(self)
+        return frame(self)
+
+    def widget(self) -> Any:
+        """The viewer as a widget, for notebooks that show no frames; needs anywidget."""
+        from .page import widget
+
+        return widget(self)
 
     def __str__(self) -> str:
         return self.table()
@@ -288,16 +296,21 @@ class Explanation:
         return f"Explanation({len(self.nodes)} nodes, value {formula.number(self.value)})"
 
 
-def explain(function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, **kwargs: Any) -> Explanation:
+def explain(
+    function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, loops: bool | None = None, **kwargs: Any
+) -> Explanation:
     """Run a function forward and backward, and keep every value, local derivative and gradient.
 
     Parameters
     ----------
     function : made of Glassgrad or NumPy operations; eager, jitted (its operations are run one by one) or itself a
         derivative. Of a result with several leaves the first that can be differentiated is explained; of an array, the
-        sum of its elements. Or a value that was made from ``gg.variable``, without arguments.
+        sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value that was
+        made from ``gg.variable``, without arguments.
     *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
     wrt : names or positions of the arguments to differentiate by, rather than all
+    loops : whether ``scan``, ``fori_loop``, ``while_loop`` and branches are opened into the operations of their steps,
+        in scopes such as ``scan/step0``, or stay one node each. By default those of up to 200 operations are opened
 
     Returns
     -------
@@ -322,4 +335,4 @@ def explain(function: Callable[..., Any] | Node, *args: Any, wrt: Which = None, 
     >>> float(e["w"].value), float(e["w"].grad), float(e["z"].local["w"]), float(e["z"].grad)
     (3.0, -16.0, 2.0, -8.0)
     """
-    return Explanation(record(function, args, kwargs, wrt))
+    return Explanation(record(function, args, kwargs, wrt, loops))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,8 @@ WRITTEN = {
     "equal": ("{0} == {1}", "{0} = {1}"),
 }
 SHOWN = frozenset(("axis", "shape", "subscripts", "axes", "dtype"))  # parameters worth a place in a formula
+LONGEST = 40  # characters of a name in LaTeX
+_PLAIN = re.compile(r"[A-Za-z0-9/._#]+").fullmatch  # what mathematics sets as it stands
 FEW = 4  # elements of an array that are written out
 
 
@@ -73,11 +77,15 @@ def latex(node: Node, names: Sequence[str]) -> str:
     return rf"\operatorname{{{escaped(node.op.name)}}}({', '.join(names)})"
 
 
+_SPECIAL = {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}"}
+
+
 def escaped(name: str) -> str:
-    """A name inside LaTeX's text."""
-    return "".join("\\" + c if c in "#$%&_{}" else rf"\{c}{{}}" if c in "^~" else c for c in name if c != "\\")
+    """A name inside LaTeX's text; marks that turn the direction of writing and the like are left out."""
+    return "".join("\\" + c if c in "#$%&_{}" else _SPECIAL.get(c, c) for c in name if c.isprintable())
 
 
+@lru_cache(10_000)
 def symbol(name: str) -> str:
     """A name as a LaTeX symbol: one letter and what follows it below, or upright text.
 
@@ -86,9 +94,10 @@ def symbol(name: str) -> str:
     """
     if len(name) == 1 and name.isalpha():
         return name
-    if name[:1].isalpha() and name[1:].isdigit():
+    if name[:1].isalpha() and name[1:].isdigit() and len(name) <= LONGEST:
         return f"{name[0]}_{{{name[1:]}}}"
-    return rf"\mathrm{{{escaped(name)}}}"
+    shown = name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
+    return rf"\{'mathrm' if _PLAIN(shown) else 'text'}{{{escaped(shown)}}}"
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -103,14 +112,14 @@ def number(value: Any, digits: int = 4) -> str:
         return "(" + ", ".join(number(v, digits) for v in value) + ")"
     array = np.asarray(value)
     if array.ndim == 0:
-        return _scalar(array[()], digits)
+        return scalar(array.item(), digits)
     if array.size <= FEW:
-        return _written(array, digits)
+        return _written(array.tolist(), digits)
     size = "×".join(map(str, array.shape))
     if array.dtype.kind not in "fiu":
         return f"[{size}] {array.dtype}"
     mean, std = spread(array)
-    return f"[{size}] mean {_scalar(mean, digits)}, std {_scalar(std, digits)}"
+    return f"[{size}] mean {scalar(mean, digits)}, std {scalar(std, digits)}"
 
 
 def spread(array: Any) -> tuple[Any, Any]:
@@ -122,19 +131,18 @@ def spread(array: Any) -> tuple[Any, Any]:
         return mean, np.sqrt(np.dot(away, away) / flat.size)
 
 
-def _written(array: Any, digits: int) -> str:
-    if array.ndim == 0:
-        return _scalar(array[()], digits)
-    return "[" + ", ".join(_written(row, digits) for row in array) + "]"
+def _written(rows: Any, digits: int) -> str:
+    if not isinstance(rows, list):
+        return scalar(rows, digits)
+    return "[" + ", ".join([_written(row, digits) for row in rows]) + "]"
 
 
-def _scalar(value: Any, digits: int) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
-    if np.iscomplexobj(value):
-        return f"{complex(value):.{digits}g}"
-    shown = f"{float(value):.{digits}g}" if np.asarray(value).dtype.kind == "f" else str(value)
-    return "0" if shown == "-0" else shown
+def scalar(value: Any, digits: int = 4) -> str:
+    """One number, as ``ndarray.item`` gives it."""
+    if isinstance(value, (float, complex, np.floating)):
+        shown = f"{value:.{digits}g}"
+        return "0" if shown == "-0" else shown
+    return str(value)
 
 
 def size(value: Any) -> str:

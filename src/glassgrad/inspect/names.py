@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from types import CodeType
+from typing import Any
 
 from ..graph.apply import Output
 from ..graph.node import LEAVES, Constant, Node
 from ..ops.control import Named
+from .record import Call
+from .source import Target, target
 
 
-def names(nodes: Sequence[Node], leaves: dict[Node, str]) -> dict[Node, str]:
+def names(nodes: Sequence[Node], leaves: dict[Node, str], calls: Sequence[Call] = ()) -> dict[Node, str]:
     """A name for each node, no two alike.
 
     A leaf of an argument is called by its last key where that is unique ("W1"), else by scope and key ("hidden/W") or
-    by its path ("p['W1']"). What a line assigns to one name is called by it; where a loop does so often the scope goes
+    by its path ("p['W1']"). What is assigned to a name is called by it; where a loop does so often the scope goes
     before, or a number behind.
     """
     short = _short(nodes, leaves)
-    assigned = _assigned(nodes)
+    assigned = _assigned(nodes, calls)
     wanted: dict[Node, str] = {}
     for node in nodes:
         label = node.params.get("name") if node.op is Named or node.op in LEAVES else None
@@ -62,31 +63,52 @@ def _last(path: str) -> str:
     return key[1:-1] if key[:1] == "'" else path
 
 
-def _assigned(nodes: Sequence[Node]) -> dict[Node, str]:
-    """What lines of the form ``name = ...`` call their result: the last node of the last call or operator of the line.
+def given(nodes: Sequence[Node], calls: Sequence[Call]) -> list[tuple[Call, Node, str]]:
+    """What results of calls and operators are assigned to, in the order in which they returned; empty for nothing."""
+    known = set(nodes)
+    bound = ((call, _bound(target(call.code, call.instruction), call.value)) for call in calls)
+    return [(call, node, name) for call, parts in bound for node, name in parts if node in known]
+
+
+def _bound(name: Target, value: Any) -> Iterator[tuple[Node, str]]:
+    """The nodes of a value, and what each is called."""
+    if isinstance(value, Node):
+        yield value, name if isinstance(name, str) else ""
+    elif isinstance(value, (tuple, list, dict)):
+        parts = list(value.items() if isinstance(value, dict) else enumerate(value))
+        for k, (key, part) in enumerate(parts):
+            if isinstance(name, dict):
+                own = name.get(key, "")
+            elif isinstance(name, tuple):
+                own = name[k] if len(name) == len(parts) else ""
+            else:
+                own = f"{name}[{key!r}]" if name else ""
+            yield from _bound(own, part)
+
+
+def _assigned(nodes: Sequence[Node], calls: Sequence[Call]) -> dict[Node, str]:
+    """What the source assigns nodes to: by the calls that were watched, else by the instructions they come from.
 
     An instruction that made several nodes is a function of several ops, or was run several times by a loop, or both:
     then its ops come again and again, and each time the last is the result.
     """
+    found: dict[Node, str] = {}
+    by: dict[Node, CodeType] = {}
+    watched = set()
+    for call, node, name in given(nodes, calls):
+        watched.add((call.code, call.instruction))
+        if name and by.get(node) is not call.code:  # the caller's name, but in one function the first
+            found[node], by[node] = name, call.code
     made: dict[tuple[CodeType, int], list[Node]] = defaultdict(list)
-    inside = set()  # instructions that the rest of their own line goes on with
     for node in nodes:
         a = node.origin
-        if a is None or node.op in LEAVES or a.forward is not None:
-            continue
-        made[a.code, a.instruction].append(node)
-        for x in node.inputs:
-            b = x.origin
-            if b is not None and a.code is b.code and a.instruction > b.instruction and a.line == b.line:
-                inside.add((b.code, b.instruction))
-    found: dict[Node, str] = {}
+        if a is not None and node.op not in LEAVES and a.forward is None and (a.code, a.instruction) not in watched:
+            made[a.code, a.instruction].append(node)
     for (code, instruction), members in made.items():
-        origin = members[0].origin
-        plain = not code.co_name.startswith("<") or code.co_name == "<module>"
-        if origin is not None and plain and (code, instruction) not in inside:
-            name = _target(origin.text)
-            period = _period([n.op for n in members]) if name else 1
-            found |= {n: name for n in members[period - 1 :: period] if name}
+        wanted = target(code, instruction)
+        if isinstance(wanted, str) and wanted:
+            period = _period([n.op for n in members])
+            found |= {n: wanted for n in members[period - 1 :: period] if n not in found}
     return found
 
 
@@ -98,20 +120,6 @@ def _period(ops: Sequence[object]) -> int:
     """
     size = len(ops)
     return next(p for p in range(1, size + 1) if size % p == 0 and all(ops[k] == ops[k % p] for k in range(size)))
-
-
-@cache
-def _target(line: str) -> str:
-    """The one name a line assigns to; empty if it does something else."""
-    try:
-        (statement,) = ast.parse(line).body
-    except (SyntaxError, ValueError):
-        return ""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-        return statement.targets[0].id
-    if isinstance(statement, (ast.AugAssign, ast.AnnAssign)) and isinstance(statement.target, ast.Name):
-        return statement.target.id
-    return ""
 
 
 def _apart(wanted: dict[Node, str], fixed: set[Node]) -> dict[Node, str]:

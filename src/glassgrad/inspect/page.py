@@ -1,51 +1,114 @@
-"""An explanation as one page of HTML: tables and drawing, no script, no network."""
+"""One self-contained page of HTML: a bundle built from ``viewer/``, and the data that it shows."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+from functools import cache
 from html import escape
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
+from ..errors import MissingExtraError
 from . import formula
-from .drawing import BLUE, ORANGE, svg
-from .table import Table, tables
 
 if TYPE_CHECKING:
     from .explanation import Explanation
 
-ROWS = 300
-STYLE = f"""
-.glassgrad {{ font: 14px system-ui, sans-serif; color: #1f2328; background: #fff; padding: 1em }}
-.glassgrad table {{ border-collapse: collapse; margin: 0 0 1.5em }}
-.glassgrad caption {{ text-align: left; font-weight: 600; padding: .3em 0 }}
-.glassgrad th, .glassgrad td {{ text-align: left; padding: .2em .8em .2em 0; border-bottom: 1px solid #d1d9e0;
-  font-family: ui-monospace, monospace; font-size: 12px; white-space: nowrap }}
-.glassgrad .value {{ color: {BLUE} }}
-.glassgrad .grad {{ color: {ORANGE} }}
-.glassgrad figure {{ margin: 0 0 1.5em; overflow: auto; max-height: 80vh }}
-"""
+NUMBERS = 30_000  # numbers written out in a page, about; arrays beyond are summaries
+HEIGHT = 640  # of the frame in a notebook, in pixels
+RENDER = """export default {
+  render({ model, el }) {
+    const frame = document.createElement("iframe");
+    frame.sandbox = "allow-scripts";
+    frame.title = "explanation";
+    frame.style = `width: 100%; height: ${model.get("height")}px; border: 0`;
+    frame.srcdoc = model.get("page");
+    el.append(frame);
+  },
+};"""
 
 
-def body(explanation: Explanation) -> str:
-    """The part inside the page, with its style."""
-    found = [_table(t) for t in tables(explanation, "all", ROWS)]
-    return f'<style>{STYLE}</style><div class="glassgrad"><figure>{svg(explanation)}</figure>{"".join(found)}</div>'
+def page(title: str, entry: str, data: Any) -> str:
+    """A page that needs no network and may use none.
 
+    Parameters
+    ----------
+    title : of the page; any text
+    entry : which page, "explain" or "report"
+    data : what it shows: dicts, lists, strings, booleans, None and finite numbers
 
-def page(explanation: Explanation) -> str:
-    """The whole page."""
-    title = escape(f"value {formula.number(explanation.value)}")
-    return (
+    Raises
+    ------
+    ValueError
+        if a number is NaN or infinite, which JSON does not have.
+
+    Examples
+    --------
+    >>> text = page("A <title>", "explain", {"name": "</script>"})
+    >>> "<title>A &lt;title&gt;</title>" in text, '{"name":"\\\\u003c/script>"}' in text
+    (True, True)
+    """
+    script, style = _bundle(entry)
+    policy = (
+        f"default-src 'none'; script-src {_digest(script)}; style-src 'unsafe-inline'; img-src data:; font-src data:"
+    )
+    written = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{title}</title></head>\n<body>{body(explanation)}</body></html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{style}</style></head>\n"
+        "<body><noscript>This page is drawn by a script, which is inside it: allow scripts to see it.</noscript>\n"
+        f'<script type="application/json" id="data">{written}</script>\n<script>{script}</script></body></html>\n'
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")  # names may hold half a character
+
+
+@cache
+def _bundle(entry: str) -> tuple[str, str]:
+    folder = files(__package__) / "bundle"
+    script, style = ((folder / f"{entry}.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    return script, style
+
+
+def _digest(script: str) -> str:
+    """What a content-security policy calls a script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def viewer(explanation: Explanation) -> str:
+    """The page of an explanation."""
+    elements = min(64, max(formula.FEW, NUMBERS // len(explanation.nodes)))
+    return page(f"value {formula.number(explanation.value)}", "explain", explanation.to_dict(elements))
+
+
+def frame(explanation: Explanation) -> str:
+    """The page inside another, as notebooks show it."""
+    return (
+        f'<iframe srcdoc="{escape(viewer(explanation))}" sandbox="allow-scripts" title="explanation" '
+        f'style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
     )
 
 
-def _table(table: Table) -> str:
-    kinds = ["grad" if h.startswith(("∂C", "gradient")) else "value" if "value" in h else "" for h in table.head]
-    head = "".join(f"<th>{escape(h)}</th>" for h in table.head)
-    rows = "".join(
-        "<tr>" + "".join(f'<td class="{k}">{escape(c)}</td>' for k, c in zip(kinds, row, strict=True)) + "</tr>"
-        for row in table.rows
-    )
-    return f"<table><caption>{escape(table.title)}</caption><tr>{head}</tr>{rows}</table>"
+def widget(explanation: Explanation) -> Any:
+    """The page as an anywidget.
+
+    Raises
+    ------
+    MissingExtraError
+        if anywidget is not installed.
+    """
+    try:
+        import anywidget
+        import traitlets
+    except ImportError:
+        raise MissingExtraError("widget: anywidget is not installed; pip install 'glassgrad[notebook]'") from None
+
+    class Viewer(anywidget.AnyWidget):
+        _esm = RENDER
+        page = traitlets.Unicode().tag(sync=True)
+        height = traitlets.Int(HEIGHT).tag(sync=True)
+
+    return Viewer(page=viewer(explanation))

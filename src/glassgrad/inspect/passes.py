@@ -7,6 +7,7 @@ amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the prod
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -185,15 +186,19 @@ def _region(network: _Network, z: Node) -> list[Node]:
     """The elementwise nodes made from z alone, up to the first that has a name."""
     region: list[Node] = []
     inside = {z}
-    for node in network.explanation.record.nodes:
-        if node.index <= z.index or not issubclass(node.op, Elementwise) or not node.tracked:
+    waiting = [(u.index, u) for u in network.users.get(z, ())]
+    heapq.heapify(waiting)  # in order of computation, and no node is made from a later one
+    while waiting:
+        _, node = heapq.heappop(waiting)
+        if node in inside or not issubclass(node.op, Elementwise) or not node.tracked:
             continue
-        tracked = [x for x in node.inputs if x.tracked]
-        if tracked and all(x in inside for x in tracked):
+        if all(x in inside for x in node.inputs if x.tracked):
             region.append(node)
             inside.add(node)
             if network.named(node):
                 break
+            for u in network.users.get(node, ()):
+                heapq.heappush(waiting, (u.index, u))
     return region
 
 

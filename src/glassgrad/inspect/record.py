@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
 from ..array import as_array
 from ..autodiff.arguments import run
+from ..autodiff.unroll import opened
 from ..autodiff.vjp import Parts, plan
 from ..autodiff.watch import Term, Watched
 from ..dtypes import is_inexact
 from ..errors import DtypeError, NonDifferentiableError, NotScalarError, ShapeError, TracedValueError
 from ..graph.node import NO_PARAMS, Input, Node, Variable, creation_order, make, reachable
+from ..graph.origin import internal
 from ..ops import control
 
 Which = int | str | Sequence[int | str] | None
+
+
+class Call(NamedTuple):
+    """What a call or operator in the user's code returned, and by which instruction."""
+
+    code: CodeType
+    instruction: int
+    value: Any
 
 
 @dataclass
@@ -33,6 +46,7 @@ class Record:
     leaves : the names of arguments, by node
     gradients : ∂output/∂node, for nodes that depend on what was asked for
     terms : what the gradient of a node is the sum of
+    calls : the user's calls and operators that returned something made of nodes
     order : the nodes in the order in which the backward pass left them
     parameters : the leaves asked for
     """
@@ -43,6 +57,7 @@ class Record:
     parameters: list[Node]
     gradients: dict[Node, Any] = field(default_factory=dict)
     terms: dict[Node, list[Term]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
     order: list[Node] = field(default_factory=list)
 
     def back(self) -> None:
@@ -70,38 +85,69 @@ def depending(found: dict[int, Node], wanted: set[int]) -> set[int]:
     return needed
 
 
-def record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None) -> Record:
+def record(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wrt: Which = None, loops: bool | None = None
+) -> Record:
     """Run a function on arguments whose every floating leaf is a named node, forward and backward.
 
-    In place of a function a value that was made from variables will do.
+    In place of a function a value that was made from variables will do. Of a model the parameters are arguments too.
     """
     leaves: dict[Node, str] = {}
     chosen: list[Node] = []
+    calls: list[Call] = []
     if isinstance(function, Node):
         value = function
     else:
+        given = dict(enumerate([*args, *kwargs.values()]))
         names = argument_names(function, args, kwargs)
+        if tree.paths(function) != [""]:  # a model, whose parameters come first
+            given = {len(given): function} | given
+            names.append("model")
         asked = _asked(wrt, names)
-        opened = []
-        for number, (name, argument) in enumerate(zip(names, [*args, *kwargs.values()], strict=True)):
+        inputs: dict[int, Any] = {}
+        for number, argument in given.items():
+            name = names[number]
             values, structure = tree.flatten(argument)
             targets = [_leaf(leaf) for leaf in values]
             paths = tree.paths(argument)
             leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
             chosen += [t for t in targets if t is not None and number in asked]
             inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
-            opened.append(tree.unflatten(structure, inside))
-        with np.errstate(all="ignore"):
-            named = dict(zip(kwargs, opened[len(args) :], strict=True))
-            value = run(function, list(leaves), *opened[: len(args)], **named)
+            inputs[number] = tree.unflatten(structure, inside)
+        called = inputs.pop(len(args) + len(kwargs), function)
+        positional = [inputs.pop(k) for k in range(len(args))]
+        with np.errstate(all="ignore"), _watching(calls), opened(loops):
+            value = run(called, list(leaves), *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
     output = _output(value, bool(leaves))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
     nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
     chosen += [n for n in nodes if n.op is Variable] if wrt is None else []
-    made = Record(output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used])
+    made = Record(
+        output, nodes, {n: s for n, s in leaves.items() if n in used}, [n for n in chosen if n in used], calls=calls
+    )
     made.back()
     return made
+
+
+@contextlib.contextmanager
+def _watching(calls: list[Call]) -> Iterator[None]:
+    """Note what calls return to the user's code; where another profiler is at work, nothing."""
+    if sys.getprofile() is not None:
+        yield
+        return
+
+    def note(frame: FrameType, event: str, value: Any) -> None:
+        if event == "return" and isinstance(value, (Node, tuple, list, dict)):
+            caller = frame.f_back
+            if caller is not None and not internal[caller.f_code.co_filename]:
+                calls.append(Call(caller.f_code, caller.f_lasti, value))
+
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
 
 
 def argument_names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
@@ -177,5 +223,7 @@ def _output(value: Any, floating: bool) -> Any:
     if found.size == 0:
         raise ShapeError(f"explain: the function's value is empty: got shape {found.shape}, expected numbers")
     if found.op is Input:  # a function that returns its argument still has a node to show
-        return control.name(found, "result")
+        result = control.name(found, "result")
+        result.origin = None
+        return result
     return as_array(found)

@@ -54,7 +54,7 @@ def inlines(node: Node) -> bool:
         return gather.chosen_axis(node) is not None
     if node.op is Output:
         return passed_on(node) is not None
-    return issubclass(node.op, Elementwise) or node.op in INLINE
+    return (issubclass(node.op, Elementwise) and not node.op.called) or node.op in INLINE
 
 
 def needed_nodes(outputs: Sequence[Node]) -> list[Node]:

@@ -26,7 +26,8 @@ from .scalars import Complex, Number, Real
 Indices = tuple[Index, ...]
 _LARGE = 1 << 15  # bytes from which comparing two positions is cheaper than reading a constant
 
-PASSED_ON = (control.Alias, control.Named, control.StopGradient, control.Override)  # the value of the first input
+# What hands on the value of its first input
+PASSED_ON = (control.Alias, control.Named, control.StopGradient, control.Override, control.Implicit)
 
 
 class Memory(NamedTuple):

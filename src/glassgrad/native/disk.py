@@ -14,6 +14,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from ..lazy import undivided
+
 VARIABLE = "GLASSGRAD_CACHE_DIR"
 MAGIC = b"glassgrad object 1\n"
 LIMIT = 512 << 20  # bytes in the folder
@@ -70,7 +72,8 @@ def read(name: str) -> bytes | None:
 def write(name: str, content: bytes) -> None:
     """Keep an entry. It appears whole or not at all, so processes that write the same one do not disturb each other."""
     global _writes
-    import tempfile
+    with undivided:
+        import tempfile
 
     place = folder()
     if place is None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import real_dtype
+from ..lazy import undivided
 
 PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
@@ -78,7 +79,8 @@ def available() -> bool:
 @functools.cache
 def addresses() -> dict[str, int]:
     """All functions by name. ImportError without SciPy; LookupError if one is missing or not declared as expected."""
-    from scipy.linalg import cython_blas, cython_lapack
+    with undivided:
+        from scipy.linalg import cython_blas, cython_lapack
 
     found = {**cython_blas.__pyx_capi__, **cython_lapack.__pyx_capi__}
     name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))

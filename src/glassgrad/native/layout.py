@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..lazy import undivided
+
 # Fields, in bytes from the start of an object
 TYPE = 8  # PyObject.ob_type
 SIZE = 16  # PyVarObject.ob_size, and PyDictObject.ma_used
@@ -81,7 +83,8 @@ def symbols() -> dict[str, int]:
 
 
 def _numpy_table() -> int:
-    from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
+    with undivided:
+        from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
 
     open_capsule = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         ("PyCapsule_GetPointer", ctypes.pythonapi)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..lazy import undivided
 from . import disk
 from .target import Target
 
@@ -25,12 +24,8 @@ _OPTIMISE = 1  # LLVM's -O1 for functions: SROA, CSE, instcombine, loop rotation
 
 _FINISHED = ("tile_", "dot_", "pack_")  # functions of ``tiles.py``, written as they are to be
 
-_lock = threading.RLock()  # LLVM is entered by one thread at a time
 _numbers = itertools.count()
 _loaded: weakref.WeakValueDictionary[Any, Library] = weakref.WeakValueDictionary()
-
-if hasattr(os, "register_at_fork"):  # a child must not inherit LLVM half way through somebody else's compilation
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Library:
@@ -73,7 +68,7 @@ def load(key: str, make_text: Callable[[], str], target: Target, symbols: Mappin
     """
     started = time.perf_counter()
     given = dict(symbols or {})
-    with _lock:
+    with undivided:
         name = _entry_name(key, target)
         identity = (name, tuple(sorted(given.items())))
         library = _loaded.get(identity)
@@ -85,13 +80,13 @@ def load(key: str, make_text: Callable[[], str], target: Target, symbols: Mappin
 
 def optimised(text: str, target: Target) -> str:
     """The IR as it is after LLVM's passes, without running it."""
-    with _lock:
+    with undivided:
         return str(_optimise(text, target, _machine(target)))
 
 
 def assembly(text: str, target: Target) -> str:
     """The machine code as text, without running it: the target may be another machine than this."""
-    with _lock:
+    with undivided:
         machine = _machine(target)
         return str(machine.emit_assembly(_optimise(text, target, machine)))
 

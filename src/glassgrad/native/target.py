@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from ..lazy import undivided
+
 
 @dataclass(frozen=True)
 class Target:
@@ -48,14 +50,15 @@ PORTABLE = {  # levels to emit for besides the machine at hand
 @functools.cache
 def host() -> Target:
     """The machine this runs on."""
-    import llvmlite.binding as llvm
+    with undivided:
+        import llvmlite.binding as llvm
 
-    have = llvm.get_host_cpu_features()
-    triple = llvm.get_process_triple()
+        have, name = llvm.get_host_cpu_features(), llvm.get_host_cpu_name()
+        triple = llvm.get_process_triple()
     if triple.startswith(("x86_64", "amd64", "i686")):
         wide = all(have.get(f) for f in ("avx512f", "avx512vl", "avx512bw", "avx512dq"))
         vector = 64 if wide else 32 if have.get("avx2") else 16
         registers, fma, masks = 32 if wide else 16, bool(have.get("fma")), wide
     else:
         vector, registers, fma, masks = 16, 32, True, False
-    return Target(triple, llvm.get_host_cpu_name(), have.flatten(), vector, registers, fma, masks)
+    return Target(triple, name, have.flatten(), vector, registers, fma, masks)

@@ -10,10 +10,11 @@ from ..array import as_array
 from ..dtypes import is_inexact, real_dtype, result_type
 from ..errors import DtypeError
 from ..graph.node import Value
+from ..ops import control, logic, sorting, view
 from ..ops import elementwise as ew
-from ..ops import logic, view
 from ..ops import reduction as red
-from .arguments import absent, array_of, constants, gathered, numbers, operand
+from .arguments import absent, array_of, numbers, operand
+from .ordering import searchsorted
 
 __all__ = [
     "diff", "ediff1d", "trapezoid", "gradient", "interp", "unwrap",
@@ -143,18 +144,25 @@ def _edge(outer: Value, inner: Value, width: Value, following: Value) -> Value:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation through points (xp, fp), of which xp must rise.
 
-    The gradient flows to ``x``, ``fp``, ``left`` and ``right``; at a point of ``xp`` it takes the slope to its right.
+    The gradient flows to ``x``, ``xp``, ``fp``, ``left`` and ``right``; at a point of ``xp`` it takes the slope to its
+    right.
 
     Parameters
     ----------
     left, right : values below ``xp[0]`` and above ``xp[-1]``; ``fp[0]`` and ``fp[-1]`` by default
     period : if given, x and xp are taken modulo the period, and left and right are not used
+
+    Examples
+    --------
+    >>> import glassgrad as gg
+    >>> gg.grad(lambda x, fp: interp(x, [0.0, 1.0, 3.0], fp), argnums=(0, 1))(1.5, np.array([0.0, 2.0, 8.0]))
+    (np.float64(3.0), array([0.  , 0.75, 0.25]))
     """
-    points = constants("interp", gathered(xp), "move the samples by changing x instead").astype(float)
     values, at = array_of(fp), array_of(x)
     values = values if is_inexact(values.dtype) else logic.astype(values, float)
-    at = at if at.dtype == np.float64 else logic.astype(at, float)
-    if points.ndim != 1 or values.shape != points.shape or not points.size:
+    points, at = logic.astype(array_of(xp), float), logic.astype(at, float)
+    size = values.shape[0] if values.ndim == 1 else 0
+    if points.shape != (size,) or not size:
         raise ValueError(
             f"interp: xp and fp must be 1-D, not empty and of one length: got {points.shape} and {values.shape}"
         )
@@ -162,25 +170,25 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         length = abs(float(numbers("interp", period)))
         if not length:
             raise ValueError("interp: period must be a non-zero value")
-        at = ew.remainder(at, length)
-        order = np.argsort(points % length, kind="stable")
-        points = (points % length)[order]
-        values = values[order]
-        points = np.concatenate([points[-1:] - length, points, points[:1] + length])
+        at, points = ew.remainder(at, length), ew.remainder(points, length)
+        order = sorting.argsort(points)
+        points, values = points[order], values[order]
+        points = view.concatenate([points[-1:] - length, points, points[:1] + length], 0)
         values = view.concatenate([values[-1:], values, values[:1]], 0)
-        left = right = None
+        left, right, size = None, None, size + 2
     values = logic.astype(values, result_type(values.dtype, float))
-    place = np.clip(np.searchsorted(points, numbers("interp", at), "right") - 1, 0, max(len(points) - 2, 0))
-    following = np.minimum(place + 1, len(points) - 1)
-    width = points[following] - points[place]
-    share = (at - points[place]) / np.where(width == 0, 1, width)
-    below, above = values[place], values[following]
-    result = below + share * (above - below)
-    result = logic.where(at < points[0], values[0] if left is None else operand(left), result)
+    place = logic.clip(searchsorted(points, control.stop_gradient(at), "right") - 1, 0, max(size - 2, 0))
+    following = logic.minimum(place + 1, size - 1)
+    begin, below = points[place], values[place]
+    width = points[following] - begin
+    share = (at - begin) / logic.where(width == 0, 1.0, width)
+    result = below + share * (values[following] - below)
+    first, last = points[0], points[-1]
+    result = logic.where(at < first, values[0] if left is None else operand(left), result)
     return logic.where(
-        at > points[-1],
+        at > last,
         values[-1] if right is None else operand(right),
-        logic.where(at == points[-1], result if len(points) > 1 else values[-1], result),
+        logic.where(at == last, result if size > 1 else values[-1], result),
     )
 
 

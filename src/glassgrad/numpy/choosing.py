@@ -312,6 +312,9 @@ def clip(
     high = max if a_max is absent else a_max
     low, high = (None if bound is absent or bound is None else operand(bound) for bound in (low, high))
     x = array_of(a) if dtype is None else logic.astype(array_of(a), dtype)
+    if x.dtype.kind in "iu":  # a bound beyond what the dtype holds is none
+        low = None if type(low) is int and low < np.iinfo(x.dtype).min else low
+        high = None if type(high) is int and high > np.iinfo(x.dtype).max else high
     if x.dtype.kind in "biu" or low is None or high is None or x.dtype.kind == "c":
         # One bound after the other, so that the bound which is not there has no influence on the dtype.
         x = x if low is None else logic.maximum(x, low) if kind_of(x.dtype) != "f" else _bounded(x, low, -1)

@@ -1,8 +1,8 @@
 """Linear algebra on Glassgrad arrays: ``numpy.linalg`` by the same names and arguments, always giving Arrays.
 
-Beside NumPy's functions there are ``solve_triangular`` and ``expm``. Gradients of ``cholesky``, ``eigh`` and
-``eigvalsh`` are Hermitian, as PyTorch's; ``eig`` and ``eigvals`` always give a complex dtype; a norm has derivative 0
-at the origin.
+Beside NumPy's functions there are ``solve_triangular``, ``solve_sylvester``, ``expm`` and ``sqrtm``. Gradients of
+``cholesky``, ``eigh`` and ``eigvalsh`` are Hermitian, as PyTorch's; ``eig``, ``eigvals`` and ``sqrtm`` always give a
+complex dtype; a norm has derivative 0 at the origin.
 
 >>> import glassgrad as gg
 >>> import glassgrad.numpy as np
@@ -21,17 +21,17 @@ from typing import Any
 from numpy.linalg import LinAlgError
 
 from ..graph.node import Node
-from ..ops import contraction
+from ..ops import contraction, sylvester
 from ..ops import linalg as ops
 from ..ops.linalg import EighResult, EigResult, QRResult, SlogdetResult, SVDResult
 from .arguments import array_of, arrays_of, no_out
 
 __all__ = [
     "EigResult", "EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult",
-    "inv", "solve", "solve_triangular", "pinv", "lstsq", "tensorinv", "tensorsolve",
+    "inv", "solve", "solve_triangular", "solve_sylvester", "pinv", "lstsq", "tensorinv", "tensorsolve",
     "cholesky", "qr", "eig", "eigh", "eigvals", "eigvalsh", "svd", "svdvals",
     "det", "slogdet", "matrix_rank", "cond", "norm", "vector_norm", "matrix_norm", "trace", "diagonal",
-    "matmul", "multi_dot", "matrix_power", "expm", "cross", "outer", "tensordot", "vecdot", "matrix_transpose",
+    "matmul", "multi_dot", "matrix_power", "expm", "sqrtm", "cross", "outer", "tensordot", "vecdot", "matrix_transpose",
 ]  # fmt: skip
 
 
@@ -71,6 +71,7 @@ eig, eigh, eigvals, eigvalsh = public(ops.eig), public(ops.eigh), public(ops.eig
 cond, norm = public(ops.cond), public(ops.norm)
 vector_norm, matrix_norm = public(ops.vector_norm), public(ops.matrix_norm)
 matrix_rank, matrix_power, expm = public(ops.matrix_rank), public(ops.matrix_power), public(ops.expm)
+sqrtm, solve_sylvester = public(sylvester.sqrtm), public(sylvester.solve_sylvester, 3)
 trace, diagonal, matrix_transpose = public(ops.trace), public(ops.diagonal), public(ops.matrix_transpose)
 matmul, cross, outer, vecdot = public(ops.matmul, 2), public(ops.cross, 2), public(ops.outer, 2), public(ops.vecdot, 2)
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..array import as_array
-from ..dtypes import kind_of, result_type
+from ..dtypes import is_inexact, kind_of, result_type
 from ..errors import DtypeError, UnsupportedError
-from ..graph.node import Node
+from ..graph.node import Node, is_symbolic
 from ..ops import indexing, logic, sorting, view
 from ..ops import reduction as red
 from .arguments import array_of, arrays_of, gathered, no_out, numbers, theirs
@@ -95,14 +95,47 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-    """Places at which ``v`` would be put into the sorted ``a`` to keep it sorted."""
-    order = None if sorter is None else numbers("searchsorted", sorter)
-    return as_array(np.searchsorted(numbers("searchsorted", a), numbers("searchsorted", v), side, order))
+    """Places at which ``v`` would be put into the sorted ``a`` to keep it sorted.
+
+    >>> import glassgrad as gg
+    >>> int(gg.jit(searchsorted)(np.array([1.0, 2.0, 4.0]), 3.0))
+    2
+    """
+    row, wanted = gathered(a), gathered(v)
+    if not (is_symbolic(row) or is_symbolic(wanted) or is_symbolic(sorter)):
+        order = None if sorter is None else numbers("searchsorted", sorter)
+        return as_array(np.searchsorted(numbers("searchsorted", row), numbers("searchsorted", wanted), side, order))
+    if side not in ("left", "right") or row.ndim != 1:
+        raise ValueError(f"searchsorted: a must be 1-D, and side 'left' or 'right': got shape {row.shape} and {side!r}")
+    row, wanted = as_array(row), as_array(wanted)
+    return _searched(row if sorter is None else row[array_of(sorter)], wanted, side == "right")
+
+
+def _searched(row: Any, wanted: Any, right: bool) -> Any:
+    """How many elements of a sorted row come before each that is wanted: by halving, NaN being the greatest."""
+
+    def before(x: Any, y: Any) -> Any:
+        return (x < y) | (logic.isnan(y) & ~logic.isnan(x)) if is_inexact(x.dtype) else x < y
+
+    count = np.zeros(wanted.shape, np.intp)
+    size = row.shape[0]
+    for power in range(size.bit_length() - 1, -1, -1):
+        further = count + (1 << power)
+        element = row[logic.minimum(further, size) - 1]
+        passed = ~before(wanted, element) if right else before(element, wanted)
+        count = logic.where((further <= size) & passed, further, count)
+    return as_array(count)
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The number of the bin that each element falls into."""
-    return as_array(np.digitize(numbers("digitize", x), numbers("digitize", bins), right))
+    edges = numbers("digitize", bins)
+    if not is_symbolic(gathered(x)):
+        return as_array(np.digitize(numbers("digitize", x), edges, right))
+    np.digitize(np.zeros(0), edges)  # refuses bins that neither rise nor fall
+    side = "left" if right else "right"
+    falls = len(edges) > 1 and edges[0] > edges[-1]
+    return len(edges) - searchsorted(edges[::-1], x, side) if falls else searchsorted(edges, x, side)
 
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:

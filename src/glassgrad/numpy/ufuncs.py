@@ -13,9 +13,9 @@ from ..dtypes import dtype_of, is_inexact, kind_of, result_type
 from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Node
-from ..ops import contraction, control, logic, view
+from ..ops import contraction, control, library, logic, view
 from ..ops import elementwise as ew
-from .arguments import absent, array_of, cast_safely, no_out, numbers, operand, plain
+from .arguments import absent, array_of, cast_safely, no_out, numbers, operand
 from .methods import with_methods
 
 __all__ = [
@@ -184,8 +184,8 @@ def _modf(x: Any) -> tuple[Any, Any]:
 
 def _frexp(x: Any) -> tuple[Any, Any]:
     """Mantissa in [½, 1) and exponent of 2."""
-    mantissa, exponent = np.frexp(numbers("frexp", x))
-    return (ew.ldexp(x, -exponent) if isinstance(x, Node) and x.tracked else as_array(mantissa)), as_array(exponent)
+    exponent = as_array(apply(library.Exponent, (x,)))
+    return as_array(ew.ldexp(x, -exponent)), exponent
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
@@ -203,7 +203,7 @@ def _dtype_of_two(name: str, *xs: Any) -> np.dtype[Any]:
 
 def _nextafter(x: Any, towards: Any) -> Any:
     """The next floating-point number after x on the way to the second argument; it moves along with x."""
-    value = as_array(np.nextafter(plain("nextafter", x), plain("nextafter", towards)))
+    value = as_array(apply(library.Nextafter, (x, towards)))
     return x + control.stop_gradient(value - x) if isinstance(x, Node) and x.tracked else value
 
 
@@ -219,11 +219,10 @@ def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
     return ew.floor_divide(x, y), ew.remainder(x, y)
 
 
-def _on_values(name: str, doc: str) -> Ufunc:
+def _library(name: str, op: Any) -> Ufunc:
     """A ufunc of whole numbers, or one whose derivative is zero wherever it has one: computed by NumPy."""
-    function = getattr(np, name)
-    wrap = _unary if function.nin == 1 else _binary
-    return wrap(name, lambda *xs: as_array(function(*(plain(name, x) for x in xs))), doc)
+    wrap = _unary if getattr(np, name).nin == 1 else _binary
+    return wrap(name, lambda *xs: as_array(apply(op, xs)), op.__doc__)
 
 
 def _vecdot(x1: Any, x2: Any) -> Any:
@@ -356,9 +355,9 @@ bitwise_xor = _binary("bitwise_xor", logic.bitwise_xor)
 invert = bitwise_invert = bitwise_not = _unary("invert", logic.invert)
 left_shift = bitwise_left_shift = _binary("left_shift", logic.left_shift)
 right_shift = bitwise_right_shift = _binary("right_shift", logic.right_shift)
-bitwise_count = _on_values("bitwise_count", "Number of bits set in |x|.")
-gcd = _on_values("gcd", "Greatest common divisor.")
-lcm = _on_values("lcm", "Least common multiple.")
+bitwise_count = _library("bitwise_count", library.BitwiseCount)
+gcd = _library("gcd", library.Gcd)
+lcm = _library("lcm", library.Lcm)
 
 # Rounding and parts of floating-point numbers
 floor = _unary("floor", ew.floor)
@@ -371,7 +370,7 @@ frexp = _unary("frexp", _frexp)
 ldexp = _binary("ldexp", ew.ldexp)
 heaviside = _binary("heaviside", _heaviside)
 nextafter = _binary("nextafter", _nextafter)
-spacing = _on_values("spacing", "Distance to the next floating-point number.")
+spacing = _library("spacing", library.Spacing)
 
 # Products of vectors and matrices
 matmul = _contraction("matmul", contraction.matmul)

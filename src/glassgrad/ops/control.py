@@ -9,7 +9,8 @@ import numpy as np
 
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value
-from ..graph.primitive import Samples, Structured
+from ..graph.primitive import Opaque, Samples, Structured
+from .view import repeated
 
 _ANY = Samples(cases=lambda rng: [((rng.normal(size=(2, 3)),), {})])
 
@@ -78,6 +79,48 @@ class OverrideMany(Structured):
         return tuple(Override.infer(s) for s in specs[: params["count"]])
 
     vjp = staticmethod(lambda g, y, *inputs, rule, count: rule(g, *inputs))
+
+
+class Implicit(Structured):
+    """y = the first input, with derivatives by a rule that looks at y: those of a solution, by what it solves.
+
+    Inputs are the value, computed of stopped inputs, then what the equation depends on. ``rule.pull(g, y, xs)`` gives
+    cotangents of all inputs, ``rule.push(ts, y, xs)`` the tangent of y.
+    """
+
+    private = True  # its rule is of an equation: tests/implicit samples it
+    eval = staticmethod(lambda value, *rest, rule: np.asarray(value)[()])
+    infer = classmethod(lambda cls, *specs, rule: Override.infer(*specs))
+    vjp = staticmethod(lambda g, y, *xs, rule: rule.pull(g, y, xs))
+    jvp = staticmethod(lambda ts, y, *xs, rule: rule.push(ts, y, xs))
+
+
+class Host(Opaque):
+    """What a Python function makes of arrays, such as a solver of SciPy's: nobody differentiates it."""
+
+    private = True  # its function is another library's: tests/implicit samples it
+    nondifferentiable = "it is a function of another library's; what it solves is differentiated instead"
+    eval = staticmethod(lambda *xs, function, spec: np.asarray(function(*xs), spec.dtype).reshape(spec.shape)[()])
+    infer = classmethod(lambda cls, *specs, function, spec: spec)
+
+
+class Check(Opaque):
+    """The first input, a bool; where it is False an error, which ``complaint`` makes of the other inputs."""
+
+    private = True  # it is there to fail: tests/implicit samples it
+    nondifferentiable = "it is a bool"
+    infer = classmethod(lambda cls, ok, *facts, complaint: Spec(ok.shape, np.dtype(bool)))
+
+    @staticmethod
+    def eval(ok: Any, *facts: Any, complaint: Callable[..., Exception]) -> Any:
+        if not np.all(ok):
+            first = np.unravel_index(np.argmin(ok), np.shape(ok))
+            raise complaint(*(np.broadcast_to(f, np.shape(ok))[first] for f in facts))
+        return ok
+
+    @staticmethod
+    def batch(size: int, over: tuple[bool, ...], *xs: Value, **params: Any) -> Value:
+        return apply(Check, tuple(x if b else repeated(x, size) for x, b in zip(xs, over, strict=True)), params)
 
 
 def stop_gradient(x: Value) -> Value:

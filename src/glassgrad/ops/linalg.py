@@ -18,6 +18,7 @@ from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of, value_of
 from ..graph.origin import here
 from ..graph.primitive import Opaque, Samples
+from ..lazy import undivided
 from . import elementwise as ew
 from . import indexing, logic, reduction, view
 from .contraction import matmul
@@ -76,7 +77,8 @@ class Pinv(Opaque):
 
 def _expm(a: Any) -> Any:
     try:
-        import scipy.linalg
+        with undivided:
+            import scipy.linalg
     except ImportError:
         raise MissingExtraError(
             "expm: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"

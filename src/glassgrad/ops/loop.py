@@ -13,7 +13,7 @@ from ..dtypes import is_inexact
 from ..errors import ShapeError
 from ..graph.apply import Output, apply
 from ..graph.bfloat16 import evaluator
-from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, reachable, spec_of, value_of
+from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, next_index, reachable, spec_of, value_of
 from ..graph.origin import Context
 from ..graph.primitive import Contraction, Opaque, Structured
 from ..graph.show import show
@@ -266,7 +266,16 @@ def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
         elif node.op is Output:
             held[node] = held[node.inputs[0]][node.params["index"]]
         else:
+            since = next_index()
             made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
+            for part in made if isinstance(made, tuple) else (made,):
+                if (
+                    isinstance(part, Node)
+                    and part.index > since
+                    and part.origin is not None
+                    and node.origin is not None
+                ):
+                    part.origin = node.origin._replace(forward=part.origin.forward)  # the line of the body
             if isinstance(made, Node) and made.program is not None:
                 _as_weak(made, node)
     return [held[node] for node in body.outputs]

@@ -16,6 +16,7 @@ from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, shape_of
 from ..graph.origin import here
 from ..graph.primitive import Opaque, Samples
+from ..lazy import undivided
 from . import elementwise as ew
 from . import logic, view
 from .contraction import matmul
@@ -129,7 +130,8 @@ def _substitute(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
     """Substitution by LAPACK through SciPy where it is there; else a general solve of the triangle."""
     if a.ndim == b.ndim == 2 and b.size:
         try:
-            from scipy.linalg import solve_triangular as substitute
+            with undivided:
+                from scipy.linalg import solve_triangular as substitute
         except ImportError:
             pass
         else:

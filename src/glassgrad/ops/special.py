@@ -12,15 +12,18 @@ from ..errors import MissingExtraError, UnsupportedError
 from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.primitive import Elementwise, Samples
+from ..lazy import undivided
 from . import elementwise as ew
 from .logic import Unary, unary
 
 ROOT_PI = math.sqrt(math.pi)
 
 
-def _scipy(name: str, *arguments: Any) -> Any:
+def evaluated(name: str, *arguments: Any) -> Any:
+    """SciPy's function of this name."""
     try:
-        import scipy.special
+        with undivided:
+            import scipy.special
     except ImportError:
         raise MissingExtraError(
             f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
@@ -31,7 +34,7 @@ def _scipy(name: str, *arguments: Any) -> Any:
 class Erf(Elementwise):
     """y = 2/√π ∫₀ˣ e^(-t²) dt"""
 
-    eval = staticmethod(lambda x: _scipy("erf", x))
+    eval = staticmethod(lambda x: evaluated("erf", x))
     partials = (lambda y, x: 2 / ROOT_PI * ew.exp(-x * x),)
     scalar = lambda b, x: b.erf(x)
 
@@ -39,7 +42,7 @@ class Erf(Elementwise):
 class Erfc(Elementwise):
     """y = 1 - erf x, exact for large x."""
 
-    eval = staticmethod(lambda x: _scipy("erfc", x))
+    eval = staticmethod(lambda x: evaluated("erfc", x))
     partials = (lambda y, x: -2 / ROOT_PI * ew.exp(-x * x),)
     scalar = lambda b, x: b.erfc(x)
 
@@ -47,7 +50,7 @@ class Erfc(Elementwise):
 class Erfinv(Elementwise):
     """y such that erf y = x.  dy/dx = √π/2 e^(y²)"""
 
-    eval = staticmethod(lambda x: _scipy("erfinv", x))
+    eval = staticmethod(lambda x: evaluated("erfinv", x))
     partials = (lambda y, x: ROOT_PI / 2 * ew.exp(y * y),)
     scalar = lambda b, x: b.erfinv(x)
     samples = Samples(domain=(-0.8, 0.8))
@@ -56,7 +59,7 @@ class Erfinv(Elementwise):
 class Lgamma(Elementwise):
     """y = ln |Γ(x)|"""
 
-    eval = staticmethod(lambda x: _scipy("gammaln", x))
+    eval = staticmethod(lambda x: evaluated("gammaln", x))
     partials = (lambda y, x: digamma(x),)
     scalar = lambda b, x: b.lgamma(x)
     samples = Samples(domain=(0.3, 5.0))
@@ -65,7 +68,7 @@ class Lgamma(Elementwise):
 class Digamma(Elementwise):
     """y = d/dx ln Γ(x)"""
 
-    eval = staticmethod(lambda x: _scipy("digamma", x))
+    eval = staticmethod(lambda x: evaluated("digamma", x))
     partials = (lambda y, x: polygamma(1, x),)
     scalar = lambda b, x: b.digamma(x)
     samples = Samples(domain=(0.3, 5.0))
@@ -171,7 +174,7 @@ class Polygamma(Elementwise):
     """y = the n-th derivative of digamma."""
 
     # SciPy computes in double precision
-    eval = staticmethod(lambda x, *, n: _scipy("polygamma", n, x).astype(floating_dtype(dtype_of(x)))[()])
+    eval = staticmethod(lambda x, *, n: evaluated("polygamma", n, x).astype(floating_dtype(dtype_of(x)))[()])
     scalar = _polygamma_scalar
     vjp = (lambda g, y, x, *, n: g * polygamma(n + 1, x),)
 
@@ -185,7 +188,7 @@ class Polygamma(Elementwise):
 class Bessel(Elementwise):
     """y = Iₙ(x), the modified Bessel function of the first kind.  dIₙ/dx = (Iₙ₋₁ + Iₙ₊₁)/2"""
 
-    eval = staticmethod(lambda x, *, n: _scipy("iv", n, x) if n else np.i0(x)[()])
+    eval = staticmethod(lambda x, *, n: evaluated("iv", n, x) if n else np.i0(x)[()])
     scalar = _bessel_scalar
     vjp = (lambda g, y, x, *, n: g * _bessel_slope(x, n),)
 

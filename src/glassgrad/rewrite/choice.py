@@ -160,6 +160,7 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     control.Named: (always(_passed),),
     control.StopGradient: (always(_passed),),
     control.Override: (always(_passed),),
+    control.Implicit: (always(_passed),),
     Output: (always(_passed_of_many),),
     **dict.fromkeys(_WHERE, (first(Constant, _chosen), always(_choice))),
     logic.LogicalAnd: (either(Constant, _truth(False)), always(_same)),  # x and True -> x, x and False -> False

@@ -1,11 +1,6 @@
-"""NumPy's ``fft`` as Glassgrad has it, and NumPy's own for the rest."""
-
-from typing import Any
-
-import numpy
+"""NumPy's ``fft``: Glassgrad's functions for what is differentiated, and NumPy's own for the rest."""
 
 from ...numpy import fft as _own
+from ..either import either as _either
 
-
-def __getattr__(name: str) -> Any:
-    return getattr(_own, name) if hasattr(_own, name) else getattr(numpy.fft, name)
+__getattr__ = _either(_own, "numpy.fft")

@@ -1,11 +1,6 @@
-"""NumPy's ``linalg`` as Glassgrad has it, and NumPy's own for the rest."""
-
-from typing import Any
-
-import numpy
+"""NumPy's ``linalg``: Glassgrad's functions for what is differentiated, and NumPy's own for the rest."""
 
 from ...numpy import linalg as _own
+from ..either import either as _either
 
-
-def __getattr__(name: str) -> Any:
-    return getattr(_own, name) if hasattr(_own, name) else getattr(numpy.linalg, name)
+__getattr__ = _either(_own, "numpy.linalg")

@@ -1,3 +1,3 @@
-"""The parts of SciPy that can be differentiated."""
+"""The parts of SciPy that autograd differentiates."""
 
-from . import special
+from . import integrate, linalg, signal, special, stats

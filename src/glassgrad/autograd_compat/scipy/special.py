@@ -1,9 +1,6 @@
-"""SciPy's special functions as Glassgrad has them."""
+"""SciPy's special functions: Glassgrad's for what is differentiated, and SciPy's own for the rest."""
 
-from typing import Any
+from ... import special as _own
+from ..either import either as _either
 
-from ... import special
-
-
-def __getattr__(name: str) -> Any:
-    return getattr(special, name)
+__getattr__ = _either(_own, "scipy.special")

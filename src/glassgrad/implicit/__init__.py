@@ -1,0 +1,1 @@
+"""Solutions of equations as differentiable functions: roots, minima, fixed points, linear systems, and ODEs."""
