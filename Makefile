@@ -34,7 +34,7 @@ bench:
 
 # Needs Node.js >= 20. What it writes, src/glassgrad/inspect/bundle/, is committed: nobody else needs Node.js.
 viewer:
-	cd viewer && npm ci --no-audit --no-fund && npm run build
+	cd viewer && npm install --no-save --no-audit --no-fund && npm run build
 
 # One stamp per extra, written last: an interrupted installation is done again.
 $(VENV)/ready-%: pyproject.toml $(VENV)/built

@@ -2,7 +2,8 @@
 
     python bench/run.py [GROUP ...] [--quick] [--no-compile] [--threads N]
 
-Groups: machine, calls, mlp, models, fitting, pieces, matmul, objectives, derivatives, eager; all of them by default.
+Groups: machine, calls, mlp, models, fitting, pieces, matmul, objectives, derivatives, eager, memory; all of
+them by default.
 Figures go to bench/results/GROUP.json, which bench/report.py turns into the tables of README.md and bench/README.md.
 --quick takes few rounds, and its figures, which mean little, go to GROUP.quick.json.
 """
@@ -16,7 +17,19 @@ import sys
 import time
 from pathlib import Path
 
-GROUPS = ("machine", "calls", "mlp", "models", "fitting", "pieces", "matmul", "objectives", "derivatives", "eager")
+GROUPS = (
+    "machine",
+    "calls",
+    "mlp",
+    "models",
+    "fitting",
+    "pieces",
+    "matmul",
+    "objectives",
+    "derivatives",
+    "eager",
+    "memory",
+)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # OpenBLAS's threads spin for 2^26 cycles after a product of NumPy's, on cores that the next contender's threads then
 # have to share: PyTorch was seen to take twice its time. 2^20 cycles are still longer than what lies between two

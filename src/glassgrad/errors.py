@@ -106,8 +106,25 @@ class NonFiniteError(GlassgradError, FloatingPointError):
         self.origin = origin
 
 
+class MemoryBudgetError(GlassgradError, ValueError):
+    """No program works in as little memory as ``gg.jit(f, memory=...)`` allows. Fix: allow the ``minimum``.
+
+    Attributes
+    ----------
+    minimum : the smallest budget possible, in bytes
+    """
+
+    def __init__(self, message: str, minimum: int = 0) -> None:
+        super().__init__(message)
+        self.minimum = minimum
+
+
 class MissingExtraError(GlassgradError, ImportError):
     """An optional library is not installed. Fix: ``pip install 'glassgrad[extra]'``."""
+
+
+class DiagnosisWarning(UserWarning):
+    """Training was found to have something wrong with it; the text says what, where, and what to do."""
 
 
 class IndependentOutputWarning(UserWarning):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,23 @@ def test_a_recurrent_layer() -> None:
     for name, g in closed.gradients.items():
         np.testing.assert_allclose(opened.gradients[name], g, rtol=1e-4, atol=1e-6)
         assert opened.gradients[name].dtype == np.float32
+
+
+def test_loops_of_other_threads_stay_closed() -> None:
+    found: list[Any] = []
+
+    def elsewhere() -> None:
+        x = gg.variable(0.5)
+        found.append(gg.fori_loop(0, 3, lambda i, x: gnp.sin(x), x).inputs[0].op.name)
+
+    def f(x: Any) -> Any:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        return gg.fori_loop(0, 3, lambda i, x: gnp.sin(x), x)
+
+    assert [n.op for n in gg.explain(f, 0.5).computed] == ["sin"] * 3
+    assert found == ["scan"]
 
 
 def test_where_a_nan_came_from_is_still_found() -> None:

@@ -110,6 +110,21 @@ def test_a_killed_run_goes_on(run: Any, data: None, tmp_path: Path) -> None:
     assert whole["history"]["loss"] == rest["history"]["loss"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_a_report_can_be_read_whatever_ends_training(data: Any, tmp_path: Path, number: signal.Signals) -> None:
+    with start(*TRAIN, "--epochs", "100000", "--report", "r.html", folder=tmp_path) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("epoch") for line in process.stdout)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', Path("r.html").read_text(), re.S)
+    assert found is not None
+    shown = json.loads(found[1])
+    assert shown["state"] == ("interrupted" if number == signal.SIGINT else "running")
+    assert len(shown["history"]["loss"]) >= 1
+    assert len(shown["measured"]) >= 2
+
+
 def test_ctrl_c_while_training_keeps_the_best_model(data: Any, run: Any, tmp_path: Path) -> None:
     with start(*TRAIN, "--epochs", "100000", "--checkpoint", "c", folder=tmp_path) as process:
         assert process.stdout is not None

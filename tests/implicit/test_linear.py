@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -150,7 +151,8 @@ def test_calls_back_into_python_are_in_the_cost() -> None:
     [
         (lambda: gg.linear_solve(lambda v: v + 1.0, B), errors.DtypeError, "linear_solve: the operator is not linear"),
         (lambda: gg.linear_solve(lambda v: v[:2], B), errors.ShapeError, r"got \(2,\), expected \(4,\)"),
-        (lambda: gg.linear_solve(lambda v: v, [1, 2]), errors.DtypeError, r"b\[0\] is int, expected floating numbers"),
+        (lambda: gg.linear_solve(lambda v: v, [1, 2]), errors.DtypeError, "b is int64, expected floating numbers"),
+        (lambda: gg.linear_solve(lambda v: v, B, transpose=lambda v: v), TypeError, "are derived from the operator"),
         (lambda: gg.linear_solve(lambda v: v, B, "jacobi"), ValueError, "expected one of dense, sparse, cg"),
         (lambda: gg.linear_solve(lambda v: 0.0 * v, B, "dense"), errors.ConvergenceError, "singular"),
         (lambda: gg.linear_solve(lambda v: 0.0 * v, B, "sparse"), errors.ConvergenceError, "singular"),
@@ -170,3 +172,12 @@ def test_calls_back_into_python_are_in_the_cost() -> None:
 def test_mistakes_are_named(solve: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message), numpy.errstate(all="ignore"):
         solve()
+
+
+@pytest.mark.parametrize("method", ["sparse", "cg"])
+def test_without_scipy_the_extra_is_named(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("scipy.sparse", "scipy.sparse.linalg"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(errors.MissingExtraError, match=r"pip install 'glassgrad\[scipy\]'"):
+        gg.linear_solve(lambda v: 2.0 * v, B, method)
+    numpy.testing.assert_allclose(gg.linear_solve(lambda v: 2.0 * v, B).value, B / 2)  # the default needs none

@@ -108,7 +108,7 @@ def test_a_pendulum_as_a_tree(adjoint: str) -> None:
     slope = lambda s: -1.7 * numpy.sin(s**0.5 * 1.7) / (2 * s**0.5)
     assert float(gg.grad(at)(2.0)) == pytest.approx(slope(2.0), rel=1e-6)
     assert float(gg.jvp(at, (2.0,), (1.0,))[1]) == pytest.approx(slope(2.0), rel=1e-6)
-    many = gg.jit(gg.vmap(gg.grad(at)))(numpy.array([0.5, 2.0]))
+    many = gg.vmap(gg.grad(at))(numpy.array([0.5, 2.0]))
     numpy.testing.assert_allclose(many, slope(numpy.array([0.5, 2.0])), rtol=1e-6)
     second = gg.hessian(at)(2.0)
     assert float(second) == pytest.approx((slope(2.001) - slope(1.999)) / 0.002, rel=1e-4)
@@ -122,15 +122,20 @@ def test_logistic_growth_backwards_in_time() -> None:
 
 def test_what_f_closes_over_is_differentiated() -> None:
     f = lambda k: gg.odeint(lambda y, t: k * y, 1.0, numpy.array([0.0, 1.0]), **TIGHT)[-1]
-    for adjoint in (gg.grad(f), gg.jit(gg.grad(f))):
-        assert float(adjoint(0.5)) == pytest.approx(numpy.exp(0.5), rel=1e-7)
+    assert float(gg.grad(f)(0.5)) == pytest.approx(numpy.exp(0.5), rel=1e-7)
 
 
 def test_complex_and_float32_and_integer_times() -> None:
     turned = gg.odeint(lambda y, t: 1j * y, 1.0 + 0.0j, [0, 1, 2], **TIGHT)
     numpy.testing.assert_allclose(turned.value, numpy.exp(1j * numpy.arange(3)), rtol=1e-7)
-    single = gg.odeint(lambda y, t: -y, numpy.ones(2, numpy.float32), numpy.array([0.0, 1.0]))
+    decay = lambda y, t: gg.odeint(lambda y, t: -y * t / t, y, t)
+    single = decay(numpy.ones(2, numpy.float32), numpy.array([1.0, 2.0], numpy.float32))
     assert single.dtype == numpy.float32
+    by_t = gg.jit(gg.grad(lambda t: decay(numpy.ones(2, numpy.float32), t)[1, 0]))(
+        numpy.array([1.0, 2.0], numpy.float32)
+    )
+    assert by_t.dtype == numpy.float32
+    numpy.testing.assert_allclose(by_t, [numpy.exp(-1.0), -numpy.exp(-1.0)], rtol=1e-4)
     numpy.testing.assert_allclose(single.value[1], numpy.exp(-1.0), rtol=1e-5)
 
 
@@ -145,10 +150,9 @@ def test_one_time_and_the_same_time_twice() -> None:
     [
         (lambda: gg.odeint(van_der_pol, Y0, [0.0, 2.0, 1.0]), errors.ShapeError, "one direction: got 2 and then 1"),
         (lambda: gg.odeint(van_der_pol, Y0, 1.0), errors.ShapeError, r"t is a vector of times: got shape \(\)"),
-        (lambda: gg.odeint(van_der_pol, [1, 2], T), errors.DtypeError, r"y0\[0\] is int"),
+        (lambda: gg.odeint(van_der_pol, [1, 2], T), errors.DtypeError, "y0 is int64"),
         (lambda: gg.odeint(lambda y, t: y[:1], Y0, T), errors.ShapeError, "f's result has another shape"),
         (lambda: gg.odeint(van_der_pol, Y0, T, method="rk4"), ValueError, "expected one of"),
-        (lambda: gg.odeint(lambda y, t: y**2, 1.0, [0.0, 2.0]), errors.ConvergenceError, "too small to go on at t = 1"),
         (lambda: gg.odeint(lambda y, t: np.log(y), -1.0, [0.0, 1.0]), errors.ConvergenceError, "f is not finite"),
         (lambda: gg.odeint(van_der_pol, Y0, T, max_steps=3), errors.ConvergenceError, "3 steps were not enough"),
         (

@@ -25,7 +25,7 @@ def computed(latex: str) -> Any:
     """A line of numbers, as NumPy computes it: brackets are matrices, vectors are columns."""
 
     def table(found: re.Match[str]) -> str:
-        rows = [[float(c) for c in row.split("&")] for row in found[1].split(r"\\")]
+        rows = [[complex(c) for c in row.split("&")] for row in found[1].split(r"\\")]
         return f"np.array({rows})"
 
     python = re.sub(r"\\begin\{bmatrix\}(.*?)\\end\{bmatrix\}", table, latex)
@@ -56,6 +56,19 @@ class TestProducts:
             np.testing.assert_allclose(shown, e[name].grad, rtol=2e-3, atol=2e-3)
             np.testing.assert_allclose(computed(total).reshape(e[name].shape), e[name].grad, rtol=1e-3)
 
+    def test_complex_factors_are_conjugated(self) -> None:
+        def f(a: Any, b: Any) -> Any:
+            z = a @ b
+            w = z * z
+            return gnp.sum(gnp.abs(w))
+
+        e = gg.explain(f, np.array([[1 + 2j, 0.5j], [2.0, -1j]]), np.array([1 - 1j, 3j]))
+        for name in "abz":
+            symbols, *found = lines(e.to_latex(name))
+            assert r"\overline{" in symbols
+            for line in found:
+                np.testing.assert_allclose(computed(line).reshape(e[name].shape), e[name].grad, rtol=1e-3, atol=1e-2)
+
     def test_elementwise_and_several_terms(self) -> None:
         def f(z: Any) -> Any:
             a = nn.sigmoid(z)
@@ -85,6 +98,10 @@ class TestProducts:
         symbols, numbers, total = lines(e.to_latex("x"))
         assert symbols.startswith(r"\left(\frac{\partial \mathrm{gather}}{\partial x}\right)^\top")
         assert np.array_equal(computed(numbers), [[2.0], [1.0]]) and np.array_equal(computed(total), [[2.0], [1.0]])
+
+    def test_between_numbers_nothing_is_transposed(self) -> None:
+        e = gg.explain(lambda x: 3.0 * gnp.max(gnp.reshape(x, (1,))), 2.0)
+        assert all(r"\top" not in e.to_latex(n.name) for n in e.nodes if n.grad is not None)
 
     def test_large_arrays_by_shape_and_many_terms_by_number(self) -> None:
         e = gg.explain(lambda W, x: gnp.sum(W @ x), np.ones((30, 20)), np.ones(20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,16 @@ def test_scipy_chooses_the_method() -> None:
     box = [(-2, 2)] * 4
     assert minimize(COMPILED, START, bounds=box).nit == minimize(COMPILED, START, bounds=box, method="L-BFGS-B").nit
     numpy.testing.assert_allclose(minimize(COMPILED, START, method="CG").x, 1.0, rtol=1e-4)
+
+
+def test_a_method_of_ones_own_gets_the_gradient() -> None:
+    def descent(fun: Any, x0: Any, args: Any, jac: Any, **options: Any) -> Any:
+        x = x0
+        for _ in range(50):
+            x = x - 0.25 * jac(x, *args)
+        return scipy.OptimizeResult(x=x, fun=fun(x, *args))
+
+    numpy.testing.assert_allclose(minimize(tree_loss, TREE, method=descent).x["a"], 1.0, rtol=1e-9)
 
 
 @pytest.mark.parametrize("method", WITH_PRODUCTS)
@@ -321,3 +332,12 @@ def test_eager_is_the_way_out() -> None:
 def test_mistakes_are_named(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    for call in (minimize, least_squares, root):
+        with pytest.raises(errors.MissingExtraError, match=r"pip install 'glassgrad\[scipy\]'"):
+            call(rosenbrock, START)
+    with pytest.raises(errors.MissingExtraError, match="which looks for the minimum"):
+        gg.implicit_minimum(rosenbrock, START)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,11 @@ def deep(layers: int) -> Any:
     rng = np.random.default_rng(0)
     weights = [{"W": rng.normal(size=(3, 3)), "b": rng.normal(size=3)} for _ in range(layers)]
     return gg.explain(network, weights, rng.normal(size=(2, 3)))
+
+
+@cache
+def two_thousand() -> str:
+    """The page of a deep network."""
+    e = deep(280)
+    assert len(e.nodes) > 1900
+    return str(e.to_html())

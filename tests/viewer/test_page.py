@@ -16,7 +16,7 @@ import pytest
 
 import glassgrad as gg
 from glassgrad.inspect.page import page
-from tests.viewer.graphs import deep, few
+from tests.viewer.graphs import few, two_thousand
 
 HOSTILE = "</script><!-- <script>alert(1)</script> \u2028 'é\" & \\"
 
@@ -72,10 +72,14 @@ def test_a_notebook_gets_the_page_in_a_frame() -> None:
     assert 'sandbox="allow-scripts"' in shown and re.search(r"height: \d{3}px", shown)
 
 
+def test_a_notebook_is_not_filled_by_a_huge_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glassgrad.inspect.page.LARGEST", 1000)
+    shown = few()._repr_html_()
+    assert len(shown) < 3000 and "iframe" not in shown and "z - y" in shown and "to_html" in shown
+
+
 def test_two_thousand_nodes_are_a_few_megabytes() -> None:
-    e = deep(280)
-    assert len(e.nodes) > 1900
-    assert len(e._repr_html_()) < 6e6
+    assert len(two_thousand()) < 5e6
 
 
 def test_large_arrays_are_summaries() -> None:

@@ -213,6 +213,11 @@ class TestSteps:
             assert ("complete at step 4" in shown[1].inner_text()) is not grad
             assert ("-4" in shown[1].locator(".flow li").inner_text()) is arrived
 
+    def test_what_nothing_flows_back_to_has_its_zero(self, panel: Any) -> None:
+        p = panel(lambda x: x * gg.stop_gradient(gnp.sin(x)), 2.0)
+        part = section(p.show("sin"), "Gradient")
+        assert numbers(part) == [0] and "no gradient flows back" in part.inner_text()
+
     def test_the_whole_fills_as_the_steps_go_by(self, panel: Any) -> None:
         p = panel(network, P, X, Y)
         p.step(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 import glassgrad as gg
 import glassgrad.numpy as gnp
-from tests.viewer.graphs import deep, few, sixty
+from tests.viewer.graphs import few, sixty, two_thousand
 
 CURRENT = ".at-value, .at-grad"
 
@@ -214,7 +213,8 @@ class TestSixtyNodes:
                 assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
     def test_search_goes_through_the_hits(self, show: Any) -> None:
-        page = show(sixty().to_html())
+        e = sixty()
+        page = show(e.to_html())
         page.keyboard.press("/")
         page.keyboard.type("tanh(add")
         assert page.locator(".count").inner_text() == "5 found" and page.locator(".box.hit").count() == 5
@@ -222,17 +222,12 @@ class TestSixtyNodes:
         for _ in range(6):
             page.keyboard.press("Enter")
             seen.append(page.locator(".box.selected b").inner_text())
-        assert seen[0] == seen[5] and len(set(seen)) == 5 and all("tanh" in name for name in seen)
+        assert seen[0] == seen[5] and {e[name].op for name in seen} == {"tanh"} and len(set(seen)) == 5
         page.keyboard.press("Shift+Enter")
         assert page.locator(".box.selected b").inner_text() == seen[4]
         page.keyboard.press("Escape")
         page.keyboard.press("n")  # a key again, no letter
         assert page.get_by_role("searchbox").input_value() == ""
-
-
-@cache
-def two_thousand() -> str:
-    return str(deep(280).to_html())
 
 
 class TestTwoThousandNodes:
@@ -272,6 +267,24 @@ class TestTwoThousandNodes:
         page.keyboard.press("n")
         assert page.locator(".box.group.at-value").count() == 1
         assert where(page)[0] == 1
+
+
+def test_scopes_within_scopes_stay_within_three_hundred_boxes(show: Any) -> None:
+    def nested(x: Any, depth: int) -> Any:
+        if depth == 0:
+            return x
+        with gg.scope(f"s{depth}"):
+            for _ in range(60):
+                x = gnp.sin(x)
+            return nested(x, depth - 1)
+
+    e = gg.explain(lambda x: nested(x, 8), 1.0)
+    page = show(e.to_html())
+    assert page.locator(".box").count() <= 300
+    page.get_by_role("searchbox").fill(e.nodes[-7].name)
+    page.keyboard.press("Enter")
+    assert page.locator(".box.op.selected").get_attribute("aria-label").startswith(e.nodes[-7].name)
+    assert page.locator(".box").count() <= 300
 
 
 def test_infinities_and_nan_are_marked(show: Any) -> None:

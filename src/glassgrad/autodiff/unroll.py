@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -42,6 +43,7 @@ class Opening:
 
     def __init__(self, most: float) -> None:
         self.most = most
+        self.thread = threading.get_ident()
         self.loops: Counter[str] = Counter()  # by their scope
         self.scope: str | None = None  # in which the loop was traced that is being done inside of another
         self.at: Origin | None = None  # where the operation being done stands in the loop's body
@@ -49,6 +51,8 @@ class Opening:
     def __call__(self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> Any:
         steps = STEPS.get(op)
         if steps is None or not any(isinstance(x, Node) and x.tracked for x in inputs):
+            return None
+        if self.thread != threading.get_ident():  # what others do is theirs
             return None
         size = sum(times * sum(bool(n.inputs) for n in body.nodes) for body, times in _sizes(op, params, value))
         return None if size > self.most else steps(self, [as_array(x) for x in inputs], **params)

@@ -74,6 +74,21 @@ def while_loop(
     """
     if checkpoints is not None and operator.index(checkpoints) < 1:
         raise ShapeError(f"while_loop: got checkpoints={checkpoints}, expected 1 at least, at {here(1)}")
+    return _looped(cond_fun, body_fun, carry, checkpoints, None)
+
+
+def looped(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], carry: Any, rounds: float) -> Any:
+    """A while loop of which it is known how many rounds it goes on average; for programs, not to be differentiated."""
+    return _looped(cond_fun, body_fun, carry, None, rounds)
+
+
+def _looped(
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    carry: Any,
+    checkpoints: int | None,
+    rounds: float | None,
+) -> Any:
     leaves, structure = tree.flatten(carry)
     first = [leaf if type(leaf) in WEAK else array_of(leaf) for leaf in leaves]
     step = CheckedStep("while_loop", lambda held, _: (body_fun(held), None), structure, tree.paths(carry), tree.EMPTY)
@@ -85,7 +100,8 @@ def while_loop(
 
     last = _in_python(test, step, first, checkpoints is not None)
     if last is None:
-        last = _as_node(test, step, first, CHECKPOINTS if checkpoints is None else int(checkpoints))
+        known = {} if rounds is None else {"rounds": rounds}
+        last = _as_node(test, step, first, CHECKPOINTS if checkpoints is None else int(checkpoints), known)
     return tree.unflatten(structure, last)
 
 
@@ -107,7 +123,9 @@ def _in_python(test: Callable[..., Any], step: CheckedStep, first: list[Any], bo
     return [x if recorded(x) else owned(x) for x in map(array_of, carry)]
 
 
-def _as_node(test: Callable[..., Any], step: CheckedStep, first: list[Any], checkpoints: int) -> list[Any]:
+def _as_node(
+    test: Callable[..., Any], step: CheckedStep, first: list[Any], checkpoints: int, known: dict[str, float]
+) -> list[Any]:
     """The loop as one node, with the number of rounds as a further leaf of its carry."""
     if any(number_of(leaf) is not None for leaf in first):
         after = _traced(test, step, first)[3]
@@ -121,6 +139,7 @@ def _as_node(test: Callable[..., Any], step: CheckedStep, first: list[Any], chec
         "step": Body(body.inputs, body.outputs[:n]),
         "carry": n,
         "checkpoints": checkpoints,
+        **known,
     }
     results = apply(While, (*first, constant(np.int64(0)), *outer), params)
     return [x if is_inexact(x.dtype) else stop_gradient(x) for x in map(array_of, results[: n - 1])]

@@ -14,18 +14,20 @@ from ..data.prepare import Prepared
 from ..data.table import shown
 from ..data.target import lone_classes
 from ..errors import DataError, ModelFileError
+from ..inspect.diagnosis import diagnose
 from ..nn.activations import ACTIVATIONS
 from ..train.callbacks import Callback
 from ..train.files import require_place
 from ..train.logs import JSONLines, TensorBoard
 from ..train.progress import shown_progress
 from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
+from ..train.report import Report, is_report
 from ..train.save import is_model
-from ..train.tabular import LOOK, Trained, train_table
+from ..train.tabular import LOOK, Trained, loss_for, train_table
+from .evaluate import details
 from .info import parameters
 from .options import Add, add_labels, add_reading, batch, between, command, whole, widths
 from .output import Output, note, require_output
-from .report import is_report, write_report
 from .sources import DATASETS, source_name, table_of, train_target
 
 INTERRUPTED = 130  # 128 + the signal's number, as shells count
@@ -56,7 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--resume", metavar="FILE", help="go on from a checkpoint, with the same data and options")
     add("--log", metavar="FILE.jsonl", help="a JSON object for each epoch, one a line, written as it goes")
     add("--tensorboard", metavar="FOLDER", help="write the numbers of each epoch for TensorBoard")
-    add("--report", metavar="FILE.html", help="write a page with loss curves, settings, layers and the result")
+    add("--report", metavar="FILE.html", help="write a page as training goes: curves, layers, the network explained")
     add("--json", action="store_true", help="one JSON object on standard output at the end, and nothing else")
     add("--quiet", action="store_true", help="print nothing but errors")
 
@@ -116,6 +118,10 @@ def train(options: argparse.Namespace, out: Output) -> int:
     if prepared.encoder.classes and not options.quiet:
         _mention_lone_classes(table, target, options)
     out.say(str(chosen))
+    report = Report(options.report, title=f"{table.source}: training") if options.report else None
+    if report is not None:
+        report.settings |= chosen.to_dict()
+        report.sections.append({"title": "columns", "text": prepared.encoder.describe()})
     began = time.perf_counter()
     what = "validation" if settings.held else "test"
     shown_at = contextlib.nullcontext() if out.quiet else shown_progress(chosen.epochs, cast(TextIO, out), held=what)
@@ -124,7 +130,7 @@ def train(options: argparse.Namespace, out: Output) -> int:
             *(prepared, table.names, settings),
             header=not options.no_header,
             progress=progress,
-            callbacks=_logs(options),
+            callbacks=[*_logs(options), *([report] if report is not None else [])],
             checkpoint=kept,
             resume=options.resume is not None,
         )
@@ -134,8 +140,11 @@ def train(options: argparse.Namespace, out: Output) -> int:
         raise KeyboardInterrupt
     trained.model.training.update(_facts(options, prepared, trained))
     trained.model.save(path)
-    if options.report:
-        write_report(options.report, trained, table.source)
+    if report is not None:
+        report.sections.insert(0, _held_out(trained))
+        learnt = prepared.x_train, prepared.y_train
+        report.findings += diagnose(trained.model.model, loss_for(prepared.encoder), learnt)
+        report.write()
     out.say(_result(trained, seconds))
     out.say(f"\nsaved {path}; use it with: glassgrad predict {path} FILE")
     if options.json:
@@ -266,6 +275,12 @@ def _summary(trained: Trained) -> dict[str, Any]:
         "interrupted": history.interrupted,
         "history": history.to_dict(),
     }
+
+
+def _held_out(trained: Trained) -> dict[str, Any]:
+    """The result as a part of the report."""
+    text = details(trained.model.encoder.classes, trained.score)
+    return {"title": "held-out rows", "note": str(trained.score), "text": text}
 
 
 def _result(trained: Trained, seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from .jit import Jitted, jit
 from .pipeline import PASSES, Executable
+from .plan import Plan
 from .report import Cost, Stages
 
-__all__ = ["PASSES", "Cost", "Executable", "Jitted", "Stages", "jit"]
+__all__ = ["PASSES", "Cost", "Executable", "Jitted", "Plan", "Stages", "jit"]

@@ -22,7 +22,9 @@ from ..graph import program as graphs
 from ..graph.apply import watchers
 from ..graph.node import Node, Spec, Variable, constant, next_index, value_of
 from ..native import call
+from .budget import budget_of
 from .pipeline import Executable
+from .plan import Plan
 from .report import Cost, Stages, compare
 from .signature import Places, Signature, as_array, leaf_of, static_key
 
@@ -34,11 +36,13 @@ Function = Callable[..., Any]
 class Compiled:
     """A program for one signature, with what turns a call into it and back."""
 
-    def __init__(self, function: Function, signature: Signature, donated: Sequence[bool]) -> None:
+    def __init__(
+        self, function: Function, signature: Signature, donated: Sequence[bool], budget: int | None = None
+    ) -> None:
         self.signature = signature
         self.varying = [i for i, leaf in enumerate(signature.leaves) if leaf.kind != "static"]
         graph = self.traced(function)
-        self.executable = Executable(graph, _pairs(graph, [donated[i] for i in self.varying]))
+        self.executable = Executable(graph, _pairs(graph, [donated[i] for i in self.varying]), budget=budget)
         self.builtins: dict[Any, Function | None] = {}
         self.called = False
 
@@ -143,7 +147,9 @@ class Jitted:
 
     __qualname__: str
 
-    def __init__(self, function: Function, static: Any, donate: Any, check: bool, nan: str | None) -> None:
+    def __init__(
+        self, function: Function, static: Any, donate: Any, check: bool, nan: str | None, memory: Any = None
+    ) -> None:
         if not callable(function):
             raise TypeError(f"jit: got {type(function).__name__}, expected a function")
         functools.update_wrapper(self, function)
@@ -155,6 +161,7 @@ class Jitted:
         # Arguments that were overwritten could not be run on again
         self.donate = Places(function, () if nan else donate, "donate")
         self.check = check
+        self.budget = budget_of(memory)
         self.compiled: dict[Signature, Compiled] = {}
         # What answers a call without Python taking it apart, latest first, by static arguments
         self.fast: dict[tuple[Any, ...], tuple[Function, ...]] = {}
@@ -250,7 +257,7 @@ class Jitted:
             if found is None:
                 before = next(reversed(self.compiled), None)
                 function = self.with_static(args, kwargs) if self.static else self.function
-                found = Compiled(function, signature, self.donated(signature))
+                found = Compiled(function, signature, self.donated(signature), self.budget)
                 self.compiled[signature] = found
                 if before is not None and len(self.compiled) in RETRACES:
                     self.warn(before.difference(signature))
@@ -293,6 +300,12 @@ class Jitted:
         """Every stage of the program for these arguments as text: ``graph``, ``loops``, ``llvm()``, ``assembly()``."""
         return Stages(self.executable(args, kwargs))
 
+    def plan(self, /, *args: Any, **kwargs: Any) -> Plan:
+        """How the program for these arguments, or the latest, meets its memory budget: ``print`` it."""
+        if not args and not kwargs and not self.compiled:
+            raise ShapeError("plan: nothing has been compiled yet; call the function first, or pass its arguments")
+        return self.executable(args, kwargs).plan
+
     def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """What the program for these arguments, or the latest, does: operations, memory, threads, time to compile."""
         if not args and not kwargs and not self.compiled:
@@ -334,11 +347,22 @@ Which = int | str | Iterable[int | str]
 
 @overload
 def jit(
-    function: Function, *, static: Which = (), donate: Which = (), check: bool = False, nan: str | None = None
+    function: Function,
+    *,
+    static: Which = (),
+    donate: Which = (),
+    check: bool = False,
+    nan: str | None = None,
+    memory: int | str | None = None,
 ) -> Jitted: ...
 @overload
 def jit(
-    *, static: Which = (), donate: Which = (), check: bool = False, nan: str | None = None
+    *,
+    static: Which = (),
+    donate: Which = (),
+    check: bool = False,
+    nan: str | None = None,
+    memory: int | str | None = None,
 ) -> Callable[[Function], Jitted]: ...
 def jit(
     function: Function | None = None,
@@ -347,6 +371,7 @@ def jit(
     donate: Which = (),
     check: bool = False,
     nan: str | None = None,
+    memory: int | str | None = None,
 ) -> Any:
     """The function as one native call.
 
@@ -365,12 +390,20 @@ def jit(
     check : run the function without compilation too, at every call, and compare
     nan : "raise" to look at every result, and where one is NaN or infinite to run the operations again one by one and
         raise NonFiniteError, which names the op that made it, its line and why. Nothing is donated then.
+    memory : a budget for the arena, the bytes of all temporaries, as ``cost().arena`` counts them: arguments, results
+        and constants do not count. An int, or text: "64MB" (kB, MB, GB are powers of 1000; KiB, MiB, GiB of 1024).
+        Each program is made to fit by computing again what is cheapest to have again; ``plan(*args)`` says what.
 
     Returns
     -------
     Jitted
-        A callable with ``signatures``, ``lower(*args)`` and ``cost(*args)``. Results are ndarrays and NumPy scalars;
-        Arrays if an argument is or holds an Array.
+        A callable with ``signatures``, ``lower(*args)``, ``cost(*args)`` and ``plan(*args)``. Results are ndarrays and
+        NumPy scalars; Arrays if an argument is or holds an Array.
+
+    Raises
+    ------
+    MemoryBudgetError
+        at the first call with arguments of a kind, if the budget is too small for them; it says the smallest possible.
 
     Notes
     -----
@@ -388,7 +421,10 @@ def jit(
     >>> loss, w = step(np.zeros(2), np.eye(2), np.array([1.0, 3.0]))
     >>> float(loss), w
     (5.0, array([0.1, 0.3]))
+    >>> slope = gg.jit(gg.grad(lambda x: np.tanh(np.tanh(x @ x) @ x).sum()), memory="2.5kB")
+    >>> slope(np.eye(8)).shape, slope.plan().peak <= 2500
+    ((8, 8), True)
     """
     if function is None:
-        return lambda f: Jitted(f, static, donate, check, nan)
-    return Jitted(function, static, donate, check, nan)
+        return lambda f: Jitted(f, static, donate, check, nan, memory)
+    return Jitted(function, static, donate, check, nan, memory)

@@ -18,7 +18,7 @@ from ..graph.node import Node, Spec
 from ..graph.program import Program as Graph
 from ..graph.verify import verify as verify_graph
 from ..kernel import cost as costs
-from ..kernel import fuse, interpret, lower, place, schedule
+from ..kernel import fuse, interpret, lower, place, schedule, units
 from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
@@ -26,7 +26,9 @@ from ..kernel.verify import verify as verify_program
 from ..lazy import lazy
 from ..native import call, driver, emit, library, routines, signals, threads
 from ..native.target import Target, host
-from ..rewrite import simplify
+from ..rewrite import rescan, simplify
+from .budget import meet
+from .plan import Plan
 
 Array = np.ndarray[Any, Any]
 FAILURES = {"index": IndexError, "overflow": OverflowError, "power": ValueError}  # by the first word of the text
@@ -47,11 +49,23 @@ class Pass:
     check: Callable[[Any], Any] = lambda result: None
 
 
+def _simplified(executable: Executable) -> list[Node]:
+    outputs = simplify(executable.graph.outputs, executable.frugal)
+    if executable.places is None:
+        return outputs
+    return simplify(rescan.keeping(outputs, executable.places), executable.frugal)
+
+
+def _scheduled(executable: Executable) -> list[schedule.Work]:
+    pieces = schedule.schedule(executable.groups, executable.lowered)
+    return units.without_copies(pieces, executable.lowered) if executable.frugal else pieces
+
+
 PASSES = (
-    Pass("simplify", "outputs", lambda s: simplify(s.graph.outputs), verify_graph),
-    Pass("lower", "lowered", lambda s: lower.Lowering().run(s.graph.inputs, s.outputs)),
+    Pass("simplify", "outputs", _simplified, verify_graph),
+    Pass("lower", "lowered", lambda s: lower.Lowering(frugal=s.frugal).run(s.graph.inputs, s.outputs)),
     Pass("fuse", "groups", lambda s: fuse.fuse(s.lowered)),
-    Pass("schedule", "pieces", lambda s: schedule.schedule(s.groups, s.lowered)),
+    Pass("schedule", "pieces", _scheduled),
     Pass("place", "program", lambda s: place.place(s.pieces, s.lowered, s.donated), verify_program),
 )
 
@@ -66,6 +80,9 @@ class Executable:
     donated : number of an output -> number of the argument it is written over
     target : the machine it is for
     verified : whether to check what each pass gives
+    frugal : whether little memory matters more than little time
+    places : how many carries the gradients of scans keep; None for all, and what is dear besides
+    budget : bytes that the arena may have
     program : the loops
     passes : milliseconds each pass took
     """
@@ -74,6 +91,9 @@ class Executable:
     donated: dict[int, int] = field(default_factory=dict)
     target: Target = field(default_factory=host)
     verified: bool = False
+    frugal: bool = False
+    places: int | None = None
+    budget: int | None = None
     outputs: list[Node] = field(init=False)
     lowered: lower.Lowered = field(init=False)
     groups: list[fuse.Group] = field(init=False)
@@ -89,6 +109,17 @@ class Executable:
             self.passes[step.name] = 1e3 * (time.perf_counter() - started)
             if self.verified:
                 step.check(result)
+        if self.budget is not None:
+            started = time.perf_counter()
+            self.__dict__["plan"] = meet(self, self.budget)
+            self.passes["budget"] = 1e3 * (time.perf_counter() - started)
+            if self.verified:
+                verify_program(self.program)
+
+    @lazy
+    def plan(self) -> Plan:
+        """How the budget is met."""
+        return Plan(None, self.program.arena, self.program.arena, self.cost.operations, 0.0)
 
     @lazy
     def specs(self) -> list[Spec]:

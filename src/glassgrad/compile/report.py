@@ -16,6 +16,7 @@ from ..native import library, threads
 from ..native.routines import Routine
 from ..native.target import Target
 from .pipeline import Executable
+from .plan import Plan
 
 
 class Stages:
@@ -33,6 +34,11 @@ class Stages:
     def loops(self) -> str:
         """Kernels, buffers and steps."""
         return self.executable.loops
+
+    @property
+    def plan(self) -> Plan:
+        """How the program meets its memory budget."""
+        return self.executable.plan
 
     def llvm(self, target: Target | None = None) -> str:
         """LLVM IR as written, before LLVM's own passes."""

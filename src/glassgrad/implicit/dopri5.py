@@ -129,8 +129,7 @@ def begun(f: Slope, y: Value, t: Value, end: Value, tolerance: Tolerance) -> Sta
 def step(f: Slope, at: State, end: Value, tolerance: Tolerance) -> State:
     """The state after trying one step: taken if its error is small enough, and the next size.
 
-    Sizes are held fast: derivatives are those of the steps taken. So does the time at their end, but for that of the
-    beginning, with which all of them move.
+    Sizes are held fast: derivatives are those of the steps taken, whose times move with that of the beginning only.
     """
     t, y, sign = at.t, at.y, _sign(at.t, end)
     limits = finfo(dtype_of(t))

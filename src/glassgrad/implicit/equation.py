@@ -18,10 +18,8 @@ from ..autodiff.batch import vmap
 from ..autodiff.branches import plain, pulled
 from ..autodiff.jvp import push
 from ..dtypes import is_inexact
-from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, shape_of
-from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import logic, view
 from ..ops.control import Implicit, stop_gradient
@@ -86,13 +84,7 @@ def traced(function: Callable[..., Any], like: Sequence[Any]) -> tuple[Body, lis
 
 def equation(what: str, function: Callable[[Any], Any], spec: Spec) -> Equation:
     """The equation that says where a function of a vector, returning one of its size, is zero."""
-    body, given = traced(function, [spec])
-    if body.outputs[0].shape != spec.shape:
-        raise ShapeError(
-            f"{what}: as many equations as unknowns are needed: got a result of shape {body.outputs[0].shape}, "
-            f"expected {spec.shape} at {here(3)}"
-        )
-    return Equation(what, body, given)
+    return Equation(what, *traced(function, [spec]))
 
 
 def along(body: Body, values: Sequence[Any], tangents: dict[int, Value]) -> Value:

@@ -17,6 +17,7 @@ from ..ops.control import Check, stop_gradient
 from ..ops.solve import solve
 from .equation import Equation, equation, solution
 from .linear import Linear, chosen, tolerance
+from .root import largest
 from .vector import layout
 
 
@@ -37,7 +38,7 @@ def fixed_point(
     Parameters
     ----------
     f : of x and the params, returning a tree like x; made of Glassgrad operations
-    x0 : where to begin: floating array or tree of arrays
+    x0 : where to begin: floating array or tree of arrays; a list of numbers is an array
     *params : trees of arrays, handed on to f
     tol : it ends when max|f(x) - x| is below ``tol`` (1 + max|x|); by default 1e-10, in float32 1e-5
     maxiter : how many rounds it takes at most
@@ -76,7 +77,7 @@ def _iterated(of: Equation, start: Value, tol: float, maxiter: int, memory: int)
 
     def going(held: Any) -> Any:
         x, r, rounds = held[:3]
-        return (_largest(r) > tol * (1.0 + _largest(x))) & (rounds < maxiter)
+        return (largest(r) > tol * (1.0 + largest(x))) & (rounds < maxiter)
 
     def following(held: Any) -> Any:
         x, r, rounds, *kept = held
@@ -90,8 +91,8 @@ def _iterated(of: Equation, start: Value, tol: float, maxiter: int, memory: int)
 
     rows = [np.zeros((memory, *spec_of(start).shape), spec_of(start).dtype)] * 2 if memory else []
     x, r, rounds = while_loop(going, following, (start, of(start), np.int64(0), *rows))[:3]
-    left = _largest(r)
-    ok = apply(Check, (left <= tol * (1.0 + _largest(x)), left, rounds), {"complaint": _unfound})
+    left = largest(r)
+    ok = apply(Check, (left <= tol * (1.0 + largest(x)), left, rounds), {"complaint": _unfound})
     return logic.where(ok, x, np.nan)
 
 
@@ -105,10 +106,6 @@ def _weights(rs: Value, rounds: Value) -> Value:
     ridge = products / scale + np.eye(m, dtype=dtype) * (logic.astype(1e-12, dtype) + 1.0 - used)
     found = solve(ridge, used)
     return found / reduction.sum(found)
-
-
-def _largest(x: Value) -> Value:
-    return reduction.max(abs(x))
 
 
 def _unfound(left: Any, rounds: Any) -> Exception:

@@ -51,7 +51,7 @@ class Linear:
             matrix = of.jacobian(x)
             return _dense(of.what, adjoint(matrix) if transposed else matrix, b)
         if self.method == "sparse":
-            found = sparse_jacobian(of)
+            found = _sparse_jacobian(of)
             pattern = found.plan(x, *of.given).pattern
             return solve_sparse(found.values(x, *of.given), Places(pattern.indptr, pattern.indices), b, transposed)
         body, given = traced(lambda v: of.pulled(x, v) if transposed else of.pushed(x, v), [spec_of(b)])
@@ -90,8 +90,8 @@ class _Unsolved(NamedTuple):
     def __call__(self, left: Any, rounds: Any) -> Exception:
         return ConvergenceError(
             f"{self.what}: the linear system was not solved by {self.method}: residual {float(left):.3g} after "
-            f"{int(rounds)} rounds; raise tol or maxiter, or use the method 'dense' or 'gmres'; a singular matrix has "
-            f"no solution"
+            f"{int(rounds)} rounds; raise tol or maxiter, or use another method, such as 'sparse' or 'dense'; a "
+            f"singular matrix has no solution"
         )
 
 
@@ -100,7 +100,7 @@ def tolerance(dtype: Any) -> float:
     return max(1e-10, 100.0 * float(finfo(dtype).eps))
 
 
-def sparse_jacobian(of: Equation) -> SparseJacobian:
+def _sparse_jacobian(of: Equation) -> SparseJacobian:
     """The sparse Jacobian of an equation, as a function of x and what the equation is given."""
     derived = of.body.derived
     if "sparse" not in derived:
@@ -120,7 +120,7 @@ def _dense(what: str, matrix: Value, b: Value) -> Value:
         ) from None
 
 
-def scipy_linalg(what: str) -> Any:
+def _scipy_linalg(what: str) -> Any:
     """SciPy's linear algebra of operators."""
     try:
         import scipy.sparse.linalg
@@ -136,7 +136,7 @@ def _krylov(what: str, method: str, body: Body, tol: float, maxiter: int | None)
     """A function of the right side and of what the body is given, that solves the system by SciPy."""
 
     def solver(b: Any, *given: Any) -> Any:
-        linalg, n, count = scipy_linalg(what), len(b), 0
+        linalg, n, count = _scipy_linalg(what), len(b), 0
 
         def product(v: Any) -> Any:
             nonlocal count
@@ -181,7 +181,7 @@ def linear_solve(
     Parameters
     ----------
     operator : of a tree like b, returning one; linear
-    b : array or tree of arrays, of floating or complex dtype
+    b : array or tree of arrays, of floating or complex dtype; a list of numbers is an array
     method : "dense", which forms the matrix; "sparse", which finds its pattern and factorises it; "cg" (for a symmetric
         positive definite one), "gmres" or "bicgstab", SciPy's, which only use products; "iteration", x ← x + (b - A x),
         for a matrix near the identity, native in compiled code. By default dense up to 500 unknowns, then cg if
@@ -212,8 +212,13 @@ def linear_solve(
     >>> heat(0.5, np.array([0.0, 7.0, 0.0]))
     Array([1., 4., 1.])
     >>> gg.grad(lambda c: heat(c, np.array([0.0, 7.0, 0.0]))[1])(0.5).round(6)
-    np.float64(-3.428571)
+    np.float64(-2.857143)
     """
+    if not isinstance(transpose, (bool, np.bool_)):
+        raise TypeError(
+            f"linear_solve: transpose says whether to solve Aᵀ x = b: got {type(transpose).__name__}, expected a bool, "
+            f"at {here(1)}; products with Aᵀ are derived from the operator"
+        )
     like = layout("linear_solve", "b", b)
     flat = equation("linear_solve", lambda v: like.vector(operator(like.tree(v)), "the operator's result"), like.spec)
     zero = np.zeros(like.size, like.dtype)

@@ -41,7 +41,7 @@ def implicit_root(
     Parameters
     ----------
     residual : of x and the params, returning a tree like x; made of Glassgrad operations
-    x0 : where to begin: floating array or tree of arrays
+    x0 : where to begin: floating array or tree of arrays; a list of numbers is an array
     *params : trees of arrays, handed on to the residual
     solve : ``solve(F, x0)``, with F a function of NumPy arrays like x0, the params filled in. It returns x, or a result
         of ``scipy.optimize.root``. By default Newton's method with steps halved until the residual falls, which
@@ -74,7 +74,7 @@ def implicit_root(
     >>> kepler = lambda e, m: gg.implicit_root(  # E - e sin E = M
     ...     lambda E: E - e * gg.numpy.sin(E) - m, 0.0, solve=lambda F, x0: brentq(F, -10.0, 10.0))
     >>> round(float(gg.grad(kepler)(0.5, 1.0)), 9)
-    1.297035098
+    1.034667232
     """
     what = "implicit_root"
     like = layout(what, "x0", x0)
@@ -95,7 +95,7 @@ def newton(of: Equation, start: Value, how: Linear, tol: float | None, maxiter: 
     def following(held: Any) -> Any:
         x, r, _, _, rounds = held
         step = how(of, x, -r, False)
-        moved = _largest(step) / (1.0 + _largest(x))
+        moved = largest(step) / (1.0 + largest(x))
 
         def refused(tried: Any) -> Any:
             t, _, there = tried
@@ -122,7 +122,8 @@ def newton(of: Equation, start: Value, how: Linear, tol: float | None, maxiter: 
     return logic.where(ok, x, np.nan)
 
 
-def _largest(x: Value) -> Value:
+def largest(x: Value) -> Value:
+    """The maximum norm."""
     return reduction.max(abs(x))
 
 
@@ -154,7 +155,7 @@ def hosted(solve: Callable[..., Any], function: Equation, of: Equation, like: La
                 raise ConvergenceError(f"{what}: solve has not converged: {found.message}; begin nearer, or change it")
             found = found.x
         vector = np.asarray(value_of(like.vector(found, "what solve returned")))
-        left, before = (float(_largest(value_of(of._replace(given=list(given[count:]))(v)))) for v in (vector, x))
+        left, before = (float(largest(value_of(of._replace(given=list(given[count:]))(v)))) for v in (vector, x))
         if not left <= 1e-3 * max(before, 1.0):
             warnings.warn(
                 f"{what}: what solve returned is hardly a solution: residual {left:.3g}, {before:.3g} at x0; its "

@@ -44,6 +44,9 @@ class Layout(NamedTuple):
 
     def vector(self, value: Any, label: str) -> Value:
         """The vector of a tree like this one; ``label`` says what the tree is, where it is another."""
+        value = listed(value)
+        if self.structure == tree.LEAF and isinstance(value, (list, tuple)):
+            value = array_of(value)
         leaves, structure = tree.flatten(value)
         if structure != self.structure:
             raise TreeError(
@@ -72,8 +75,18 @@ class Layout(NamedTuple):
         return tree.unflatten(self.structure, leaves)
 
 
+def listed(value: Any) -> Any:
+    """The array that a list of numbers is; anything else as it is."""
+    numbers = isinstance(value, list) and all(isinstance(x, (int, float, complex, np.generic)) for x in value)
+    return np.asarray(value) if numbers and value else value
+
+
 def layout(what: str, label: str, value: Any) -> Layout:
-    """How a tree of floating arrays lies in a vector; an error that names the leaf if it is anything else."""
+    """How a tree of floating arrays lies in a vector; an error that names the leaf if it is anything else.
+
+    A list of numbers is an array, as it is for NumPy.
+    """
+    value = listed(value)
     leaves, structure = tree.flatten(value)
     names = tree.paths(value)
     if not leaves:

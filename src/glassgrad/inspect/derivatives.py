@@ -1,6 +1,7 @@
 r"""Local derivatives as people write them, and what a gradient is multiplied by on its way to an input; in LaTeX.
 
-Vectors are columns: of z = W a the gradients are ∂C/∂a = Wᵀ ∂C/∂z and ∂C/∂W = ∂C/∂z aᵀ.
+Vectors are columns: of z = W a the gradients are ∂C/∂a = Wᵀ ∂C/∂z and ∂C/∂W = ∂C/∂z aᵀ. Between complex numbers the
+local derivatives are conjugated.
 """
 
 from __future__ import annotations
@@ -140,12 +141,15 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
     g = partial("C", explanation.names[user])
     upstream = explanation.record.gradients.get(user)
     factors = {"g": (g, upstream), "t": (rf"\left({g}\right)", upstream)}
-    own = partial(explanation.names[user], explanation.names[x])
+    conjugated = not isinstance(user.value, tuple) and np.iscomplexobj(user.value)
+    bar = r"\overline{%s}" if conjugated else "%s"
+    own = bar % partial(explanation.names[user], explanation.names[x])
     if op in (Named, Alias, Output):
         return Product("{g}", factors)
     if op.name == "matmul":
-        names = [operand(explanation, i) for i in user.inputs]
-        factors |= {place: (s, i.value) for place, s, i in zip("ab", names, user.inputs, strict=True)}
+        names = [bar % operand(explanation, i) for i in user.inputs]
+        values = [np.conj(i.value) if conjugated else i.value for i in user.inputs]
+        factors |= dict(zip("ab", zip(names, values, strict=True), strict=True))
         form = PRODUCTS[_axes(user)][position]
         spread = len(x.shape) > 1 and x.shape[:-2] != user.shape[: len(user.shape) - 2]
         return Product(rf"\sum {form}" if spread else form, factors)
@@ -159,7 +163,7 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
                 symbol = rf"\left({symbol}\right)"
             known = not generic and _small(user)  # symbols alone need no value
             value = explanation.by_node[user].local[position] if known else np.broadcast_to(0, user.shape)
-            factors["d"] = (symbol or own, value)
+            factors["d"] = (bar % symbol if symbol else own, value)
             form = r"{g} \cdot {d}" if number else r"{d} \odot {g}"
         return Product(form if x.shape == user.shape or number else rf"\sum {form}", factors)
     if op.name == "sum":
@@ -173,6 +177,8 @@ def pulled(explanation: Explanation, user: Node, position: int, generic: bool = 
     sizes = count(user), count(x)
     known = 0 < sizes[0] * sizes[1] <= CELLS
     jacobian = np.reshape(explanation.by_node[user].local[position], sizes) if known else None
+    if sizes == (1, 1):
+        return Product(r"{g} \cdot {d}", factors | {"d": (own, jacobian)})
     return Product(r"{j}^\top {g}", factors | {"j": (rf"\left({own}\right)", jacobian)})
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NUMBERS = 30_000  # numbers written out in a page, about; arrays beyond are summaries
 HEIGHT = 640  # of the frame in a notebook, in pixels
+LARGEST = 8_000_000  # letters of a page that a notebook keeps
 RENDER = """export default {
   render({ model, el }) {
     const frame = document.createElement("iframe");
@@ -30,7 +31,7 @@ RENDER = """export default {
 };"""
 
 
-def page(title: str, entry: str, data: Any) -> str:
+def page(title: str, entry: str, data: Any, frames: tuple[str, ...] = ()) -> str:
     """A page that needs no network and may use none.
 
     Parameters
@@ -38,6 +39,7 @@ def page(title: str, entry: str, data: Any) -> str:
     title : of the page; any text
     entry : which page, "explain" or "report"
     data : what it shows: dicts, lists, strings, booleans, None and finite numbers
+    frames : entries of pages that this one shows in a frame, whose scripts it has to allow
 
     Raises
     ------
@@ -51,9 +53,8 @@ def page(title: str, entry: str, data: Any) -> str:
     (True, True)
     """
     script, style = _bundle(entry)
-    policy = (
-        f"default-src 'none'; script-src {_digest(script)}; style-src 'unsafe-inline'; img-src data:; font-src data:"
-    )
+    scripts = " ".join(_digest(text) for text in (script, *(_bundle(name)[0] for name in frames)))
+    policy = f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; font-src data:"
     written = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     text = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -85,9 +86,12 @@ def viewer(explanation: Explanation) -> str:
 
 
 def frame(explanation: Explanation) -> str:
-    """The page inside another, as notebooks show it."""
+    """The page inside another, as notebooks show it; tables in place of one that is too large to be kept there."""
+    text = viewer(explanation)
+    if len(text) > LARGEST:
+        return f'<pre>{escape(explanation.table())}</pre><p>To step through it: <code>to_html("page.html")</code></p>'
     return (
-        f'<iframe srcdoc="{escape(viewer(explanation))}" sandbox="allow-scripts" title="explanation" '
+        f'<iframe srcdoc="{escape(text)}" sandbox="allow-scripts" title="explanation" '
         f'style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
     )
 

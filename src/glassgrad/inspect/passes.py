@@ -61,7 +61,7 @@ class BackwardRow(NamedTuple):
     grad: Any
 
 
-class _Network:
+class Network:
     """Where parameters enter, and what each value is used by."""
 
     def __init__(self, explanation: Explanation) -> None:
@@ -116,7 +116,7 @@ class _Network:
 
 def forward(explanation: Explanation) -> list[ForwardRow]:
     """The rows of the forward pass, in order of computation."""
-    network = _Network(explanation)
+    network = Network(explanation)
     rows = []
     order = {n: k for k, n in enumerate(explanation.record.nodes)}
     for parameter, user, k, z in sorted(network.uses, key=lambda use: (order[use[3]], order[use[1]])):
@@ -128,12 +128,12 @@ def forward(explanation: Explanation) -> list[ForwardRow]:
 
 def backward(explanation: Explanation) -> list[BackwardRow]:
     """The rows of the backward pass: the network in reverse."""
-    network = _Network(explanation)
+    network = Network(explanation)
     rows = []
     order = {n: k for k, n in enumerate(explanation.record.nodes)}
     for z in sorted({z for *_, z in network.uses}, key=lambda n: -order[n]):
         node = explanation.by_node[z]
-        exit, gain, amplification = _gain(network, z)
+        exit, gain, amplification = amplifier(network, z)
         rows.append(BackwardRow(node.name, gain, amplification, _arrives(network, exit), node.grad))
     return rows
 
@@ -160,7 +160,7 @@ def _factor(explanation: Explanation, user: Node, k: int) -> tuple[str, Any]:
     return f"rows of {op}" if op == "gather" else f"Jacobian of {op}", None
 
 
-def _gain(network: _Network, z: Node) -> tuple[Node, str, Any]:
+def amplifier(network: Network, z: Node) -> tuple[Node, str, Any]:
     """The activation behind z: its last node, and the derivative of each element by its element of z."""
     names = network.explanation.names
     users = network.users.get(z, [])
@@ -172,7 +172,8 @@ def _gain(network: _Network, z: Node) -> tuple[Node, str, Any]:
         return activation, f"{symbol}'({names[z]})", derivative(activation, 0)
     region = _region(network, z)
     inside = {z, *region}
-    exits = [n for n in inside if any(u not in inside for u in network.users.get(n, ())) or n not in network.users]
+    left = {n for n in inside for u in network.users.get(n, ()) if u.tracked and u not in inside}
+    exits = [n for n in inside if n in left or n not in network.users]
     if not region or len(exits) != 1 or exits[0] is z or exits[0].shape != z.shape:
         return z, "", None
     walk = Walk({n.index for n in inside}, False)
@@ -182,7 +183,7 @@ def _gain(network: _Network, z: Node) -> tuple[Node, str, Any]:
     return exits[0], f"∂{names[exits[0]]}/∂{names[z]}", walk.cotangents.get(z.index)
 
 
-def _region(network: _Network, z: Node) -> list[Node]:
+def _region(network: Network, z: Node) -> list[Node]:
     """The elementwise nodes made from z alone, up to the first that has a name."""
     region: list[Node] = []
     inside = {z}
@@ -202,7 +203,7 @@ def _region(network: _Network, z: Node) -> list[Node]:
     return region
 
 
-def _arrives(network: _Network, exit: Node) -> str:
+def _arrives(network: Network, exit: Node) -> str:
     """What the gradient of a value is the sum of, in words."""
     explanation, terms = network.explanation, []
     for term in explanation.record.terms.get(exit, []):

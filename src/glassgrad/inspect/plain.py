@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 BINS = 24  # of histograms
 SIDE, STRIP = 48, 256  # of heat maps of matrices, of vectors
 CELLS = 1_000_000  # of all heat maps of an explanation
-COUNTED = 100_000  # numbers of a program times its parameters, up to which paths are counted
+COUNTED = 20_000  # numbers of a program whose paths are counted
+STEPS = 5_000  # nodes times parameters, up to which that is quick
 
 _dtype = cache(str)  # NumPy puts the name of a dtype together anew each time
 
@@ -136,7 +137,7 @@ def _edges(explanation: Explanation, number: dict[Any, int], elements: int) -> l
 
 def _paths(explanation: Explanation, number: dict[Any, int]) -> list[dict[str, Any]]:
     size = sum(n.node.size for n in explanation.nodes if not isinstance(n.value, tuple))
-    if size * len(explanation.parameters) > COUNTED:
+    if size > COUNTED or len(explanation.nodes) * len(explanation.parameters) > STEPS:
         return []
     found = []
     for p in explanation.parameters:
@@ -211,12 +212,18 @@ def _map(a: Any, cells: int) -> dict[str, Any]:
             high, low = (u.reduceat(table, starts, axis) for u in (np.maximum, np.minimum))
             table = np.where(-low > high, low, high)
     finite = np.isfinite(table)
-    scale = float(np.abs(table[finite]).max(initial=0.0))
-    with np.errstate(all="ignore"):
-        code = np.rint(table / (scale or 1.0) * 126) + 129
-    code = np.where(finite, code, np.where(np.isnan(table), 0, np.where(table < 0, 1, 2))).astype(np.uint8)
+    whole = bool(finite.all())
+    scale = float(np.abs(table if whole else table[finite]).max(initial=0.0))
+    code = np.rint(table / (scale or 1.0) * 126) + 129
+    if not whole:
+        code = np.where(finite, code, np.where(np.isnan(table), 0, np.where(table < 0, 1, 2)))
     rows, columns = table.shape
-    return {"rows": rows, "columns": columns, "scale": scale, "cells": base64.b64encode(code.tobytes()).decode()}
+    return {
+        "rows": rows,
+        "columns": columns,
+        "scale": scale,
+        "cells": base64.b64encode(code.astype(np.uint8).tobytes()).decode(),
+    }
 
 
 def _histogram(finite: Any) -> list[int]:

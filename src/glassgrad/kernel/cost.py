@@ -130,7 +130,8 @@ def _executed(body: tuple[Statement, ...], times: float, lanes: bool) -> Iterato
 
 
 def program_cost(program: Program) -> Cost:
-    """The sum over all launches: of a while loop one round's, of branches the dearest's; not of library calls."""
+    """The sum over all launches: of branches the dearest's, of a while loop as many rounds as are known to be, or one;
+    not of library calls."""
     return steps_cost(program.steps, program.kernels)
 
 
@@ -152,5 +153,5 @@ def _sum(step: Step, each: list[Cost]) -> Cost:
     if isinstance(step, Branch):
         return max((_total([_sum(s, each) for s in arm]) for arm in step.arms), key=lambda cost: cost.nanoseconds)
     if isinstance(step, While):
-        return _total([_sum(s, each) for s in (*step.test, *step.steps)])
+        return Cost(*(step.rounds * one for one in _total([_sum(s, each) for s in (*step.test, *step.steps)])))
     return Cost(0.0, 0.0, 0.0)

@@ -54,6 +54,11 @@ class _Fusion:
         self.groups: list[Group] = []
         self.writer: dict[int, int] = {}  # buffer -> the last group that writes it
         self.readers: dict[int, list[int]] = {}  # buffer -> groups that read it
+        self.uses: dict[int, int] = {}  # buffer -> by how many nests it is read
+        if lowered.frugal:
+            for nest in lowered.nests:
+                for buffer in Group([nest], []).reads() if isinstance(nest, Nest) else nest.inputs:
+                    self.uses[buffer] = self.uses.get(buffer, 0) + 1
 
     def run(self) -> list[Group]:
         for nest in self.lowered.nests:
@@ -93,9 +98,7 @@ class _Fusion:
         if not nest.is_map:
             return False
         first = self.earliest(nest)
-        candidates = [first] if first >= 0 else []
-        candidates += self.sharing(nest, first)
-        for at in candidates:
+        for at in self.candidates(nest, first):
             group = self.groups[at]
             if group.outside or group.nests[-1].fixed is not None or len(group.nests) > 1:
                 continue
@@ -105,6 +108,14 @@ class _Fusion:
                 self.note(at)
                 return True
         return False
+
+    def candidates(self, nest: Nest, first: int) -> list[int]:
+        """The groups that a nest may join; frugally only where it does not make its result long before it is used."""
+        if not self.lowered.frugal:
+            return ([first] if first >= 0 else []) + self.sharing(nest, first)
+        last = len(self.groups) - 1
+        ends = any(self.writer.get(load.buffer) == first and self.uses[load.buffer] == 1 for load in nest.loads())
+        return [first] if first >= 0 and (first == last or ends) else []
 
     def sharing(self, nest: Nest, first: int) -> list[int]:
         """Groups from number ``first`` on that read an array which the nest reads too."""
@@ -176,7 +187,7 @@ class _Fusion:
         if nest.product is not None:
             return False
         first = self.earliest(nest)
-        for at in ([first] if first >= 0 else []) + self.sharing(nest, first):
+        for at in self.candidates(nest, first):
             group = self.groups[at]
             if group.outside or any(n.fixed is not None or n.product is not None for n in group.nests):
                 continue

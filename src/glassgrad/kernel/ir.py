@@ -235,12 +235,14 @@ class Repeat(NamedTuple):
 
 
 class While(NamedTuple):
-    """The steps as long as, after those of the ``test``, the one element of the buffer, a bool, is true."""
+    """The steps as long as, after those of the ``test``, the one element of the buffer, a bool, is true; ``rounds``
+    times on average, or once as far as is known."""
 
     loop: str
     test: tuple[Step, ...]
     buffer: int
     steps: tuple[Step, ...]
+    rounds: float = 1.0
 
 
 class Branch(NamedTuple):

@@ -69,8 +69,8 @@ def needed_nodes(outputs: Sequence[Node]) -> list[Node]:
     return sorted(found, key=creation_order)
 
 
-def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
-    """The nodes that get a buffer, in order."""
+def choose(nodes: Sequence[Node], outputs: Sequence[Node], frugal: bool = False) -> list[Node]:
+    """The nodes that get a buffer, in order; a frugal choice keeps what takes the place of several others."""
     users: dict[Node, list[Node]] = {node: [] for node in nodes}
     live = [node for node in nodes if not is_constant(node)]
     for node in live:
@@ -91,7 +91,14 @@ def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
         cost[node] = _weight(node) + sum(cost[x] for x in node.inputs)
         size = math.prod(node.shape) if hasattr(node.spec, "shape") else 0
         sources[node] = frozenset([s for x in node.inputs for s in sources[x] if 2 * math.prod(s.shape) >= size])
-        if node in asked or not inlines(node) or cost[node] > LONGEST or _kept(node, users[node], cost, sources):
+        replaces = frugal and sum(s.op is not Input for s in sources[node]) > 1
+        if (
+            node in asked
+            or replaces
+            or not inlines(node)
+            or cost[node] > LONGEST
+            or _kept(node, users[node], cost, sources)
+        ):
             roots.append(node)
             cost[node], sources[node] = 0, frozenset([node] if size else [])
     return roots

@@ -86,7 +86,8 @@ class Again:
 
 @dataclass(frozen=True)
 class AsLong:
-    """Steps that are repeated as long as a test holds: a while loop. Attributes as of ``Again``."""
+    """Steps that are repeated as long as a test holds: a while loop. Attributes as of ``Again``; it goes ``rounds``
+    rounds, if that is known."""
 
     test: Lowered
     more: int
@@ -95,6 +96,7 @@ class AsLong:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     carried: tuple[tuple[int, int], ...]
+    rounds: float = 1.0
 
     @property
     def parts(self) -> list[tuple[Lowered, tuple[tuple[int, int], ...]]]:
@@ -126,7 +128,8 @@ class Lowered:
     """What ``fuse`` takes over: nests in an order that computes everything before it is used.
 
     ``outputs`` has the buffer of each output, ``rewritten`` the buffers that nests write in turn, ``shared`` those
-    of which each nest writes a part of its own.
+    of which each nest writes a part of its own, ``made`` which node a buffer is of. A ``frugal`` program rather takes
+    little memory than little time.
     """
 
     nests: list[Unit]
@@ -138,6 +141,8 @@ class Lowered:
     shared: set[int]
     extents: dict[str, int]
     names: Any
+    made: dict[int, Node]
+    frugal: bool
 
 
 class Lowering(Reader):
@@ -145,8 +150,9 @@ class Lowering(Reader):
 
     rules = INLINE
 
-    def __init__(self, around: Reader | None = None) -> None:
+    def __init__(self, around: Lowering | None = None, frugal: bool = False) -> None:
         super().__init__(around)
+        self.frugal: bool = around.frugal if around else frugal
         self.rewritten: set[int] = set()
         self.shared: set[int] = set()
         self.many: dict[Node, list[int]] = {}
@@ -191,7 +197,7 @@ class Lowering(Reader):
         for node in nodes:
             if node.op is Output:
                 self.asked.setdefault(node.inputs[0], set()).add(node.params["index"])
-        roots = choose(nodes, outputs)
+        roots = choose(nodes, outputs, self.frugal)
         for node in sorted(roots, key=order(nodes, roots)):
             self.write(node)
 
@@ -206,6 +212,8 @@ class Lowering(Reader):
             self.shared,
             self.extents,
             self.names,
+            {buffer: node for node, buffer in self.place.items() if buffer not in self.given},
+            self.frugal,
         )
 
     def write(self, node: Node) -> None:
@@ -291,7 +299,8 @@ class Lowering(Reader):
         (more,), condition = self.part(test.inputs, given, test.outputs)
         made, body = self.part(step.inputs, given, [step.outputs[k] for k in kept])
         inputs, carried = (*given[n:], *carry), tuple(zip(made, carry, strict=True))
-        self.found.append(AsLong(condition, more, body, self.names("l"), inputs, tuple(carry), carried))
+        rounds = node.params.get("rounds", 1.0)
+        self.found.append(AsLong(condition, more, body, self.names("l"), inputs, tuple(carry), carried, rounds))
 
     def either(self, node: Node) -> None:
         """A switch: each branch writes the outputs that somebody reads."""

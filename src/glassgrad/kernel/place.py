@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import index as ix
-from .cost import steps_cost
+from .cost import Cost, steps_cost
 from .instructions import itemsize
 from .ir import (
     Affine,
@@ -35,10 +36,19 @@ from .ir import (
 from .lower import Again, AsLong, Lowered, Outside
 from .nest import opened
 from .read import Memory
-from .regions import grouped
+from .regions import alone, grouped
 from .schedule import Piece, Round, Work
 
 ALIGNMENT = 64
+TRIES = 20  # rearrangements of an order
+# In which values get their places, by bytes, first and last use: intervals of equal sizes then take no more than are
+# alive at once.
+ORDERS: tuple[Callable[[int, int, int], Any], ...] = (
+    lambda size, born, dies: (-size, born),
+    lambda size, born, dies: (born, -size),
+    lambda size, born, dies: -size * (dies - born + 1),
+    lambda size, born, dies: (born - dies, -size),
+)
 LONG = 3e8  # nanoseconds of a loop in which Python looks for signals
 ATTENTION = 5e7  # ... about as often as this
 
@@ -58,15 +68,30 @@ class Signals:
 SIGNALS = Signals()
 
 
-def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int]) -> Program:
-    """The whole program. ``donated`` says which outputs may be written over which arguments, by number."""
-    return _Placing(lowered, donated).run(list(pieces))
+def place(pieces: Sequence[Work], lowered: Lowered, donated: dict[int, int], apart: bool = False) -> Program:
+    """The whole program. ``donated`` says which outputs may be written over which arguments, by number.
+
+    Where launches stay ``apart``, each is a region of its own, in the order of the pieces: values then live as briefly
+    as they can.
+    """
+    return _Placing(lowered, donated, apart).run(list(pieces))
+
+
+def measured(
+    pieces: Sequence[Work], lowered: Lowered, before: Sequence[int] = (), after: Sequence[int] = ()
+) -> tuple[Cost, int]:
+    """What these pieces cost, and the bytes of the values that are alive at once, at most: those used, among them those
+    that are there before, and those used afterwards."""
+    placing = _Placing(lowered, {}, apart=True)
+    steps = placing.steps(list(pieces))
+    return steps_cost(steps, list(placing.kernels)), placing.together(steps, before, after)
 
 
 class _Placing:
-    def __init__(self, lowered: Lowered, donated: dict[int, int]) -> None:
+    def __init__(self, lowered: Lowered, donated: dict[int, int], apart: bool = False) -> None:
         self.lowered = lowered
-        self.memory = lowered.memory
+        self.apart = apart
+        self.memory = list(lowered.memory)
         self.donated = donated
         self.kernels: dict[Kernel, int] = {}
         self.functions: list[Outside | Signals] = []
@@ -98,7 +123,7 @@ class _Placing:
         launches: list[Launch] = []
 
         def close() -> None:
-            found.extend(grouped(launches, list(self.kernels), self.storage()))
+            found.extend((alone if self.apart else grouped)(launches, list(self.kernels), self.storage()))
             launches.clear()
 
         for piece in pieces:
@@ -127,7 +152,8 @@ class _Placing:
         if isinstance(held, AsLong):
             test, body = parts
             more = self.real(held.more)
-            return [While(held.loop, tuple(test), more, (*body, *self.attentive([*test, *body], math.inf)))]
+            body = [*body, *self.attentive([*test, *body], math.inf)]
+            return [While(held.loop, tuple(test), more, tuple(body), held.rounds)]
         return [Branch(self.real(held.index), tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
 
     def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
@@ -164,17 +190,17 @@ class _Placing:
         writers: dict[int, list[int]] = {}
         users: dict[int, list[int]] = {}
         for number, piece in enumerate(pieces):
-            written = _writes(piece)
+            written = writes(piece)
             for buffer in written:
                 writers.setdefault(buffer, []).append(number)
-            for buffer in written | _reads(piece):
+            for buffer in written | reads(piece):
                 users.setdefault(buffer, []).append(number)
         dropped: set[int] = set()
         for target, source in pairs:
-            copies = _copies(pieces, writers.get(target, []), target, source)
-            if copies and max(users[source]) <= copies[-1]:
+            begun = copies(pieces, writers.get(target, []), target, source)
+            if begun and max(users[source]) <= begun[-1]:
                 self.same[target] = source  # what is written to a part of it afterwards stays in its place
-                dropped.update(copies)
+                dropped.update(begun)
                 continue
             (last,) = writers.get(target, [-1])[-1:]
             alone = len(writers.get(target, ())) == 1 and max(users.get(source, [-1])) <= last
@@ -227,8 +253,53 @@ class _Placing:
             else:
                 at = Place(memory.kind, memory.number, memory.start, memory.stride, memory.loop)
                 found[buffer] = Buffer(memory.dtype, memory.size, at)
+        order = sorted(values, key=lambda b: (-self.bytes(b), b))
+        offsets, arena = self.tight(values, alive) if self.apart else self.offsets(order, alive)
+        for buffer, offset in offsets.items():
+            found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
+        return found, arena
+
+    def together(self, steps: Sequence[Step], before: Sequence[int], after: Sequence[int]) -> int:
+        """The same for steps of which it is known what is there before, and what is used afterwards."""
+        alive = _Lives(self.memory)
+        for buffer in before:
+            alive.use(self.real(buffer))
+        alive.walk(steps)
+        for buffer in after:
+            alive.use(self.real(buffer))
+        return self.most(alive)
+
+    def most(self, alive: _Lives) -> int:
+        """The bytes of values that are alive at once, at most."""
+        change = [0] * (alive.time + 2)
+        for buffer, born in alive.born.items():
+            if self.memory[buffer].kind == "value":
+                size = -(-self.bytes(buffer) // ALIGNMENT) * ALIGNMENT
+                change[born] += size
+                change[alive.dies[buffer] + 1] -= size
+        return max(itertools.accumulate(change))
+
+    def tight(self, values: Sequence[int], alive: _Lives) -> tuple[dict[int, int], int]:
+        """The best of several orders; in each, what ends last is put first, again and again, as long as that helps."""
+        least = self.most(alive)
+        best: tuple[dict[int, int], int] = {}, 1 << 62
+        for key in ORDERS:
+            order = sorted(values, key=lambda b: (key(self.bytes(b), alive.born[b], alive.dies[b]), b))
+            for _ in range(TRIES):
+                found = self.offsets(order, alive)
+                if found[1] < best[1]:
+                    best = found
+                if best[1] <= least:
+                    return best
+                last = {b for b, at in found[0].items() if at + self.bytes(b) > found[1] - ALIGNMENT}
+                order = [*(b for b in order if b in last), *(b for b in order if b not in last)]
+        return best
+
+    def offsets(self, order: Sequence[int], alive: _Lives) -> tuple[dict[int, int], int]:
+        """Each value at the first place where none is that is alive when it is, taken in this order; and the end."""
+        found: dict[int, int] = {}
         taken: list[tuple[int, int, int, int]] = []  # offset, end, born, dies
-        for buffer in sorted(values, key=lambda b: (-self.bytes(b), b)):
+        for buffer in order:
             size = -(-self.bytes(buffer) // ALIGNMENT) * ALIGNMENT
             begin, end = alive.born[buffer], alive.dies[buffer]
             offset = 0
@@ -238,19 +309,19 @@ class _Placing:
                 if high > offset and first <= end and begin <= last:
                     offset = high
             bisect.insort(taken, (offset, offset + size, begin, end))
-            found[buffer] = Buffer(self.memory[buffer].dtype, self.memory[buffer].size, Place("arena", offset))
+            found[buffer] = offset
         return found, max((high for _, high, _, _ in taken), default=0)
 
     def bytes(self, buffer: int) -> int:
         return self.memory[buffer].size * itemsize(self.memory[buffer].dtype)
 
 
-def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:
+def copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source: int) -> list[int]:
     """The pieces by which a buffer begins as a copy of another, where others write to it later."""
     found = []
     for number in writers:
         piece = pieces[number]
-        if not isinstance(piece, Piece) or _writes(piece) != {target} or _reads(piece) != {source}:
+        if not isinstance(piece, Piece) or writes(piece) != {target} or reads(piece) != {source}:
             break
         statements = opened(piece.body)
         loaded = {s.name: s.value.index for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
@@ -263,7 +334,7 @@ def _copies(pieces: Sequence[Work], writers: Sequence[int], target: int, source:
 
 def _overwrites(piece: Work, target: int, source: int) -> bool:
     """Whether a piece reads the old value only where, and before, it writes the new one."""
-    if not isinstance(piece, Piece) or source in _writes(piece):
+    if not isinstance(piece, Piece) or source in writes(piece):
         return False
     statements = opened(piece.body)
     stores = [s for s in statements if isinstance(s, Store) and s.buffer == target]
@@ -386,21 +457,21 @@ class _Lives:
         return (touched & before) | parents | {b for b in touched if self.memory[b].loop}
 
 
-def _reads(piece: Work) -> set[int]:
+def reads(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.inputs)
     if isinstance(piece, Round):
-        return set(piece.holding.inputs).union(*(_reads(p) for part in piece.parts for p in part))
+        return set(piece.holding.inputs).union(*(reads(p) for part in piece.parts for p in part))
     statements = opened(piece.body)
     found = {s.value.buffer for s in statements if isinstance(s, Let) and isinstance(s.value, Load)}
     return found | {load.buffer for s in statements if isinstance(s, MatMul) for load in (s.a, s.b)}
 
 
-def _writes(piece: Work) -> set[int]:
+def writes(piece: Work) -> set[int]:
     if isinstance(piece, Outside):
         return set(piece.outputs)
     if isinstance(piece, Round):
-        return set(piece.holding.outputs).union(*(_writes(p) for part in piece.parts for p in part))
+        return set(piece.holding.outputs).union(*(writes(p) for part in piece.parts for p in part))
     return {s.buffer for s in opened(piece.body) if isinstance(s, Store)}
 
 
@@ -432,4 +503,6 @@ def _renumbered(step: Step, numbers: dict[int, int]) -> Step:
     if isinstance(step, Repeat):
         return step._replace(steps=within[0])
     at = numbers[step.buffer]
-    return Branch(at, tuple(within)) if isinstance(step, Branch) else While(step.loop, within[0], at, within[1])
+    if isinstance(step, Branch):
+        return Branch(at, tuple(within))
+    return step._replace(test=within[0], buffer=at, steps=within[1])

@@ -154,6 +154,17 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
     return found
 
 
+def alone(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequence[int]) -> list[Region]:
+    """Each launch as a region, in the order given."""
+    found = []
+    for launch in launches:
+        kernel = kernels[launch.kernel]
+        total = work(kernel)
+        chunks = parts([kernel], total)
+        found.append(Region((launch,), chunks, chunks > 1 and total < SHORT))
+    return found
+
+
 def parts(kernels: Sequence[Kernel], nanoseconds: float) -> int:
     """Into how many parts a region is cut: by its work, never by the number of threads."""
     rows = ROWS if nanoseconds < LARGE else ROWS // 2

@@ -168,14 +168,16 @@ class While(Structured):
 
     Inputs are the leaves of the first carry and the captured values; ``carry`` tells how many the first are. The last
     leaf of the carry is the number of rounds so far, of int64. The VJP runs parts of the loop again from at most
-    ``checkpoints`` carries that it keeps: autodiff/whiles.py.
+    ``checkpoints`` carries that it keeps: autodiff/whiles.py. ``rounds`` says how many there are, where that is known.
     """
 
     private = True  # its bodies are graphs: tests/ops/test_loop.py samples it
     outputs = 2
 
     @staticmethod
-    def eval(*values: Any, test: Body, step: Body, carry: int, checkpoints: int) -> tuple[Any, ...]:
+    def eval(
+        *values: Any, test: Body, step: Body, carry: int, checkpoints: int, rounds: float = 1.0
+    ) -> tuple[Any, ...]:
         held = list(values)
         while test.evaluate(held)[0]:
             held[:carry] = step.evaluate(held)

@@ -35,28 +35,45 @@ def _factored(values: Any, b: Any, *, places: Places, transposed: bool) -> Any:
         raise MissingExtraError(
             "sparse linear systems: SciPy is not installed, which solves them; pip install 'glassgrad[scipy]'"
         ) from None
-    dtype, n = common_dtype(values, b), len(b)
-    matrix = csr_array((values.astype(dtype), places.indices, places.indptr), shape=(n, n))
-    try:
-        return splu(csc_array(matrix.conj().T if transposed else matrix)).solve(b.astype(dtype))
-    except RuntimeError as error:
-        raise ConvergenceError(
-            f"sparse linear system: the {n} x {n} matrix is singular, so there is no one solution: {error}; look for "
-            f"equations that repeat others, or unknowns in none of them"
-        ) from None
+    dtype, n = common_dtype(values, b), b.shape[-1]
+
+    def solved(values: Any, b: Any) -> Any:
+        matrix = csr_array((values.astype(dtype), places.indices, places.indptr), shape=(n, n))
+        try:
+            return splu(csc_array(matrix.conj().T if transposed else matrix)).solve(b.astype(dtype).T).T
+        except RuntimeError as error:
+            raise ConvergenceError(
+                f"sparse linear system: the {n} x {n} matrix is singular, so there is no one solution: {error}; look "
+                f"for equations that repeat others, or unknowns in none of them"
+            ) from None
+
+    if values.ndim == 1:  # factorised once for all right sides
+        return solved(values, b.reshape(-1, n)).reshape(b.shape)
+    lead = np.broadcast_shapes(values.shape[:-1], b.shape[:-1])
+    rows = (np.broadcast_to(x, (*lead, x.shape[-1])).reshape(-1, x.shape[-1]) for x in (values, b))
+    return np.stack([solved(*pair) for pair in zip(*rows, strict=True)]).reshape(*lead, n)
 
 
 class SolveSparse(Opaque):
-    """x with A x = b, or Aᴴ x = b, for the nonzeros of A.  b̄ = A⁻ᴴ x̄, Ā = -b̄ xᴴ at the nonzeros  (Giles 2.3.1)."""
+    """x with A x = b, or Aᴴ x = b, for the nonzeros of A.  [..., nnz], [..., n] -> [..., n]
+
+    b̄ = A⁻ᴴ x̄, Ā = -b̄ xᴴ at the nonzeros  (Giles 2.3.1).
+    """
 
     eval = staticmethod(_factored)
-    infer = classmethod(lambda cls, a, b, **params: Spec(b.shape, common_dtype(a, b)))
+    batch = (1, 1)
+
+    @classmethod
+    def infer(cls, *specs: Any, **params: Any) -> Spec:
+        a, b = specs
+        lead = np.broadcast_shapes(a.shape[:-1], b.shape[:-1])
+        return Spec((*lead, b.shape[-1]), common_dtype(a, b))
 
     @staticmethod
     def vjp(g: Value, y: Value, a: Value, b: Value, *, places: Places, transposed: bool) -> tuple[Value, Value]:
         back = apply(SolveSparse, (a, g), {"places": places, "transposed": not transposed})
         row, column = (y, back) if transposed else (back, y)
-        return -row[places.rows] * ew.conj(column[places.indices]), back
+        return -row[..., places.rows] * ew.conj(column[..., places.indices]), back
 
     samples = Samples(cases=lambda rng: [_case(rng, False), _case(rng, True)])
 

@@ -21,8 +21,10 @@ from .rewriter import Rewriter
 __all__ = ["simplify"]
 
 
-def simplify(outputs: Sequence[Node]) -> list[Node]:
+def simplify(outputs: Sequence[Node], frugal: bool = False) -> list[Node]:
     """The outputs, from a simpler graph; parts that no rule changes are the same nodes as before.
+
+    Where memory is dear (``frugal``), rules that gather values to compute on all of them at once are left out.
 
     >>> import numpy as np
     >>> import glassgrad as gg
@@ -32,4 +34,4 @@ def simplify(outputs: Sequence[Node]) -> list[Node]:
     %0 = input : float64[3]
     %1 = add(%0, %0) : float64[3]
     """
-    return Rewriter().run(outputs)
+    return Rewriter(frugal).run(outputs)

@@ -201,3 +201,4 @@ RULES: dict[Any, tuple[Rule, ...]] = {
         second(ew.Mul, _scaled_basis),
     ),
 }
+FRUGAL = {contraction.Matmul: RULES[contraction.Matmul]}  # a sum of products as one needs the factors of all at once

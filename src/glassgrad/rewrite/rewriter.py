@@ -17,7 +17,9 @@ from ..ops import logic, loop, view
 from . import algebra, choice, fold, narrow, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
-RULES = indexed(module.RULES for module in (algebra, choice, rearrange, reduce, place, product, narrow, unjoin))
+MODULES = (algebra, choice, rearrange, reduce, place, product, narrow, unjoin)
+RULES = indexed(module.RULES for module in MODULES)
+FRUGAL = indexed(product.FRUGAL if module is product else module.RULES for module in MODULES)
 EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
 SMALL = 4096  # bytes up to which constants are compared by what they hold
 
@@ -25,7 +27,9 @@ SMALL = 4096  # bytes up to which constants are compared by what they hold
 class Rewriter:
     """The nodes of one graph that were visited, what they became, and what rules made."""
 
-    def __init__(self) -> None:
+    def __init__(self, frugal: bool = False) -> None:
+        self.frugal = frugal
+        self.rules = FRUGAL if frugal else RULES
         self.now: dict[Node, Node] = {}
         self.shared: dict[Any, Node] = {}  # (op, inputs, params) -> the node
         self.constants: dict[Any, Node] = {}
@@ -67,7 +71,7 @@ class Rewriter:
     def better(self, node: Node) -> Node:
         """The first thing a rule makes of a node, or the node itself."""
         if node.op.outputs > 1:
-            return _with_simple_bodies(node)
+            return _with_simple_bodies(node, self.frugal)
         inputs, params, op = node.inputs, node.params, node.op
         found: Node | None
         if all(x.value is not None for x in inputs):
@@ -80,13 +84,13 @@ class Rewriter:
                 found = unjoin.by_layer(self, node)
             if found is not None and alike(found, node):
                 return found
-        matched = RULES.matched
+        matched = self.rules.matched
         for k, x in enumerate(inputs[:2]):
             for function in matched.get((op, k, x.op if x.value is None else Constant), ()):
                 found = function(self, node, *inputs, **params)
                 if found is not None and alike(found, node):
                     return found
-        for function in RULES.plain.get(op, ()):
+        for function in self.rules.plain.get(op, ()):
             found = function(self, node, *inputs, **params)
             if found is not None and alike(found, node):
                 return found
@@ -194,22 +198,23 @@ def remade(node: Node, inputs: tuple[Node, ...], **params: Any) -> Node:
     return made
 
 
-def _with_simple_bodies(node: Node) -> Node:
+def _with_simple_bodies(node: Node, frugal: bool) -> Node:
     """A loop whose step, or branches of which each, is rewritten by itself, once for all loops by it."""
     changed = {}
     for name, value in node.params.items():
         bodies = value if isinstance(value, tuple) else (value,)
         if bodies and all(isinstance(body, loop.Body) for body in bodies):
-            simple = tuple(map(_simple, bodies))
+            simple = tuple([_simple(body, frugal) for body in bodies])
             if any(a is not b for a, b in zip(simple, bodies, strict=True)):
                 changed[name] = simple if isinstance(value, tuple) else simple[0]
     return remade(node, node.inputs, **changed) if changed else node
 
 
-def _simple(body: loop.Body) -> loop.Body:
-    simple: loop.Body | None = body.derived.get("simplified")
+def _simple(body: loop.Body, frugal: bool) -> loop.Body:
+    key = ("simplified", frugal)
+    simple: loop.Body | None = body.derived.get(key)
     if simple is None:
-        outputs = Rewriter().run(body.outputs)
+        outputs = Rewriter(frugal).run(body.outputs)
         same = all(a is b for a, b in zip(outputs, body.outputs, strict=True))
-        simple = body.derived["simplified"] = body if same else loop.Body(body.inputs, outputs)
+        simple = body.derived[key] = body if same else loop.Body(body.inputs, outputs)
     return simple

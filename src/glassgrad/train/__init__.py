@@ -2,11 +2,13 @@
 
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
+from .diagnose import Diagnose
 from .fit import evaluate, fit
 from .history import Epoch, History
 from .logs import JSONLines, TensorBoard
 from .recipe import Settings
 from .replicas import Replicas
+from .report import Report
 from .save import load, save
 from .state import load_state
 from .table_model import TableModel
@@ -23,8 +25,10 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "Checkpoint",
+    "Diagnose",
     "JSONLines",
     "TensorBoard",
+    "Report",
     "save",
     "load",
     "load_state",

@@ -49,6 +49,9 @@ class Callback:
     def on_end(self, training: Training) -> None:
         """After the last epoch, whatever ended training; not after an error."""
 
+    def on_error(self, error: BaseException, training: Training) -> None:
+        """When an error ends training, such as a loss that is not finite, or a second Ctrl-C; it is raised after."""
+
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint has to keep of it, as plain JSON values."""
         return {}

@@ -23,6 +23,7 @@ from .logs import JSONLines
 from .measure import Loss, Measure, Measured, Metrics, named
 from .progress import shown_progress
 from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
+from .report import Report
 from .targets import require_targets
 from .training import Training
 
@@ -53,6 +54,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     callbacks: Iterable[Callback | Watcher] | Callback | Watcher = (),
     progress: bool | Callable[[Epoch], Any] = True,
     log: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool = False,
     compile: bool = True,
@@ -80,6 +82,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects; or one of them
     progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
     log : a file that is given each epoch's numbers as a line of JSON; for TensorBoard, ``callbacks=[TensorBoard(...)]``
+    report : a page to write while training runs: curves, layers over time, the model explained; see ``train.Report``
     checkpoint : a file to keep training in, written whole or not at all after every epoch; or a ``train.Checkpoint``
     resume : go on from the checkpoint, if there is one; the result has the bits of a run without interruption
     compile : False takes the steps by NumPy, one operation after another
@@ -142,12 +145,14 @@ def fit(  # type: ignore[misc]  # the settings are those below
         watchers.append(EarlyStopping(patience))
     if log is not None:
         watchers.append(JSONLines(log))
+    if report is not None:
+        watchers.append(Report(report))
     if resume and checkpoint is None:
         raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     measure = None if held is None else Measure(loss, wanted, model, held, compile)
     if replicas is not None:
-        _refuse(callbacks=callbacks, log=log, checkpoint=checkpoint, compile=not compile)
+        _refuse(callbacks=callbacks, log=log, report=report, checkpoint=checkpoint, compile=not compile)
         if not isinstance(feed, Rows):
             raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y)")
         with _shown(progress, epochs) as show:
@@ -165,7 +170,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
     if kept is not None:
         training.facts = _facts(training, loss, held, wanted)
-    with noticed() as interrupt, _shown(progress, epochs) as show:
+    with noticed() as interrupt, _shown(progress, epochs) as show, _told(watchers, training):
         write = _writer(kept, training, watchers, resume)
         for watcher in watchers:
             watcher.on_start(training)
@@ -196,6 +201,17 @@ def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metri
     """
     data = arrays_of(data, "data")
     return Measure(loss, named(metrics), model, data, compiled=False)(model, data)
+
+
+@contextlib.contextmanager
+def _told(watchers: list[Callback], training: Training) -> Any:
+    """Tell callbacks of an error."""
+    try:
+        yield
+    except BaseException as error:
+        for watcher in watchers:
+            watcher.on_error(error, training)
+        raise
 
 
 def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:

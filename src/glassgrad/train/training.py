@@ -72,7 +72,7 @@ class Training:
     model : as it is now; its arrays are overwritten by later epochs
     history : of the epochs so far
     epochs : how many there are meant to be
-    optimizer : as given to ``fit``
+    loss, optimizer : as given to ``fit``
     """
 
     def __init__(
@@ -90,7 +90,8 @@ class Training:
         owned = tree.map(own, model)
         words = np.asarray(key(seed).value)
         self.carry = Carry(owned, optimizer.init(owned), words, np.int64(0))
-        self.optimizer, self.epochs, self.feed = optimizer, epochs, feed
+        self.loss, self.optimizer, self.epochs, self.feed = loss, optimizer, epochs, feed
+        self.compiled = compiled
         self.history = History()
         self.facts: dict[str, str] = {}  # that a checkpoint must share with what goes on from it
         self.kept: Any = None

@@ -1,5 +1,5 @@
-import type { ArrayData, Data, Scalar } from "../explanation";
 import { h } from "../dom";
+import type { ArrayData, Data, Scalar } from "../explanation";
 import { colour, heat } from "./heat";
 import { histogram } from "./histogram";
 import { numeric, short, size, statistics, whole, type Statistics } from "./numbers";

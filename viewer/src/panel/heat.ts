@@ -1,5 +1,5 @@
-import type { ArrayData, HeatMap } from "../explanation";
 import { h } from "../dom";
+import type { ArrayData, HeatMap } from "../explanation";
 import { short, size, type Statistics } from "./numbers";
 
 /** Purple below 0, green above: apart for every kind of colour vision, and neither blue nor orange. */
@@ -14,6 +14,7 @@ const PLUS = [...MINUS, [0.5, 0.15, 0.5, 0.85]];
 const WIDTH = 340;
 const HEIGHT = 260;
 const LARGEST = 14; // pixels of a cell
+const STRIP = 28; // of one that stands for a vector
 
 /** The colour of a number from -1 to 1. */
 export function colour(v: number): string {
@@ -37,13 +38,13 @@ export function heat(a: ArrayData, s: Statistics): HTMLElement | null {
   if (!map) return null;
   const cells = decoded(map);
   const side = Math.max(1, Math.min(LARGEST, Math.floor(WIDTH / map.columns), Math.floor(HEIGHT / map.rows)));
-  const tall = map.rows === 1 ? 28 : side;
+  const [wide, tall] = [map.columns === 1 ? STRIP : side, map.rows === 1 ? STRIP : side];
   const canvas = h("canvas", { tabindex: "0", role: "img", "aria-label": description(a, s) });
-  canvas.width = map.columns * side;
+  canvas.width = map.columns * wide;
   canvas.height = map.rows * tall;
   const reading = h("output", { class: "reading", "aria-live": "polite" }, blocks(a, map));
   let [row, column] = [0, 0];
-  paint(canvas, cells, map.columns, side, tall);
+  paint(canvas, cells, map.columns, wide, tall);
   const read = () => {
     const v = cells[row * map.columns + column] ?? NaN;
     const shown = Number.isFinite(v) ? `≈ ${short(v * map.scale, 2)}` : `${v}`.replace("Infinity", "inf");
@@ -75,7 +76,7 @@ function paint(canvas: HTMLCanvasElement, cells: number[], columns: number, wide
     const [x, y] = [(k % columns) * wide, Math.floor(k / columns) * tall];
     pen.fillStyle = Number.isFinite(v) ? colour(v) : bad;
     pen.fillRect(x, y, wide, tall);
-    if (Number.isFinite(v) || wide < 5) return;
+    if (Number.isFinite(v) || Math.min(wide, tall) < 5) return;
     pen.strokeStyle = ink;
     pen.beginPath();
     for (const [fromX, fromY, toX, toY] of Number.isNaN(v) ? CROSS : v > 0 ? PLUS : MINUS) {

@@ -1,5 +1,5 @@
-import type { ArrayData } from "../explanation";
 import { h, svg } from "../dom";
+import type { ArrayData } from "../explanation";
 import { numeric, short, type Statistics } from "./numbers";
 
 const WIDTH = 240;

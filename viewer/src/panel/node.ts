@@ -1,8 +1,8 @@
+import { h } from "../dom";
 import type { Data, Explanation, NodeData, Step } from "../explanation";
 import { arrayView } from "./array";
-import { h } from "../dom";
-import { link } from "./link";
 import type { Flows } from "./flows";
+import { link } from "./link";
 import { math } from "./math";
 import { size } from "./numbers";
 import { section, type Timed, until } from "./section";
@@ -13,12 +13,13 @@ const USES = 30; // that are listed at once
 /** Everything about one node, and how much of it is known at a step. */
 export function nodeView(explanation: Explanation, flows: Flows, n: NodeData): Timed {
   const valueAt = explanation.forward.indexOf(n.id) + 1;
-  const gradAt = explanation.forward.length + explanation.backward.indexOf(n.id) + 1;
+  const turn = explanation.backward.indexOf(n.id) + 1;
+  const gradAt = explanation.forward.length + turn;
   const value = until((s) => s.hasValue(n.id), `not yet: computed at step ${valueAt}`, arrayView(n.value));
   const parts: Timed[] = [value];
   const sections = [section("Value", "value", value.element)];
   if (n.grad) {
-    const chain = until((s) => s.hasGrad(n.id), `not yet: complete at step ${gradAt}`, gradient(n));
+    const chain = until((s) => !turn || s.hasGrad(n.id), `not yet: complete at step ${gradAt}`, gradient(n));
     const arriving = arrives(explanation, flows, n);
     parts.push(chain, ...arriving.parts);
     sections.push(section("Gradient", "grad", chain.element, arriving.element));
@@ -88,10 +89,15 @@ function locals(n: NodeData): HTMLElement {
   const found = n.derivatives.flatMap((latex, k) => {
     if (!latex) return [];
     const data = n.local[k] ?? null;
-    const said = data && !("parts" in data) && [data.min, data.max, ...(data.elements ?? [])].every((v) => v === undefined || latex.endsWith(` = ${v}`));
-    return [h("div", { class: "by" }, math(latex, true), data && !said ? arrayView(matrix(data, n)) : null)];
+    return [math(latex, true), data && !says(latex, data) ? arrayView(matrix(data, n)) : ""];
   });
   return h("div", {}, ...found);
+}
+
+/** Whether an equation ends in the one number that all elements are. */
+function says(latex: string, data: Data): boolean {
+  if (!data || "parts" in data) return false;
+  return [data.min, data.max, ...(data.elements ?? [])].every((v) => v === undefined || latex.endsWith(` = ${v}`));
 }
 
 /** A Jacobian as a matrix: a row for each element of the node, a column for each of the input. */
@@ -117,7 +123,7 @@ function arrives(explanation: Explanation, flows: Flows, n: NodeData) {
 }
 
 function alone(explanation: Explanation, n: NodeData): string {
-  if (n.id !== explanation.output) return "Nothing arrives: the output does not depend on it.";
+  if (n.id !== explanation.output) return "Nothing arrives: no gradient flows back to it.";
   return n.shape.length ? "It is the output: C is the sum of its elements." : "It is the output C itself.";
 }
 
@@ -145,6 +151,6 @@ function flow(title: string, rows: HTMLElement[]): HTMLElement {
 }
 
 function amount(data: Data): HTMLElement {
-  const text = data === null ? "-" : "parts" in data ? data.parts.map((p) => (p && "text" in p ? p.text : "-")).join(", ") : data.text;
-  return h("span", { class: "grad" }, text);
+  const of = (d: Data): string => (d === null ? "-" : "parts" in d ? d.parts.map(of).join(", ") : d.text);
+  return h("span", { class: "grad" }, of(data));
 }

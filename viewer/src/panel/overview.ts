@@ -1,6 +1,6 @@
-import type { BackwardRow, Data, Explanation, ForwardRow, PathsData, Step } from "../explanation";
-import { arrayView } from "./array";
 import { h } from "../dom";
+import type { Data, Explanation, ForwardRow, PathsData, Step } from "../explanation";
+import { arrayView } from "./array";
 import { link } from "./link";
 import { numeric, size } from "./numbers";
 import { section, type Timed, until } from "./section";
@@ -8,42 +8,54 @@ import { cell, table } from "./table";
 
 /** The whole: what is differentiated, both passes as tables, and the number of paths. */
 export function overview(explanation: Explanation): Timed {
-  const parts: Timed[] = [];
-  const amount = (data: Data, kind: string, known: (step: Step) => boolean) => {
-    const shown = until(known, "not yet", h("span", {}, text(data)));
-    parts.push(shown);
-    return h("td", { class: `wide ${kind}` }, shown.element);
-  };
   const { nodes, edges, parameters, passes, paths } = explanation;
   const output = nodes[explanation.output]!;
   const named = new Map(nodes.map((n) => [n.name, n.id]));
+  const reached = new Set(explanation.backward);
+  const parts: Timed[] = [];
+  const timed = (inside: HTMLElement, known: (step: Step) => boolean) => {
+    const part = until(known, "not yet", inside);
+    parts.push(part);
+    return part.element;
+  };
   const name = (text: string) => (named.has(text) ? link(named.get(text)!, text) : text);
+  const value = (node: number, data: Data) =>
+    h("td", { class: "wide value" }, timed(h("span", {}, text(data)), (s) => s.hasValue(node)));
+  const grad = (node: number, data: Data) =>
+    h("td", { class: "wide grad" }, timed(h("span", {}, text(data)), (s) => !reached.has(node) || s.hasGrad(node)));
+  const at = (z: string) => named.get(z) ?? output.id;
+
   const shape = output.shape.length ? `the sum of the ${size(output.shape)} elements of ` : "";
-  const id = (of: string) => named.get(of) ?? explanation.output;
-  const value = until((s) => s.hasValue(output.id), "not yet", arrayView(output.value));
-  parts.push(value);
+  const facts = [`${nodes.length} nodes`, `${edges.length} edges`, `${parameters.length} parameters`];
+  const learnt = parameters.map((p) => {
+    const n = nodes[p]!;
+    return [cell(link(p, n.name)), value(p, n.value), grad(p, n.grad)];
+  });
+  const forward = forwardRows(passes.forward, name, (r) => value(at(r.z), r.factor));
+  const backward = passes.backward.map((r) => {
+    const gain = r.gain ? value(at(r.z), r.amplification) : cell("");
+    gain.prepend(r.gain, " ");
+    return [cell(name(r.z)), gain, cell(r.arrives), grad(at(r.z), r.grad)];
+  });
+  const note = (words: string) => h("p", { class: "note" }, words);
   const element = h(
     "article",
     {},
-    h(
-      "header",
-      {},
-      h("p", {}, "C is the output: ", shape, name(output.name), "."),
-      h("p", { class: "facts" }, ...[`${nodes.length} nodes`, `${edges.length} edges`, `${parameters.length} parameters`].map((t) => h("span", {}, t))),
-    ),
-    section("Output", "value", value.element),
-    section("Parameters", "grad", table(["", "value", "gradient"], parameters.map((p) => [cell(link(p, nodes[p]!.name)), amount(nodes[p]!.value, "value", () => true), amount(nodes[p]!.grad, "grad", (s) => s.hasGrad(p))]))),
+    h("p", {}, "C is the output: ", shape, name(output.name), "."),
+    h("p", { class: "facts" }, ...facts.map((t) => h("span", {}, t))),
+    section("Output", "value", timed(arrayView(output.value), (s) => s.hasValue(output.id))),
+    section("Parameters", "grad", table(["", "value", "gradient"], learnt)),
     section(
       "Forward pass",
       "value",
-      h("p", { class: "note" }, "What each parameter w is multiplied by, ∂z/∂w."),
-      table(["w", "multiplies", "∂z/∂w"], forwardRows(passes.forward, name, (r) => amount(r.factor, "value", (s) => s.hasValue(id(r.z))))),
+      note("What each parameter w is multiplied by, ∂z/∂w."),
+      table(["w", "multiplies", "∂z/∂w"], forward),
     ),
     section(
       "Backward pass",
       "grad",
-      h("p", { class: "note" }, "∂C/∂z by the network in reverse: each activation is an amplifier with a fixed gain."),
-      table(["z", "gain", "arrives", "∂C/∂z"], passes.backward.map((r) => [cell(name(r.z)), gain(r, amount(r.amplification, "value", (s) => s.hasValue(id(r.z)))), cell(r.arrives), amount(r.grad, "grad", (s) => s.hasGrad(id(r.z)))])),
+      note("∂C/∂z by the network in reverse: each activation is an amplifier with a fixed gain."),
+      table(["z", "gain", "arrives", "∂C/∂z"], backward),
     ),
     ...(paths.length ? [section("Paths", "local", ...pathsView(explanation, paths))] : []),
   );
@@ -51,7 +63,11 @@ export function overview(explanation: Explanation): Timed {
 }
 
 /** Each z with its formula, and below it what its parameters multiply. */
-function forwardRows(rows: ForwardRow[], name: (text: string) => string | Node, factor: (row: ForwardRow) => HTMLElement): HTMLElement[][] {
+function forwardRows(
+  rows: ForwardRow[],
+  name: (text: string) => string | Node,
+  factor: (row: ForwardRow) => HTMLElement,
+): HTMLElement[][] {
   return rows.flatMap((r, k) => {
     const own = [cell(name(r.parameter)), cell(name(r.multiplies)), factor(r)];
     if (rows[k - 1]?.z === r.z) return [own];
@@ -77,7 +93,11 @@ function pathsView(explanation: Explanation, paths: PathsData[]): HTMLElement[] 
     ),
   );
   return [
-    h("p", { class: "note" }, "The gradient is a sum over all paths. Backpropagation takes each edge once; recursion walks every path."),
+    h(
+      "p",
+      { class: "note" },
+      "The gradient is a sum over all paths. Backpropagation takes each edge once; recursion walks every path.",
+    ),
     table(["to", "paths", "edges", "operations", "by recursion"], rows),
     ...(strongest.length
       ? [h("h4", {}, "The strongest of several, and its share of the gradient"), h("ul", { class: "paths" }, ...strongest)]
@@ -87,12 +107,6 @@ function pathsView(explanation: Explanation, paths: PathsData[]): HTMLElement[] 
 
 function count(digits: string): string {
   return digits.length < 10 ? digits : `${digits[0]}.${digits.slice(1, 3)}e${digits.length - 1}`;
-}
-
-function gain(row: BackwardRow, amplification: HTMLElement): HTMLElement {
-  if (!row.gain) return cell("");
-  amplification.prepend(h("div", {}, row.gain));
-  return amplification;
 }
 
 function text(data: Data): string {

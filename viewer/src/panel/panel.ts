@@ -1,6 +1,6 @@
 import "./panel.css";
-import type { Explanation, Step } from "../explanation";
 import { h } from "../dom";
+import type { Explanation, Step } from "../explanation";
 import { flows } from "./flows";
 import { nodeView } from "./node";
 import { overview } from "./overview";

@@ -37,7 +37,7 @@ export class Box {
     const made = isGroup(item) ? `${operations} ops` : says(n);
     this.called = isGroup(item) ? `group ${name}, ${made}, closed` : `${name} ${made}`.trim();
     const shape = n.shape.join("×");
-    const brief = (text: string) => (scope ? ` ${text}`.split(` ${scope}/`).join(" ").split(`(${scope}/`).join("(").slice(1) : text);
+    const brief = (text: string) => within(scope, text);
     this.says = brief(made);
     this.made = h("span", { class: "formula" }, this.says);
     this.cells = { value: cell(n.value, "value", "↓"), grad: cell(n.grad, "grad", "↑") };
@@ -48,7 +48,7 @@ export class Box {
     ];
     this.element = h(
       "div",
-      { class: `box ${kinds.join(" ").trim()}`, "data-key": this.key, role: "button", tabindex: -1 },
+      { class: `box ${kinds.filter(Boolean).join(" ")}`, "data-key": this.key, role: "button", tabindex: -1, title: hint(n) },
       h("div", { class: "title" }, h("b", {}, brief(name)), this.made, shape ? h("span", { class: "shape" }, shape) : null),
       h("div", { class: "cells" }, this.cells.value, this.cells.grad),
     );
@@ -79,11 +79,21 @@ export class Box {
   }
 }
 
+/** A name or a formula without the scope, which the frame around it says. */
+function within(scope: string, text: string): string {
+  if (!scope) return text;
+  const [spaced, called] = [` ${scope}/`, `(${scope}/`];
+  return ` ${text}`.replaceAll(spaced, " ").replaceAll(called, "(").slice(1);
+}
+
 /** How a node is made, unless its name says it. */
 function says(n: NodeData): string {
   if (isLeaf(n)) return n.path.includes(n.name) ? "" : n.path;
   return n.formula === n.name ? "" : `= ${n.formula}`;
 }
+
+/** All of what a box may have to cut off. */
+const hint = (n: NodeData): string => [`${n.name} = ${n.formula}`, n.source && `line ${n.line}: ${n.source}`].filter(Boolean).join("\n");
 
 export function written(data: Data): string {
   if (data === null) return "none";

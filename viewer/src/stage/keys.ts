@@ -40,7 +40,7 @@ export function help(bindings: Binding[]): HTMLDialogElement {
       h("b", { class: "value" }, "↓"),
       ". Gradients of the output flow up and stand after ",
       h("b", { class: "grad" }, "↑"),
-      ". Small bars are an array's elements, up or down by sign; of large arrays, the histogram.",
+      ". Small bars are an array's elements, up or down by sign; of large arrays, the histogram. ⚠ marks NaN and infinity.",
     ),
     h("h2", {}, "Keys"),
     h("table", {}, ...bindings.map((b) => h("tr", {}, h("th", {}, h("kbd", {}, b.shown)), h("td", {}, b.does)))),

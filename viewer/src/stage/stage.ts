@@ -21,7 +21,10 @@ const ICONS = {
   step: "M3 2v10l8-5z",
   end: "M10 2h2v10h-2zM2 2v10l7-5z",
 };
-const PATIENCE = 30_000; // milliseconds for which playing all steps lasts at most
+// Milliseconds: of playing all steps, and of one step
+const PATIENCE = 40_000;
+const QUICKEST = 40;
+const SLOWEST = 800;
 
 /** The graph, the walk through it, and their controls; `onShow` hears which node is selected at which step. */
 export function mountStage(
@@ -95,7 +98,7 @@ class Stage {
       "header",
       { class: "bar" },
       h("h1", {}, `${nodes[output]!.name} = `, h("span", { class: "value" }, written(nodes[output]!.value))),
-      h("span", { class: "muted" }, `${nodes.length} nodes, ${parameters.length} parameters`),
+      h("span", { class: "muted" }, `${several(nodes.length, "node")}, ${several(parameters.length, "parameter")}`),
       h("span", { class: "legend" }, h("span", { class: "value" }, "↓ value"), h("span", { class: "grad" }, "↑ gradient")),
       h("search", {}, this.field, this.count),
       h(
@@ -212,11 +215,9 @@ class Stage {
   }
 
   private go(at: number): void {
-    const bound = Math.max(0, Math.min(this.timeline.length, at));
-    if (this.timer && at > this.timeline.length) this.pause();
-    this.at = bound;
+    this.at = Math.max(0, Math.min(this.timeline.length, at));
     this.resting = false;
-    this.selected = this.timeline.step(bound).node ?? this.selected;
+    this.selected = this.timeline.step(this.at).node ?? this.selected;
     this.render();
     this.reveal();
   }
@@ -226,12 +227,18 @@ class Stage {
       this.pause();
       return;
     }
-    const pause = Math.max(40, Math.min(800, PATIENCE / this.timeline.length));
-    if (this.at === this.timeline.length) this.at = -1;
-    const next = () => {
+    const { length } = this.timeline;
+    const stride = Math.ceil((length * QUICKEST) / PATIENCE);
+    const pause = Math.max(QUICKEST, Math.min(SLOWEST, PATIENCE / length));
+    const next = (): void => {
+      if (this.at === length) {
+        this.pause();
+        return;
+      }
       this.timer = window.setTimeout(next, pause);
-      this.go(this.at + 1);
+      this.go(this.at + stride);
     };
+    if (this.at === length) this.at = 0;
     next();
   }
 
@@ -324,7 +331,7 @@ class Stage {
   private openAll(): void {
     const left = this.openness.openAll();
     this.build(keyOf(this.openness.boxOf(this.selected)));
-    this.say(left ? `${left} groups stay closed: at most ${LIMIT} boxes are drawn at once. Open one by e.` : "");
+    this.say(left ? `${several(left, "group")} stay closed: at most ${LIMIT} boxes are drawn at once. Open one by e.` : "");
   }
 
   private closeAll(): void {
@@ -363,3 +370,5 @@ class Stage {
 
 const icon = (name: keyof typeof ICONS): SVGElement =>
   svg("svg", { viewBox: "0 0 14 14", width: 14, height: 14, class: "icon", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
+
+const several = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

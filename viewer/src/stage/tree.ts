@@ -4,7 +4,7 @@ import type { Explanation, NodeData } from "../explanation";
 export const LIMIT = 300;
 const FIRST = 80; // boxes in view to begin with
 const FEW = 8; // boxes that are too few to begin with
-const CHILDREN = 80; // of a group; longer ones are cut into stretches
+const CHILDREN = 64; // of a group; longer ones are cut into stretches
 const BARE = 12; // arguments that stand alone at the top
 
 /** Nodes that may be shown as one box. */
@@ -32,6 +32,20 @@ export const isShown = (n: NodeData): boolean => n.op !== "constant" || n.shape.
 
 /** The nodes by scope and layer, in order of computation; the root is a group without a parent. */
 export function grow(explanation: Explanation): Group {
+  for (let children = CHILDREN; ; children /= 2) {
+    const root = gather(explanation);
+    tidy(root, explanation.nodes, children);
+    if (children <= 4 || longest(root) <= LIMIT) {
+      number(root, { next: 0 });
+      return root;
+    }
+  }
+}
+
+/** How many boxes are in view at most when one group is open, and therefore all around it. */
+const longest = (g: Group): number => g.children.length + Math.max(0, ...g.children.filter(isGroup).map(longest));
+
+function gather(explanation: Explanation): Group {
   const { nodes } = explanation;
   const root = group("", [], null);
   const firstUse = new Map<number, number>();
@@ -65,8 +79,6 @@ export function grow(explanation: Explanation): Group {
     }
     open.at(-1)!.children.push(...(waiting.get(n.id) ?? []), n.id);
   }
-  tidy(root, nodes);
-  number(root, { next: 0 });
   return root;
 }
 
@@ -95,16 +107,16 @@ const ownerOf = (path: string): string => /^(.*\])\[[^[]*\]$/.exec(path)?.[1] ??
 const prefixes = (owner: string): string[] => [...owner.matchAll(/\]/g)].map(({ index }) => owner.slice(0, index + 1));
 
 /** Groups of one child become that child, groups of many are cut into stretches. */
-function tidy(g: Group, nodes: NodeData[]): void {
-  for (const child of g.children) if (isGroup(child)) tidy(child, nodes);
+function tidy(g: Group, nodes: NodeData[], children: number): void {
+  for (const child of g.children) if (isGroup(child)) tidy(child, nodes, children);
   g.children = g.children.map((c) => (isGroup(c) && c.children.length === 1 ? c.children[0]! : c));
   const only = g.children.filter(isGroup);
   if (only.length === 1 && only[0]!.children.length > 0.8 * count(g)) {
     // A group that holds nearly everything says nothing
     g.children = g.children.flatMap((c) => (c === only[0] ? only[0].children : [c]));
   }
-  if (g.children.length > CHILDREN) {
-    const pieces = Math.min(CHILDREN, Math.ceil(Math.sqrt(g.children.length)));
+  if (g.children.length > children) {
+    const pieces = Math.min(children, Math.ceil(Math.sqrt(g.children.length)));
     const size = Math.ceil(g.children.length / pieces);
     const named = (c: Item) => (isGroup(c) ? c.name : nodes[c]!.name);
     g.children = Array.from({ length: pieces }, (_, k) => {
@@ -113,7 +125,7 @@ function tidy(g: Group, nodes: NodeData[]): void {
       piece.name = `${named(piece.children[0]!)} … ${named(piece.children.at(-1)!)}`;
       return piece;
     });
-    for (const piece of g.children) if (isGroup(piece)) tidy(piece, nodes);
+    for (const piece of g.children) if (isGroup(piece)) tidy(piece, nodes, children);
   }
 }
 
