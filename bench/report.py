@@ -27,6 +27,7 @@ SHORT = {
     "fitting": ("digits to", "MLPClassifier on digits", "32 replicas"),
     "pieces": ("softmax",),
     "objectives": ("Gaussian mixture d=20 k=25 n=1000: with gradient",),
+    "derivatives": ("hessian, Rosenbrock n=1000", "hessian, perceptron 10-20-1", "hvp, perceptron 10-20-1"),
     "matmul": ("square 1024",),
     "calls": ("call with ten arrays of 8, one result", "first step of 784-128-10"),
 }

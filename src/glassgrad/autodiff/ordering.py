@@ -37,7 +37,7 @@ def ordered(graph: Graph, order: str) -> Sequence[int]:
     --------
     >>> star = Graph.of_lists([[3], [3], [3], [0, 1, 2]])
     >>> [list(ordered(star, order)) for order in ORDERS]
-    [[0, 1, 2, 3], [3, 0, 1, 2], [3, 0, 1, 2], [3, 2, 1, 0]]
+    [[0, 1, 2, 3], [3, 0, 1, 2], [0, 3, 1, 2], [3, 2, 1, 0]]
     """
     if order == "natural":
         return range(graph.size)
