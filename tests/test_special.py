@@ -82,3 +82,21 @@ def test_compiled_code_calls_scipy_where_it_has_no_formula() -> None:
 def test_what_has_no_derivative_says_so() -> None:
     with pytest.raises(gg.errors.UnsupportedError, match=r"gammainc: no derivative by a at .*test_special.*stop_grad"):
         gg.grad(lambda a: gg.special.gammainc(a, 1.0))(2.0)
+
+
+def test_slopes_at_edges() -> None:
+    """As PyTorch's xlogy; limits where a factor is 0 and another infinite."""
+    special = gg.special
+    assert float(gg.grad(lambda x: special.xlogy(x, 0.2))(0.0)) == pytest.approx(np.log(0.2))
+    assert float(gg.grad(lambda x: special.xlogy(x, 0.0))(0.0)) == 0.0
+    np.testing.assert_allclose(
+        gg.hessian(lambda v: special.xlogy(v[0], v[1]))(np.array([0.0, 0.2])), [[0, 5], [5, 0]], atol=1e-12
+    )
+    assert [float(gg.grad(special.rgamma)(x)) for x in (0.0, -1.0, -2.0)] == pytest.approx([1.0, -1.0, 2.0])
+    assert float(gg.grad(lambda x: special.gammainc(1.0, x))(0.0)) == 1.0
+    assert float(gg.grad(lambda x: special.betainc(1.0, 1.0, x))(0.0)) == pytest.approx(1.0)
+    assert float(gg.grad(lambda x: special.betainc(1.0, 1.0, x))(1.0)) == pytest.approx(1.0)
+    for x, y in ((0.0, 0.0), (0.0, np.inf), (0.0, -1.0), (0.0, np.nan), (2.0, 0.0), (2.0, np.inf), (-1.0, 2.0)):
+        with np.errstate(divide="ignore"):
+            np.testing.assert_equal(float(special.xlogy(x, y)), float(scipy_special.xlogy(x, y)))
+    np.testing.assert_array_equal(special.entr(np.array([-1.0, 0.0, np.inf])), scipy_special.entr([-1.0, 0.0, np.inf]))

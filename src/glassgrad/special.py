@@ -154,14 +154,13 @@ def logit(p: Any, /) -> Any:
 
 def xlogy(x: Any, y: Any, /) -> Any:
     """x ln y, and 0 where x is 0 whatever y is."""
-    x, y = as_array(x), as_array(y)
-    zero = (x == 0) & ~logic.isnan(y)
-    return logic.where(zero, 0, x * ew.log(logic.where(zero, 1, y)))
+    return scipy.xlogy(as_array(x), as_array(y))
 
 
 def entr(x: Any, /) -> Any:
-    """-x ln x, 0 at 0: one term of an entropy."""
-    return -xlogy(x, x)
+    """-x ln x, 0 at 0 and -inf below: one term of an entropy."""
+    x = as_array(x)
+    return logic.where(x < 0, -math.inf, -xlogy(x, logic.where(x < 0, 1, x)))
 
 
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False) -> Any:

@@ -17,7 +17,7 @@ from ..graph.node import Value
 from ..graph.origin import here
 from ..graph.primitive import Elementwise, Samples
 from . import elementwise as ew
-from . import special
+from . import logic, special
 
 Function = Callable[..., Value]
 ROOT_2PI = math.sqrt(2 * math.pi)
@@ -64,12 +64,12 @@ def _neighbours(f: str, sign: int) -> Function:
 
 def _beta_density(y: Value, a: Value, b: Value, x: Value) -> Value:
     """x^(a-1) (1-x)^(b-1) / B(a, b), the slope of the incomplete beta function. DLMF 8.17.7"""
-    return ew.exp((a - 1) * ew.log(x) + (b - 1) * ew.log1p(-x) - betaln(a, b))
+    return ew.exp(xlogy(a - 1, x) + xlogy(b - 1, 1 - x) - betaln(a, b))
 
 
 def _gamma_density(y: Value, a: Value, x: Value) -> Value:
     """x^(a-1) e^(-x) / Γ(a), the slope of the incomplete gamma function. DLMF 8.8.13"""
-    return ew.exp((a - 1) * ew.log(x) - x - special.lgamma(a))
+    return ew.exp(xlogy(a - 1, x) - x - special.lgamma(a))
 
 
 def _t_density(y: Value, n: Value, x: Value) -> Value:
@@ -77,6 +77,19 @@ def _t_density(y: Value, n: Value, x: Value) -> Value:
     half = (n + 1) / 2
     scale = special.lgamma(half) - special.lgamma(n / 2) - 0.5 * ew.log(n * math.pi)
     return ew.exp(scale - half * ew.log1p(x * x / n))
+
+
+def _rgamma_slope(y: Value, x: Value) -> Value:
+    """-ψ(x)/Γ(x), and (-1)ⁿ n! at x = -n, where ψ has a pole. DLMF 5.5.3"""
+    pole = (x <= 0) & (x == ew.floor(x))
+    there = FUNCTIONS["gamma"](logic.where(pole, 1 - x, 1)) * ew.cos(math.pi * x)
+    return logic.where(pole, there, -y * special.digamma(logic.where(pole, 1, x)))
+
+
+def xlogy(x: Value, y: Value, /) -> Value:
+    """x ln y, and 0 where x is 0 whatever y is."""
+    zero = (x == 0) & ((y <= 0) | logic.isinf(y))
+    return logic.where(zero, 0, x * ew.log(logic.where(zero, 1, y)))
 
 
 def betaln(a: Value, b: Value, /) -> Value:
@@ -87,7 +100,7 @@ def betaln(a: Value, b: Value, /) -> Value:
 FUNCTIONS: dict[str, Function] = {}
 _ROWS: list[tuple[str, list[Any], tuple[float, float]]] = [
     ("gamma", [lambda y, x: y * special.digamma(x)], (0.3, 4.0)),
-    ("rgamma", [lambda y, x: -y * special.digamma(x)], (0.3, 4.0)),
+    ("rgamma", [_rgamma_slope], (0.3, 4.0)),
     ("gammasgn", [0], (0.3, 4.0)),
     ("gammainc", ["a", _gamma_density], (0.3, 4.0)),
     ("gammaincc", ["a", lambda *xs: -_gamma_density(*xs)], (0.3, 4.0)),
