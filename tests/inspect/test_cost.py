@@ -106,3 +106,8 @@ def test_every_op_has_a_cost() -> None:
         inputs = [gg.Array if x is None else x for x in inputs]
         program = gg.trace(lambda *xs, op=op, params=params: apply(op, xs, params), *inputs)
         assert flops(program.outputs[0]) >= 0, op.name
+
+
+def test_a_constant_costs_nothing() -> None:
+    counted = gg.cost(lambda x: 3.0, 3.0)
+    assert counted.forward.flops == counted.backward.flops == counted.peak == 0

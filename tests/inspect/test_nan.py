@@ -365,3 +365,62 @@ def test_static_arguments_are_replayed() -> None:
     assert f(1.0, 2, kind="log") == 0
     with pytest.raises(NonFiniteError, match="logarithm of 0"):
         f(0.0, 2, kind="log")
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "op"),
+    [
+        (lambda x: 1 / x, 0.0, "div"),
+        (lambda x: 1 / x, 0, "div"),
+        (lambda x: 2.0**x, 5000.0, "power"),
+        (lambda x: x**0.5, -1.0, "power"),
+        (lambda x: np.log(x), 0.0, "log"),
+        (lambda x: x * 1e308 * 10, 1.0, "mul"),
+        (lambda p: 1 / p["w"], {"w": 0.0}, "div"),
+        (lambda x: np.float32(3e38) * (x * 10), 1.0, "mul"),  # a Python number takes the dtype it meets
+        (lambda x: gg.grad(lambda y: gnp.sqrt(y))(x), 0.0, "sqrt"),
+    ],
+)
+def test_python_numbers_are_replayed(f: Any, x: Any, op: str) -> None:
+    with pytest.raises(NonFiniteError) as caught:
+        gg.jit(f, nan="raise")(x)
+    assert caught.value.origin.op == op and caught.value.origin.line.startswith("test_nan.py:")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: x, lambda x: np.float32(2) * (x * 10 + 1), lambda x: gg.grad(lambda y: y**2)(x), lambda x: x > 1],
+)
+def test_a_replay_of_python_numbers_is_what_the_program_gives(f: Any) -> None:
+    expected = gg.jit(f)(2.5)
+    with gg.trace_nan():
+        got = gg.jit(f)(2.5)
+    assert type(got) is type(expected) and got == expected
+
+
+def falling(x: Any) -> Any:
+    return gg.while_loop(lambda s: s > -1, lambda s: gnp.sqrt(s - 2), x)  # here
+
+
+@pytest.mark.parametrize(
+    "f",
+    [falling, lambda x: falling(x) + 1.0, lambda x: falling(gg.variable(x)), gg.jit(falling, nan="raise")],
+)
+@pytest.mark.parametrize("x", [10.0, np.float64(10), gnp.asarray(10.0)], ids=["float", "float64", "Array"])
+def test_a_while_loop_whose_condition_looks_at_the_nan(f: Any, x: Any) -> None:
+    with pytest.raises(NonFiniteError, match="square root of a negative number") as caught, gg.trace_nan():
+        f(x)
+    assert (caught.value.origin.op, caught.value.origin.line) == ("sqrt", line_of(falling))
+
+
+def test_a_nan_of_another_element_is_not_made_of_the_infinity() -> None:
+    for f in (
+        lambda: gnp.log(np.array([1.0, 0.0, -1.0])),
+        lambda: gnp.log(gnp.exp(np.array([1000.0, 1.0])) - 3.0),
+        lambda: gnp.log(gnp.asarray(0.0)) + gnp.sqrt(gnp.asarray(-1.0)),
+    ):
+        with pytest.raises(NonFiniteError) as caught, gg.trace_nan():
+            f()
+        assert caught.value.origin.then == ""
+    with pytest.raises(NonFiniteError, match="then mul made nan of it"), gg.trace_nan():
+        gnp.log(gnp.asarray(0.0)) * 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import tree
 from ..array import as_array
-from ..dtypes import is_inexact
+from ..dtypes import PYTHON_SCALARS, is_inexact
 from ..errors import DtypeError, TracedValueError
 from ..graph.node import NO_PARAMS, Input, Node, constant, make
 from ..ops import control
@@ -53,7 +53,8 @@ def _open_leaf(leaf: Any) -> Any:
             return make(
                 control.Alias, (leaf,), NO_PARAMS, leaf.value, spec=leaf.spec, tracked=True, program=leaf.program
             )
-        return make(Input, (), NO_PARAMS, leaf.value, tracked=True)
+        value = np.asarray(leaf.value)[()] if type(leaf.value) in PYTHON_SCALARS else leaf.value
+        return make(Input, (), NO_PARAMS, value, tracked=True)
     if isinstance(leaf, (str, bytes)) or callable(leaf):
         return None
     if isinstance(leaf, np.ma.MaskedArray):

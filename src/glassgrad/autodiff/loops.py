@@ -135,7 +135,7 @@ def _length(name: str, names: list[str], arrays: list[Any], length: int | None) 
 
 def number_of(leaf: Any) -> Any:
     """The Python number that a leaf is, or promotes as because it stands for such an argument; None for any other."""
-    number = (leaf.program.weak.get(leaf) if leaf.program else None) if isinstance(leaf, Node) else leaf
+    number = (leaf.program.weak.get(leaf) if leaf.program else leaf.value) if isinstance(leaf, Node) else leaf
     return number if type(number) in WEAK else None
 
 

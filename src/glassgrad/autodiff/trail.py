@@ -59,6 +59,8 @@ class Watch:
             return instead
         operands = tuple(x.value if isinstance(x, Node) else x for x in inputs)
         if any(value is v for v in operands):  # under another name, as it is
+            if op is Alias:
+                self.used.discard(id(value))  # a loop's result goes on, though its condition looked at it
             return None
         self.follow_underflow(op, operands, value)
         sources = tuple(id(v) for v in operands if id(v) in self.events)
@@ -121,7 +123,7 @@ class Watch:
         value = np.asarray(value)[element]
         operands = tuple(_at(x, value, made, element) for x in made.operands)
         why = mechanism.forward(made.op.name, operands, value, _same_places(made))
-        then = "" if np.isnan(value) else self.became_nan(end)
+        then = "" if np.isnan(value) else self.became_nan(made, end)
         place = made.origin
         if place.forward is not None:  # an op of a derivative, seen inside a loop
             place = place.forward.origin or place
@@ -142,8 +144,8 @@ class Watch:
             then,
         )
 
-    def became_nan(self, end: Event) -> str:
-        """How an infinity became NaN on the way to an end."""
+    def became_nan(self, made: Event, end: Event) -> str:
+        """How an infinity that was made became NaN on the way to an end."""
         event, found = end, None
         while has_nan(event.value):
             found = event
@@ -151,7 +153,7 @@ class Watch:
             if not nans:
                 break
             event = nans[0]
-        if found is None:
+        if found is None or found is made or not _turns(found):
             return ""
         return f"then {found.op.name} made nan of it at {found.origin}: {found.origin.text}"
 
@@ -202,6 +204,14 @@ def _made(operands: Sequence[Any], value: Any) -> Any:
         given_nan = _any([np.isnan(floats(x)) for x in operands], np.shape(value))
         given_inf = _any([np.isinf(floats(x)) for x in operands], np.shape(value))
     return (np.isnan(value) & ~given_nan) | (np.isinf(value) & ~given_nan & ~given_inf)
+
+
+def _turns(event: Event) -> bool:
+    """Whether an op made NaN of an infinity: elementwise, where that stands."""
+    infinite = [np.isinf(floats(x)) for x in event.operands if not isinstance(x, tuple)]
+    if _same_places(event):
+        return bool((_any(infinite, np.shape(event.value)) & np.isnan(event.value)).any())
+    return any(map(np.any, infinite))
 
 
 def floats(x: Any) -> Any:

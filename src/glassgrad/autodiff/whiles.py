@@ -17,12 +17,12 @@ import numpy as np
 from .. import tree
 from ..dtypes import is_inexact
 from ..errors import ShapeError
-from ..graph.apply import apply
-from ..graph.node import Node, constant, creation_order, owned, spec_of
+from ..graph.apply import apply, watchers
+from ..graph.node import NO_PARAMS, Node, constant, creation_order, owned, spec_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import indexing, logic, reduction, view
-from ..ops.control import stop_gradient
+from ..ops.control import Alias, stop_gradient
 from ..ops.loop import Body, While, above, closed, depending, opened, opened_by, placeholder, replayed
 from .branches import batched, chosen, cond, plain, pulled, scalar_bool
 from .jvp import push
@@ -120,7 +120,15 @@ def _in_python(test: Callable[..., Any], step: CheckedStep, first: list[Any], bo
         rounds += 1
     if not rounds and any(number_of(leaf) is not None for leaf in carry):
         return None  # of which dtype they are the body has to say
-    return [x if recorded(x) else owned(x) for x in map(array_of, carry)]
+    return list(map(_result, map(array_of, carry)))
+
+
+def _result(x: Node) -> Any:
+    """A leaf of the last carry; those who watch are told that it goes on."""
+    result = x if recorded(x) else owned(x)
+    if watchers:
+        watchers[-1](Alias, (x,), NO_PARAMS, result.value)
+    return result
 
 
 def _as_node(

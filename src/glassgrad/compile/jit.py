@@ -17,6 +17,7 @@ from ..array import as_array as as_glassgrad
 from ..autodiff.arguments import plain_kind
 from ..autodiff.nonfinite import trace_nan
 from ..autodiff.trail import finite
+from ..dtypes import PYTHON_SCALARS
 from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
 from ..graph.apply import watchers
@@ -120,7 +121,16 @@ def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.nd
 
 
 def _seen(leaf: Any) -> Any:
+    """A leaf as an Array; a Python number inside of one where operations are watched, which its own are not."""
+    if watchers and type(leaf) in PYTHON_SCALARS:
+        return constant(leaf)
     return as_glassgrad(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+
+
+def _typed(leaf: Any) -> Any:
+    """A result of a replay with a dtype, as a program's has one."""
+    weak = isinstance(leaf, Node) and type(leaf.value) in PYTHON_SCALARS and not leaf.tracked
+    return as_glassgrad(np.asarray(leaf.value)[()]) if weak else leaf
 
 
 def _is_number(value: Any) -> bool:
@@ -216,7 +226,7 @@ class Jitted:
         by_place = {k: v for k, v in enumerate(args) if k in self.static}
         opened = [by_place.get(k, tree.map(_seen, v)) for k, v in enumerate(args)]
         named = {k: v if k in self.static else tree.map(_seen, v) for k, v in kwargs.items()}
-        result = self.function(*opened, **named)
+        result = tree.map(_typed, self.function(*opened, **named))
         if any(isinstance(leaf, Node) for leaf in tree.leaves((args, kwargs))):
             return result
         return tree.map(plain_kind, result)

@@ -66,6 +66,8 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
         _complain(op, inputs, params, error)
         raise
     if watchers:
+        if held and op.name in _OPERATORS and all([type(v) in PYTHON_SCALARS for v in values]):
+            value = np.asarray(value).item()  # as in a program: one Python number of others
         instead = watchers[-1](op, inputs, params, value)
         if instead is not None:
             return instead

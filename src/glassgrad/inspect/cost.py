@@ -7,6 +7,7 @@ done on its own. What the compiler makes of them, which fuses most of the traffi
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..autodiff.derivatives import Argnums, value_and_grad
+from ..errors import IndependentOutputWarning
 from ..graph.node import LEAVES, Node, reachable
 from ..graph.primitive import Contraction, Elementwise, Indexing, Opaque, Reduction, Structured, View
 from ..graph.program import trace
@@ -158,11 +160,13 @@ def cost(function: Callable[..., Any], *args: Any, argnums: Argnums = 0) -> Cost
     """
 
     def summed(*inner: Any) -> Any:
-        first = next(leaf for leaf in tree.leaves(function(*inner)) if isinstance(leaf, Node))
-        return total(first)
+        first = next((leaf for leaf in tree.leaves(function(*inner)) if isinstance(leaf, Node)), None)
+        return 0.0 if first is None else total(first)
 
     both = value_and_grad(summed, argnums)
-    program = trace(both, *args)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IndependentOutputWarning)  # a constant costs nothing
+        program = trace(both, *args)
     outputs = simplify(program.outputs)
     nodes = reachable(outputs)
     value = set(reachable(outputs[:1]))
