@@ -311,6 +311,36 @@ def recurrent(factor: float, kind: Any = nn.RNN, steps: int = 40) -> Callable[[i
     return make
 
 
+def by_hand_over_time(factor: float, activation: Any, how: str = "last", steps: int = 24) -> Callable[[int], Case]:
+    """A recurrence by ``scan`` or ``fori_loop`` with the product with the inputs inside of its body."""
+
+    def make(seed: int) -> Case:
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(64, steps, 6)).astype(F32)
+        p = {"u": rng.normal(size=(6, 16)), "w": rng.normal(size=(16, 16)) * factor, "o": rng.normal(size=(16, 2))}
+        p = {**p, "u": 0.3 * p["u"], "o": 0.3 * p["o"], "h": 0.1 * rng.normal(size=16)}
+
+        def f(p: Any, x: Any) -> Any:
+            def step(h: Any, t: Any) -> Any:
+                h = activation(t @ p["u"] + h @ p["w"])
+                return h, h
+
+            first = gnp.zeros((len(x), 16)) + p["h"]
+            if how == "fori":
+                return (
+                    gnp.asarray(gg.fori_loop(0, steps, lambda i, h: step(h, gnp.asarray(x)[:, i])[0], first)) @ p["o"]
+                )
+            if how == "first":
+                return gg.fori_loop(0, steps, lambda i, h: activation(h @ p["w"]), x[:, 0] @ p["u"] + p["h"]) @ p["o"]
+            with gg.scope("memory"):
+                last, hs = gg.scan(step, first, gnp.swapaxes(x, 0, 1))
+            return (last if how == "last" else hs[-2]) @ p["o"]
+
+        return (f, p), nn.cross_entropy, (x, (x[:, -4:, 0].sum(1) > 0).astype(int)), {}
+
+    return make
+
+
 def missing(value: float, part: str = "x") -> Callable[[int], Case]:
     def make(seed: int) -> Case:
         x, _, y = table(seed)
@@ -428,6 +458,14 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     ),
     "rnn of large weights": (recurrent(3.0), "exploding_gradients"),
     "rnn of small weights": (recurrent(0.1), "vanishing_gradients"),
+    "scan, small weights": (by_hand_over_time(0.03, gnp.tanh), "vanishing_gradients"),
+    "scan, 80 steps": (by_hand_over_time(0.03, gnp.tanh, steps=80), "vanishing_gradients"),
+    "scan of sigmoids, one but last row": (by_hand_over_time(0.2, nn.sigmoid, "row"), "vanishing_gradients"),
+    "fori_loop, small weights": (by_hand_over_time(0.03, gnp.tanh, "fori"), "vanishing_gradients"),
+    "fori_loop from x": (by_hand_over_time(0.03, gnp.tanh, "first"), ("vanishing_gradients", "constant_output")),
+    "scan, linear cell": (by_hand_over_time(0.5, lambda z: z), "exploding_gradients"),
+    "scan, linear cell, one but last row": (by_hand_over_time(1.0, lambda z: z, "row"), "exploding_gradients"),
+    "fori_loop, linear cell": (by_hand_over_time(0.5, lambda z: z, "fori"), "exploding_gradients"),
     "biases of -10": (classifier(with_bias(-10, 0)), "dead_relu"),
     "biases of -10, second layer": (classifier(with_bias(-10, 1)), "dead_relu"),
     "biases of -50, three in four": (classifier(with_bias(-50, 1, 0.75)), "dead_relu"),

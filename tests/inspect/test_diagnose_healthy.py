@@ -160,6 +160,65 @@ def recurrent(kind: Any, steps: int = 12) -> Callable[[int], Case]:
     return make
 
 
+def own_recurrence(step: Any, gates: int) -> Callable[[int], Case]:
+    """One by hand, drawn as PyTorch draws, over 60 steps."""
+
+    def make(seed: int) -> Case:
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(32, 60, 5)).astype(F32)
+        p = {k: rng.uniform(-0.25, 0.25, s) for k, s in {"u": (5, 16 * gates), "w": (16, 16 * gates)}.items()}
+        p["o"] = rng.normal(size=(16, 3)) / 4
+
+        def f(p: Any, x: Any) -> Any:
+            zero = np.zeros((len(x), 16))
+            first = (zero, zero)
+            (h, _), _ = gg.scan(lambda s, t: (step(*s, t @ p["u"], s[0], p["w"]), None), first, gnp.swapaxes(x, 0, 1))
+            return h @ p["o"]
+
+        return (f, p), nn.cross_entropy, (x, rng.integers(0, 3, 32)), {}
+
+    return make
+
+
+def lstm_step(h: Any, c: Any, z: Any, _: Any, w: Any) -> Any:
+    i, f, g, o = gnp.split(z + h @ w, 4, axis=1)
+    c = nn.sigmoid(f) * c + nn.sigmoid(i) * gnp.tanh(g)
+    return nn.sigmoid(o) * gnp.tanh(c), c
+
+
+def leaky_step(h: Any, c: Any, z: Any, _: Any, w: Any) -> Any:
+    return 0.9 * h + 0.1 * gnp.tanh(z + h @ w), c
+
+
+def fixed_point(seed: int) -> Case:
+    """h = tanh(x U + h W), iterated from 0: where it begins is forgotten, and is to be."""
+    rng = np.random.default_rng(seed)
+    x = table(rng)
+    p = {"u": rng.normal(size=(8, 16)) / 3, "w": 0.03 * rng.normal(size=(16, 16)), "o": rng.normal(size=(16, 1)) / 4}
+
+    def f(p: Any, x: Any) -> Any:
+        start = np.zeros((len(x), 16))
+        return gg.fori_loop(0, 40, lambda i, h: gnp.tanh(x @ p["u"] + h @ p["w"]), start) @ p["o"]
+
+    return (f, p), nn.squared_error, (x, x[:, :1]), {}
+
+
+def running_sum(seed: int) -> Case:
+    """The loss asks for every one of 1500 sums: gradients add up, and none grows."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(8, 1500, 3))
+    p = {"u": rng.normal(size=(3, 4)), "o": rng.normal(size=(4, 1)) / 40}
+
+    def f(p: Any, x: Any) -> Any:
+        def step(total: Any, t: Any) -> Any:
+            total = total + t @ p["u"]
+            return total, total
+
+        return gg.scan(step, np.zeros((len(x), 4)), gnp.swapaxes(x, 0, 1))[1].mean(0) @ p["o"]
+
+    return (f, p), nn.squared_error, (x, x[:, 0, :1]), {}
+
+
 @dataclass(frozen=True, eq=False)
 class Reader(nn.Module):
     """An embedding, transformer blocks, a head."""
@@ -500,6 +559,10 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "lstm behind a rectifier": rectified_lstm,
     "gru": recurrent(nn.GRU),
     "rnn": recurrent(nn.RNN),
+    "own lstm": own_recurrence(lstm_step, 4),
+    "own leaky cell": own_recurrence(leaky_step, 1),
+    "fixed point": fixed_point,
+    "running sum": running_sum,
     "transformer": transformer,
     "transformer with dropout": lambda seed: transformer(seed, 3, 0.1),
     "columns of all kinds": mixed_columns,

@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ...ops.loop import Scan
+from ...autodiff.derivatives import vjp
+from ...autodiff.loops import scan as repeated
+from ...dtypes import is_inexact
+from ...graph.node import value_of
+from ...ops.loop import Scan, replayed
 from .finding import Finding
 from .trial import Layer, Trial, length
 
@@ -21,17 +25,18 @@ EXPLODED = 1e3
 STEEP = 10.0  # gain of each layer, with which a tenth of that is enough
 DEEP = 4  # layers from which on it is depth that does it
 FORGOTTEN = 6e-8  # relative: the last bit of float32
+SUMMED = 10  # times the number of steps
 PER_STEP = 0.5  # of a gradient is left after a step of a recurrence; a forget gate that starts at 1 leaves 0.73
 
 
 def flow(trial: Trial) -> Iterator[Finding]:
     """Vanishing and exploding gradients."""
+    over_time = [f for node in trial.explanation.record.nodes if node.op is Scan for f in _in_time(trial, node)]
     layers = [layer for layer in trial.layers if trial.norm(layer.z) > 0]
+    said = {f.problem for f in over_time}
     if len(layers) >= 2:
-        yield from _along(trial, layers)
-    for node in trial.explanation.record.nodes:
-        if node.op is Scan:
-            yield from _in_time(trial, node)
+        yield from (f for f in _along(trial, layers) if f.problem not in said)
+    yield from over_time
 
 
 def _along(trial: Trial, layers: list[Layer]) -> Iterator[Finding]:
@@ -111,25 +116,67 @@ def _typical(values: list[float]) -> float:
 
 def _in_time(trial: Trial, scan: Any) -> Iterator[Finding]:
     """A recurrence whose gradient changes from step to step by so much that the first steps count nothing, or all."""
-    counts = scan.params["counts"]
-    for x in scan.inputs[counts.carry : counts.carry + counts.xs]:
-        g = trial.gradient(x)
-        if g is None or x.shape[0] < 4:
-            continue
-        steps = [length(part) for part in np.asarray(g)]
-        if not scan.params["reverse"]:
-            steps = steps[::-1]  # from where the gradient enters
-        start = steps[0]
-        if not start:
-            continue
-        steps = [s for s in steps if s > 0] if steps[-1] == 0 else steps
-        ratio, rounds = steps[-1] / start, len(steps) - 1
-        per_step = float(ratio ** (1 / rounds)) if rounds else 1.0
-        evidence = {"ratio": ratio, "steps": rounds + 1, "gain_per_step": per_step}
-        place = f"{trial.place(scan)}, over time"
-        if max(steps) > EXPLODED * start and per_step > 1:
-            remedy = "draw smaller recurrent weights (nn.orthogonal), or clip gradients (optim.Clipped)"
-            yield Finding("exploding_gradients", place, evidence, remedy)
-        elif ratio < FORGOTTEN and per_step < PER_STEP:
-            remedy = "use nn.LSTM or nn.GRU, or draw recurrent weights by nn.orthogonal"
-            yield Finding("vanishing_gradients", place, evidence, remedy)
+    steps = _before_steps(trial, scan)
+    entered = next((k for k, s in enumerate(steps) if s > 0), len(steps))  # steps that the loss does not ask for
+    steps = steps[entered:]
+    if len(steps) < 4:
+        return
+    start = steps[0]
+    steps = [s for s in steps if s > 0] if steps[-1] == 0 else steps
+    ratio, rounds = steps[-1] / start, len(steps) - 1
+    per_step = float(ratio ** (1 / rounds)) if rounds else 1.0
+    evidence = {"ratio": ratio, "steps": rounds + 1, "gain_per_step": per_step}
+    place = f"{trial.place(scan)}, over time"
+    # Where the loss asks for every step, their gradients add up without any of them growing.
+    if max(steps) > max(EXPLODED, SUMMED * rounds) * start and per_step > 1:
+        remedy = "draw smaller recurrent weights (nn.orthogonal), or clip gradients (optim.Clipped)"
+        yield Finding("exploding_gradients", place, evidence, remedy)
+    elif ratio < FORGOTTEN and per_step < PER_STEP and _begins(trial, scan):
+        remedy = "use nn.LSTM or nn.GRU, or draw recurrent weights by nn.orthogonal"
+        yield Finding("vanishing_gradients", place, evidence, remedy)
+
+
+def _before_steps(trial: Trial, scan: Any) -> list[float]:
+    """Lengths of ∂C/∂carry before each step, from where the gradient enters.
+
+    The loop is run again with something added to the carry before each step, which is 0, and differentiated by it.
+    """
+    given, reverse = trial.gradient(scan), scan.params["reverse"]
+    body, n, count = scan.params["body"], scan.params["counts"].carry, scan.params["length"]
+    m = n + scan.params["counts"].xs
+    values = [value_of(x) for x in scan.inputs]
+    floating = [k for k in range(n) if is_inexact(values[k].dtype)]
+    if given is None or not floating:
+        return []
+
+    def outputs(added: list[Any]) -> Any:
+        def step(carry: list[Any], rows: Any) -> Any:
+            sliced, extra = rows
+            moved = dict(zip(floating, extra, strict=True))
+            held = [c + moved[k] if k in moved else c for k, c in enumerate(carry)]
+            found = replayed(body, [*held, *sliced, *values[m:]])
+            return found[:n], found[n:]
+
+        last, ys = repeated(step, values[:n], (values[n:m], added), count, reverse)
+        return [*last, *ys]
+
+    zeros = [np.zeros((count, *np.shape(values[k])), values[k].dtype) for k in floating]
+    with np.errstate(all="ignore"):
+        made, pullback = vjp(outputs, zeros)
+        cotangents = [np.zeros(y.shape, y.dtype) if g is None else g for y, g in zip(made, given, strict=True)]
+        (found,) = pullback(cotangents)
+    steps = [length([part[i] for part in found]) for i in range(count)]
+    return steps if reverse else steps[::-1]
+
+
+def _begins(trial: Trial, scan: Any) -> bool:
+    """Whether something enters at the first steps alone: rows of data, or a first carry where data enter nowhere else.
+
+    An iteration to a fixed point is given the same at every step, and forgets where it began as it should.
+    """
+    counts, body = scan.params["counts"], scan.params["body"]
+    m = counts.carry + counts.xs
+    used = {x for node in body.nodes for x in node.inputs}
+    if not used.isdisjoint(body.inputs[counts.carry : m]):
+        return True
+    return any(x.tracked for x in scan.inputs[: counts.carry]) and not any(x in trial.fed for x in scan.inputs[m:])

@@ -55,6 +55,7 @@ class Trial:
         flags = tree.leaves(learnt(subject.params))
         opened, self.names = open_leaves(subject.params, lambda path: ".".join(map(str, path)) or "model")
         inside, xs = open_leaves(subject.x, lambda path: "x" + "".join(f"[{k!r}]" for k in path))
+        self.data = set(xs)
         self.learnt = [p for p, flag in zip(tree.leaves(opened), flags, strict=True) if flag]
         with np.errstate(all="ignore"):
             value, outputs = subject.value(opened, inside, subject.targets)
@@ -95,6 +96,15 @@ class Trial:
     def dependent(self) -> set[Any]:
         """The nodes made from parameters."""
         found = set(self.names)
+        for node in self.explanation.record.nodes:
+            if any(x in found for x in node.inputs):
+                found.add(node)
+        return found
+
+    @lazy
+    def fed(self) -> set[Any]:
+        """The nodes made from x."""
+        found = set(self.data)
         for node in self.explanation.record.nodes:
             if any(x in found for x in node.inputs):
                 found.add(node)
