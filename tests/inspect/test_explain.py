@@ -276,6 +276,75 @@ class TestPasses:
         np.testing.assert_allclose(e.backward[1].grad, delta1, rtol=1e-13)
         np.testing.assert_allclose(np.outer(delta1, e.forward[0].factor), e["W1"].grad, rtol=1e-13)
 
+    def test_a_network_of_numbers(self) -> None:
+        """Half of Mazur's step by step example, written out: net1 = w1 i1 + w2 i2 + b1."""
+
+        def mazur(w1: Any, w2: Any, w5: Any, w6: Any) -> Any:
+            net1 = w1 * 0.05 + w2 * 0.10 + 0.35
+            h1 = nn.sigmoid(net1)
+            net2 = w5 * h1 + w6 * 0.5 + 0.6
+            o1 = nn.sigmoid(net2)
+            return 0.5 * (0.01 - o1) ** 2
+
+        e = gg.explain(mazur, 0.15, 0.20, 0.40, 0.45)
+        assert [(r.z, r.parameter, r.multiplies) for r in e.forward] == [
+            ("net1", "w1", "0.05"),
+            ("net1", "w2", "0.1"),
+            ("net2", "w5", "h1"),
+            ("net2", "w6", "0.5"),
+        ]
+        assert e.forward[0].formula == "w1 · 0.05 + w2 · 0.1 + 0.35"
+        back = [(r.z, r.gain, r.arrives) for r in e.backward]
+        assert back == [("net2", "σ'(net2)", "∂C/∂o1"), ("net1", "σ'(net1)", "w5 · ∂C/∂net2")]
+        h1 = 1 / (1 + np.exp(-0.3775))
+        o1 = 1 / (1 + np.exp(-(0.40 * h1 + 0.45 * 0.5 + 0.6)))
+        delta2 = (o1 - 0.01) * o1 * (1 - o1)
+        np.testing.assert_allclose(e.backward[0].grad, delta2, rtol=1e-14)
+        np.testing.assert_allclose(e.backward[1].amplification, h1 * (1 - h1), rtol=1e-14)
+        np.testing.assert_allclose(e.backward[1].grad, h1 * (1 - h1) * 0.40 * delta2, rtol=1e-13)
+
+    def test_only_the_whole_sum_is_z(self) -> None:
+        def neuron(w0: Any, x0: Any, w1: Any, x1: Any, w2: Any) -> Any:
+            z = w0 * x0 + w1 * x1 + w2
+            return nn.sigmoid(z)
+
+        e = gg.explain(neuron, 2.0, -1.0, -3.0, -2.0, -3.0)
+        assert [r.z for r in e.backward] == ["z"] and {r.z for r in e.forward} == {"z"}
+
+    def test_a_residual_is_part_of_z(self) -> None:
+        def residual(W1: Any, W2: Any, x: Any) -> Any:
+            a = gnp.tanh(W1 @ x)
+            z2 = W2 @ a + x
+            return (gnp.tanh(z2) ** 2).sum()
+
+        args = RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=3)
+        row = gg.explain(residual, *args, wrt=("W1", "W2")).backward[0]
+        z2 = args[1] @ np.tanh(args[0] @ args[2]) + args[2]
+        assert (row.z, row.gain) == ("z2", "tanh'(z2)")
+        np.testing.assert_allclose(row.grad, 2 * np.tanh(z2) * (1 - np.tanh(z2) ** 2), rtol=1e-13)
+
+    def test_what_is_subtracted_and_a_dot_product_written_out(self) -> None:
+        def f(w: Any, v: Any, x: Any) -> Any:
+            z = 2.0 - (w * x).sum()
+            a = gnp.tanh(z)
+            y = 1.0 - v * a
+            return y**2
+
+        e = gg.explain(f, np.array([1.0, -0.5]), 3.0, np.array([0.5, 2.0]), wrt=("w", "v"))
+        first, last = e.forward
+        assert (first.z, first.multiplies, last.z, last.multiplies) == ("z", "-x", "y", "-a")
+        np.testing.assert_array_equal(first.factor, [-0.5, -2.0])
+        np.testing.assert_allclose(first.factor * e["z"].grad, e["w"].grad, rtol=1e-14)
+        assert [(r.z, r.arrives) for r in e.backward] == [("y", "1"), ("z", "-v · ∂C/∂y")]
+
+    def test_losses_are_no_pre_activations(self) -> None:
+        def f(p: Any, x: Any, y: Any) -> Any:
+            return ((p["W"] @ x + p["b"] - y) ** 2).sum() + 0.1 * (p["W"] * p["W"]).sum()
+
+        e = gg.explain(f, {"W": np.ones((2, 2)), "b": np.ones(2)}, np.ones(2), np.ones(2))
+        assert "W @ x + b" in {r.formula for r in e.forward}
+        assert e.output.name not in {r.z for r in e.forward}
+
     def test_rows_of_examples(self) -> None:
         """In batches weights multiply from the right, and so do their transposes."""
 
