@@ -189,7 +189,13 @@ class TestNodes:
     def test_only_what_is_asked_for(self) -> None:
         e = gg.explain(lambda a, b: a * b + gnp.sin(b), 2.0, 3.0, wrt="b")
         assert list(e.gradients) == ["b"] and e["b"].grad == 2 + np.cos(3.0)
-        assert not e["a"].arrives
+        assert not e["a"].arrives and e["a"].grad is None
+        data = e.to_dict()
+        assert [n["name"] for n in data["nodes"] if n["grad"] is None] == ["a"] and not data["nodes"][0]["chain"]
+        a = next(line for line in e.table("nodes").splitlines() if line.startswith("a "))
+        assert a.split() == ["a", "a", "2"]
+        with pytest.raises(gg.errors.NonDifferentiableError, match="'a' has no gradient"):
+            e.paths("a")
         with pytest.raises(ValueError, match="wrt='c' is no argument"):
             gg.explain(lambda a: a, 2.0, wrt="c")
 

@@ -30,6 +30,7 @@ class ExplainedNode:
     op : the name of the op, or ``input``, ``variable``, ``constant``
     value : what was computed
     grad : ∂output/∂value; zeros where the output does not depend on it, None for what cannot be differentiated
+        or does not depend on what is differentiated by
     upstream : the gradient that arrives at the output of the op, the same numbers as ``grad``: what its local
         derivatives are multiplied by
     local : local derivatives by input, formed when asked for (``Local``)
@@ -59,7 +60,8 @@ class ExplainedNode:
     @property
     def grad(self) -> Any:
         g = self._owner.record.gradients.get(self.node)
-        if g is None and self.node.tracked and not isinstance(self.node.value, tuple):
+        depends = self.node.tracked and self.node.index in self._owner.record.depending
+        if g is None and depends and not isinstance(self.node.value, tuple):
             return np.zeros(self.node.shape, self.node.dtype)[()]
         return g
 

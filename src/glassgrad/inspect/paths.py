@@ -151,7 +151,9 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
     made = explanation.record
     gradient = target.grad
     if gradient is None or isinstance(gradient, tuple):
-        raise NonDifferentiableError(f"paths: {target.name} has no gradient of its own; choose what it is made from")
+        raise NonDifferentiableError(
+            f"paths: {target.name!r} has no gradient of its own; take what it is made from, or differentiate by it"
+        )
     arriving = _between(made.output, target.node, made.terms, made.gradients)
     order = [n for n in made.nodes if n in arriving]
     routes = {made.output: 1}

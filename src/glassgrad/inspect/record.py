@@ -49,6 +49,7 @@ class Record:
     calls : the user's calls and operators that returned something made of nodes
     order : the nodes in the order in which the backward pass left them
     parameters : the leaves asked for
+    depending : indices of the nodes made from them, and of themselves
     """
 
     output: Any
@@ -59,11 +60,12 @@ class Record:
     terms: dict[Node, list[Term]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     order: list[Node] = field(default_factory=list)
+    depending: set[int] = field(default_factory=set)
 
     def back(self) -> None:
         """The backward pass."""
         found, _, _ = plan([self.output], self.nodes)
-        needed = depending(found, {p.index for p in self.parameters})
+        self.depending = needed = depending(found, {p.index for p in self.parameters})
         walk = Watched(needed)
         walk.receive(self.output, np.ones(self.output.shape, self.output.dtype)[()], None)
         with np.errstate(all="ignore"):
