@@ -199,6 +199,22 @@ class TestNodes:
         with pytest.raises(ValueError, match="wrt='c' is no argument"):
             gg.explain(lambda a: a, 2.0, wrt="c")
 
+    def test_arrays_of_integers_and_masks_have_names(self) -> None:
+        def f(n: Any, mask: Any, labels: Any, x: Any) -> Any:
+            kept = gnp.where(mask, n * x, 0.0)
+            return kept[labels].sum() + (x * np.eye(3)[labels]).sum()
+
+        n, mask, labels = np.arange(3), np.array([True, False, True]), np.array([2, 0])
+        e = gg.explain(f, n, mask, labels, np.ones(3))
+        assert list(e.gradients) == ["x"]
+        np.testing.assert_array_equal(e["x"].grad, [1, 0, 3])
+        for name, value in (("n", n), ("mask", mask), ("labels", labels)):
+            np.testing.assert_array_equal(e[name].value, value)
+            assert e[name].grad is None
+        assert e["mul#1"].formula == "n · x"
+        with pytest.raises(gg.errors.DtypeError, match="wrt='n' has no floating value"):
+            gg.explain(f, n, mask, labels, np.ones(3), wrt="n")
+
     def test_a_model_is_its_parameters_too(self) -> None:
         layer, x = nn.Linear(2, 3, rng=0), np.ones((1, 2), np.float32)
         e = gg.explain(layer, x)
@@ -249,6 +265,12 @@ class TestNodes:
             (lambda x: 3.0, 2.0, gg.errors.NotScalarError, "does not depend"),
             (lambda x: x > 0, 2.0, gg.errors.NonDifferentiableError, "greater"),
             (lambda x: x * 1j, 2.0, gg.errors.NonDifferentiableError, "complex"),
+            (
+                lambda x: (x * 2, x * 3),
+                2.0,
+                gg.errors.NotScalarError,
+                r"2 values .* at \[0\], \[1\]: .*f\(\*args\)\[0\]",
+            ),
             (lambda x: x[:0], np.ones(2), gg.errors.ShapeError, "empty"),
         ],
     )

@@ -306,8 +306,8 @@ def explain(
     Parameters
     ----------
     function : made of Glassgrad or NumPy operations; eager, jitted (its operations are run one by one) or itself a
-        derivative. Of a result with several leaves the first that can be differentiated is explained; of an array, the
-        sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value that was
+        derivative. Of a result with several leaves one must be made from floating arguments, which is explained; of
+        an array, the sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value that was
         made from ``gg.variable``, without arguments.
     *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
     wrt : names or positions of the arguments to differentiate by, rather than all
@@ -324,6 +324,8 @@ def explain(
     ------
     DtypeError
         if no argument is floating.
+    NotScalarError
+        if several values with gradients are returned: choose one, as in ``lambda *args: f(*args)[0]``, or their sum.
     NonDifferentiableError
         if the value has no derivative, or is complex.
 

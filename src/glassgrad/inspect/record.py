@@ -113,14 +113,17 @@ def record(
             targets = [_leaf(leaf) for leaf in values]
             paths = tree.paths(argument)
             leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
-            chosen += [t for t in targets if t is not None and number in asked]
+            chosen += [t for t in targets if t is not None and t.tracked and number in asked]
             inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
             inputs[number] = tree.unflatten(structure, inside)
         called = inputs.pop(len(args) + len(kwargs), function)
         positional = [inputs.pop(k) for k in range(len(args))]
+        floating = [n for n in leaves if n.tracked]
+        if floating and not chosen:
+            raise DtypeError(f"explain: wrt={wrt!r} has no floating value: got arguments {names}; choose another")
         with np.errstate(all="ignore"), _watching(calls), opened(loops):
-            value = run(called, list(leaves), *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
-    output = _output(value, bool(leaves))
+            value = run(called, floating, *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
+    output = _output(value, any(n.tracked for n in leaves))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
     nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
@@ -185,7 +188,7 @@ def _asked(wrt: Which, names: list[str]) -> set[int]:
 
 
 def _leaf(leaf: Any) -> Any:
-    """A node of its own for a floating leaf, else None."""
+    """A node of its own for a leaf that is floating or an array, else None: other numbers may be sizes or flags."""
     if isinstance(leaf, Node):
         if leaf.value is None:
             raise TracedValueError("explain: an argument is being traced and has no value; call it outside of jit")
@@ -194,16 +197,25 @@ def _leaf(leaf: Any) -> Any:
         return None
     else:
         value = np.asarray(leaf)[()]
-    if not is_inexact(np.asarray(value).dtype):
+    dtype = np.asarray(value).dtype
+    floating = is_inexact(dtype)
+    if not floating and (np.ndim(value) == 0 or dtype.kind not in "biu"):
         return None
     held = value.copy() if isinstance(value, np.ndarray) else value
-    return make(Input, (), NO_PARAMS, held, tracked=True)
+    return make(Input, (), NO_PARAMS, held, tracked=floating)
 
 
 def _output(value: Any, floating: bool) -> Any:
-    """The first leaf of a function's value that depends on what it is differentiated by."""
+    """The one leaf of a function's value that depends on floating arguments."""
     candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
-    found: Any = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
+    several = dict.fromkeys(leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype))
+    if len(several) > 1:
+        places = [path for path, leaf in zip(tree.paths(value), tree.leaves(value), strict=True) if leaf in several]
+        raise NotScalarError(
+            f"explain: the function returned {len(several)} values with gradients, at {', '.join(places)}: expected one; "
+            f"choose it, such as explain(lambda *args: f(*args){places[0]}, ...), or return their sum"
+        )
+    found: Any = next(iter(several), None)
     if found is None:
         if not floating and not any(leaf.tracked for leaf in candidates):
             raise DtypeError(
