@@ -306,9 +306,9 @@ def explain(
     Parameters
     ----------
     function : made of Glassgrad or NumPy operations; eager, jitted (its operations are run one by one) or itself a
-        derivative. Of a result with several leaves one must be made from floating arguments, which is explained; of
-        an array, the sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value that was
-        made from ``gg.variable``, without arguments.
+        derivative. Of a result with several leaves the one is explained that depends on floating arguments; of an
+        array, the sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value
+        that was made from ``gg.variable``, without arguments.
     *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
     wrt : names or positions of the arguments to differentiate by, rather than all
     loops : whether ``scan``, ``fori_loop``, ``while_loop`` and branches are opened into the operations of their steps,

@@ -210,10 +210,11 @@ def _output(value: Any, floating: bool) -> Any:
     candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
     several = dict.fromkeys(leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype))
     if len(several) > 1:
-        places = [path for path, leaf in zip(tree.paths(value), tree.leaves(value), strict=True) if leaf in several]
+        leaves = zip(tree.paths(value), tree.leaves(value), strict=True)
+        places = [path for path, leaf in leaves if isinstance(leaf, Node) and leaf in several]
         raise NotScalarError(
-            f"explain: the function returned {len(several)} values with gradients, at {', '.join(places)}: expected one; "
-            f"choose it, such as explain(lambda *args: f(*args){places[0]}, ...), or return their sum"
+            f"explain: the function returned {len(several)} values with gradients, at {', '.join(places)}, expected "
+            f"one; choose it, such as explain(lambda *args: f(*args){places[0]}, ...), or return their sum"
         )
     found: Any = next(iter(several), None)
     if found is None:
