@@ -253,6 +253,22 @@ class TestNodes:
         e = gg.explain(lambda w: gg.scan(lambda c, x: (w * c, c), 1.0, np.zeros(3))[0], 2.0)
         assert e["w"].grad == 12
 
+    @pytest.mark.parametrize(
+        ("f", "text", "latex"),
+        [
+            (lambda x: x[0, 1], "x[0, 1]", "x[0, 1]"),
+            (lambda x: x[:, 1].sum(), "x[:, 1]", "x[:, 1]"),
+            (lambda x: x[1:, ..., ::2].sum(), "x[1:, ..., ::2]", r"x[1:, \ldots, ::2]"),
+            (lambda x: x[None, -1].sum(), "x[None, -1]", r"x[\mathrm{None}, -1]"),
+            (lambda x: x[[0, 2]].sum(), "x[…]", r"x[\ldots]"),
+            (lambda x: (2 * x)[0, 0], "mul[0, 0]", r"\mathrm{mul}[0, 0]"),
+        ],
+    )
+    def test_indices_are_shown(self, f: Any, text: str, latex: str) -> None:
+        e = gg.explain(f, np.ones((3, 4)))
+        assert e["gather"].formula == text
+        assert next(n["latex"] for n in e.to_dict()["nodes"] if n["op"] == "gather") == latex
+
     def test_derivatives_are_programs_too(self) -> None:
         e = gg.explain(gg.grad(lambda x: gnp.sin(x) * x), 2.0)
         np.testing.assert_allclose(e["x"].grad, 2 * np.cos(2.0) - 2 * np.sin(2.0), rtol=1e-14)
@@ -266,10 +282,10 @@ class TestNodes:
             (lambda x: x > 0, 2.0, gg.errors.NonDifferentiableError, "greater"),
             (lambda x: x * 1j, 2.0, gg.errors.NonDifferentiableError, "complex"),
             (
-                lambda x: (x * 2, x * 3),
+                lambda x: (x * 2, np.ones(2), x * 3),
                 2.0,
                 gg.errors.NotScalarError,
-                r"2 values .* at \[0\], \[1\]: .*f\(\*args\)\[0\]",
+                r"2 values .* at \[0\], \[2\], .*f\(\*args\)\[0\]",
             ),
             (lambda x: x[:0], np.ones(2), gg.errors.ShapeError, "empty"),
         ],
