@@ -181,6 +181,10 @@ class Explanation:
 
     def __getitem__(self, key: Any) -> ExplainedNode:
         if isinstance(key, (int, np.integer)):
+            if not -len(self) <= key < len(self):
+                raise IndexError(
+                    f"explain: no node has the number {key}: got {len(self)} nodes, from 0 to {len(self) - 1}"
+                )
             return self.nodes[key]
         if isinstance(key, Node) and key in self.by_node:
             return self.by_node[key]
