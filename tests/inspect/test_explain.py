@@ -274,6 +274,15 @@ class TestNodes:
         np.testing.assert_allclose(e["x"].grad, 2 * np.cos(2.0) - 2 * np.sin(2.0), rtol=1e-14)
         assert e["cos"].derivative_of is e["sin"]
 
+    def test_inner_derivatives_leave_no_aliases(self) -> None:
+        e = gg.explain(lambda w, x: gg.grad(gg.grad(lambda y: gnp.tanh(w * y)))(x), 2.0, 0.5)
+        assert "alias" not in {n.op for n in e} and e["mul#1"].formula == "w · x"
+        t = np.tanh(1.0)
+        np.testing.assert_allclose(e.value, -8 * t * (1 - t**2), rtol=1e-13)
+        np.testing.assert_allclose(e["x"].grad, -16 * (1 - t**2) * (1 - 3 * t**2), rtol=1e-13)
+        np.testing.assert_allclose(sum(e["x"].arrives.values()), e["x"].grad, rtol=1e-13)
+        np.testing.assert_allclose(sum(p.contribution for p in e.paths("x", top=None)), e["x"].grad, rtol=1e-12)
+
     @pytest.mark.parametrize(
         ("f", "x", "error", "message"),
         [

@@ -124,6 +124,8 @@ def record(
         with np.errstate(all="ignore"), _watching(calls), opened(loops):
             value = run(called, floating, *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
     output = _output(value, any(n.tracked for n in leaves))
+    if leaves:
+        _without_aliases(output, creation_order(next(reversed(leaves))))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
     nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
@@ -133,6 +135,19 @@ def record(
     )
     made.back()
     return made
+
+
+def _without_aliases(output: Node, since: int) -> None:
+    """Let the nodes of this run use values themselves, not the aliases that inner derivatives, now done, went by."""
+    for node in reachable([output]):
+        if creation_order(node) > since and any(x.op is control.Alias for x in node.inputs):
+            node.inputs = tuple(map(_behind, node.inputs))
+
+
+def _behind(x: Node) -> Node:
+    while x.op is control.Alias:
+        x = x.inputs[0]
+    return x
 
 
 @contextlib.contextmanager
