@@ -193,7 +193,7 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
 
 def _require_element(target: ExplainedNode, element: Any) -> None:
     """Refuse what is no index of one number of a node."""
-    found = None
+    found: Any = None
     with contextlib.suppress(IndexError, ValueError, TypeError):
         found = np.empty(target.shape, bool)[element]
     if np.ndim(found) or found is None:
