@@ -390,6 +390,11 @@ class TestPasses:
         np.testing.assert_allclose(first.factor * e["z"].grad, e["w"].grad, rtol=1e-14)
         assert [(r.z, r.arrives) for r in e.backward] == [("y", "1"), ("z", "-v · ∂C/∂y")]
 
+    def test_gains_may_be_infinite(self) -> None:
+        with np.errstate(all="raise"):
+            e = gg.explain(lambda w, x: gnp.sqrt((w * x).sum()), np.zeros(2), np.ones(2), wrt="w")
+            assert [(r.z, float(r.amplification)) for r in e.backward] == [("sum", np.inf)]
+
     def test_losses_are_no_pre_activations(self) -> None:
         def f(p: Any, x: Any, y: Any) -> Any:
             return ((p["W"] @ x + p["b"] - y) ** 2).sum() + 0.1 * (p["W"] * p["W"]).sum()

@@ -109,9 +109,9 @@ class Network:
 
     def adds(self, x: Node, user: Node) -> bool:
         """Whether a use of x, made from a parameter, only adds to it."""
-        if user.op.name == "sum":  # of w * x, which is w @ x; not of losses
-            entries = [w for w in x.inputs if self.parameter(w) is not None]
-            return x.op.name == "mul" and user in self.users and any(w.shape == x.shape for w in entries)
+        if user.op.name == "sum":  # of w * x, which is w @ x; not of squares and losses
+            entries = [w for w in set(x.inputs) if self.parameter(w) is not None and w.shape == x.shape]
+            return x.op.name == "mul" and len(set(x.inputs)) == 2 and bool(entries) and user in self.users
         others = [y for y in user.inputs if y is not x]
         if user.op.name not in SUMS or not others:
             return False
@@ -139,6 +139,7 @@ class Network:
         return node.op is Named or _named(self.explanation, node)
 
 
+@np.errstate(all="ignore")
 def forward(explanation: Explanation) -> list[ForwardRow]:
     """The rows of the forward pass, in order of computation."""
     network = Network(explanation)
@@ -153,6 +154,7 @@ def forward(explanation: Explanation) -> list[ForwardRow]:
     return rows
 
 
+@np.errstate(all="ignore")
 def backward(explanation: Explanation) -> list[BackwardRow]:
     """The rows of the backward pass: the network in reverse."""
     network = Network(explanation)
