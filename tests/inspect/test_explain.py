@@ -241,6 +241,8 @@ class TestNodes:
         e = gg.explain(lambda x: gnp.where(x > 0, gnp.sqrt(x), x), np.array([-1.0, 0.0, 4.0]))
         np.testing.assert_array_equal(e["x"].grad, [1, 1, 0.25])
         assert e["greater"].grad is None and not e["greater"].local
+        stopped = gg.explain(lambda x: x * gg.stop_gradient(gnp.sin(x)), 2.0)
+        assert stopped["sin"].grad == 0 and stopped["x"].grad == np.sin(2.0)
 
     def test_several_outputs_and_loops(self) -> None:
         def f(a: Any) -> Any:

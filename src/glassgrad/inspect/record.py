@@ -65,7 +65,9 @@ class Record:
     def back(self) -> None:
         """The backward pass."""
         found, _, _ = plan([self.output], self.nodes)
-        self.depending = needed = depending(found, {p.index for p in self.parameters})
+        wanted = {p.index for p in self.parameters}
+        self.depending = depending({n.index: n for n in self.nodes}, wanted)
+        needed = depending(found, wanted)
         walk = Watched(needed)
         walk.receive(self.output, np.ones(self.output.shape, self.output.dtype)[()], None)
         with np.errstate(all="ignore"):
@@ -223,7 +225,8 @@ def _leaf(leaf: Any) -> Any:
 def _output(value: Any, floating: bool) -> Any:
     """The one leaf of a function's value that depends on floating arguments."""
     candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
-    several = dict.fromkeys(leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype))
+    tracked = dict.fromkeys(leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype))
+    several = {leaf: None for leaf in tracked if leaf.op is not Input} or tracked  # arguments may be handed on
     if len(several) > 1:
         leaves = zip(tree.paths(value), tree.leaves(value), strict=True)
         places = [path for path, leaf in leaves if isinstance(leaf, Node) and leaf in several]
