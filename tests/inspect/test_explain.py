@@ -189,9 +189,31 @@ class TestNodes:
     def test_only_what_is_asked_for(self) -> None:
         e = gg.explain(lambda a, b: a * b + gnp.sin(b), 2.0, 3.0, wrt="b")
         assert list(e.gradients) == ["b"] and e["b"].grad == 2 + np.cos(3.0)
-        assert not e["a"].arrives
+        assert not e["a"].arrives and e["a"].grad is None
+        data = e.to_dict()
+        assert [n["name"] for n in data["nodes"] if n["grad"] is None] == ["a"] and not data["nodes"][0]["chain"]
+        a = next(line for line in e.table("nodes").splitlines() if line.startswith("a "))
+        assert a.split() == ["a", "a", "2"]
+        with pytest.raises(gg.errors.NonDifferentiableError, match="'a' has no gradient"):
+            e.paths("a")
         with pytest.raises(ValueError, match="wrt='c' is no argument"):
             gg.explain(lambda a: a, 2.0, wrt="c")
+
+    def test_arrays_of_integers_and_masks_have_names(self) -> None:
+        def f(n: Any, mask: Any, labels: Any, x: Any) -> Any:
+            kept = gnp.where(mask, n * x, 0.0)
+            return kept[labels].sum() + (x * np.eye(3)[labels]).sum()
+
+        n, mask, labels = np.arange(3), np.array([True, False, True]), np.array([2, 0])
+        e = gg.explain(f, n, mask, labels, np.ones(3))
+        assert list(e.gradients) == ["x"]
+        np.testing.assert_array_equal(e["x"].grad, [1, 0, 3])
+        for name, value in (("n", n), ("mask", mask), ("labels", labels)):
+            np.testing.assert_array_equal(e[name].value, value)
+            assert e[name].grad is None
+        assert e["mul#1"].formula == "n · x"
+        with pytest.raises(gg.errors.DtypeError, match="wrt='n' has no floating value"):
+            gg.explain(f, n, mask, labels, np.ones(3), wrt="n")
 
     def test_a_model_is_its_parameters_too(self) -> None:
         layer, x = nn.Linear(2, 3, rng=0), np.ones((1, 2), np.float32)
@@ -219,6 +241,8 @@ class TestNodes:
         e = gg.explain(lambda x: gnp.where(x > 0, gnp.sqrt(x), x), np.array([-1.0, 0.0, 4.0]))
         np.testing.assert_array_equal(e["x"].grad, [1, 1, 0.25])
         assert e["greater"].grad is None and not e["greater"].local
+        stopped = gg.explain(lambda x: x * gg.stop_gradient(gnp.sin(x)), 2.0)
+        assert stopped["sin"].grad == 0 and stopped["x"].grad == np.sin(2.0)
 
     def test_several_outputs_and_loops(self) -> None:
         def f(a: Any) -> Any:
@@ -231,10 +255,35 @@ class TestNodes:
         e = gg.explain(lambda w: gg.scan(lambda c, x: (w * c, c), 1.0, np.zeros(3))[0], 2.0)
         assert e["w"].grad == 12
 
+    @pytest.mark.parametrize(
+        ("f", "text", "latex"),
+        [
+            (lambda x: x[0, 1], "x[0, 1]", "x[0, 1]"),
+            (lambda x: x[:, 1].sum(), "x[:, 1]", "x[:, 1]"),
+            (lambda x: x[1:, ..., ::2].sum(), "x[1:, ..., ::2]", r"x[1:, \ldots, ::2]"),
+            (lambda x: x[None, -1].sum(), "x[None, -1]", r"x[\mathrm{None}, -1]"),
+            (lambda x: x[[0, 2]].sum(), "x[…]", r"x[\ldots]"),
+            (lambda x: (2 * x)[0, 0], "mul[0, 0]", r"\mathrm{mul}[0, 0]"),
+        ],
+    )
+    def test_indices_are_shown(self, f: Any, text: str, latex: str) -> None:
+        e = gg.explain(f, np.ones((3, 4)))
+        assert e["gather"].formula == text
+        assert next(n["latex"] for n in e.to_dict()["nodes"] if n["op"] == "gather") == latex
+
     def test_derivatives_are_programs_too(self) -> None:
         e = gg.explain(gg.grad(lambda x: gnp.sin(x) * x), 2.0)
         np.testing.assert_allclose(e["x"].grad, 2 * np.cos(2.0) - 2 * np.sin(2.0), rtol=1e-14)
         assert e["cos"].derivative_of is e["sin"]
+
+    def test_inner_derivatives_leave_no_aliases(self) -> None:
+        e = gg.explain(lambda w, x: gg.grad(gg.grad(lambda y: gnp.tanh(w * y)))(x), 2.0, 0.5)
+        assert "alias" not in {n.op for n in e} and e["mul#1"].formula == "w · x"
+        t = np.tanh(1.0)
+        np.testing.assert_allclose(e.value, -8 * t * (1 - t**2), rtol=1e-13)
+        np.testing.assert_allclose(e["x"].grad, -16 * (1 - t**2) * (1 - 3 * t**2), rtol=1e-13)
+        np.testing.assert_allclose(sum(e["x"].arrives.values()), e["x"].grad, rtol=1e-13)
+        np.testing.assert_allclose(sum(p.contribution for p in e.paths("x", top=None)), e["x"].grad, rtol=1e-12)
 
     @pytest.mark.parametrize(
         ("f", "x", "error", "message"),
@@ -243,6 +292,12 @@ class TestNodes:
             (lambda x: 3.0, 2.0, gg.errors.NotScalarError, "does not depend"),
             (lambda x: x > 0, 2.0, gg.errors.NonDifferentiableError, "greater"),
             (lambda x: x * 1j, 2.0, gg.errors.NonDifferentiableError, "complex"),
+            (
+                lambda x: (x * 2, np.ones(2), x * 3),
+                2.0,
+                gg.errors.NotScalarError,
+                r"2 values .* at \[0\], \[2\], .*f\(\*args\)\[0\]",
+            ),
             (lambda x: x[:0], np.ones(2), gg.errors.ShapeError, "empty"),
         ],
     )
@@ -275,6 +330,80 @@ class TestPasses:
         np.testing.assert_allclose(e.backward[0].grad, delta2, rtol=1e-13)
         np.testing.assert_allclose(e.backward[1].grad, delta1, rtol=1e-13)
         np.testing.assert_allclose(np.outer(delta1, e.forward[0].factor), e["W1"].grad, rtol=1e-13)
+
+    def test_a_network_of_numbers(self) -> None:
+        """Half of Mazur's step by step example, written out: net1 = w1 i1 + w2 i2 + b1."""
+
+        def mazur(w1: Any, w2: Any, w5: Any, w6: Any) -> Any:
+            net1 = w1 * 0.05 + w2 * 0.10 + 0.35
+            h1 = nn.sigmoid(net1)
+            net2 = w5 * h1 + w6 * 0.5 + 0.6
+            o1 = nn.sigmoid(net2)
+            return 0.5 * (0.01 - o1) ** 2
+
+        e = gg.explain(mazur, 0.15, 0.20, 0.40, 0.45)
+        assert [(r.z, r.parameter, r.multiplies) for r in e.forward] == [
+            ("net1", "w1", "0.05"),
+            ("net1", "w2", "0.1"),
+            ("net2", "w5", "h1"),
+            ("net2", "w6", "0.5"),
+        ]
+        assert e.forward[0].formula == "w1 · 0.05 + w2 · 0.1 + 0.35"
+        back = [(r.z, r.gain, r.arrives) for r in e.backward]
+        assert back == [("net2", "σ'(net2)", "∂C/∂o1"), ("net1", "σ'(net1)", "w5 · ∂C/∂net2")]
+        h1 = 1 / (1 + np.exp(-0.3775))
+        o1 = 1 / (1 + np.exp(-(0.40 * h1 + 0.45 * 0.5 + 0.6)))
+        delta2 = (o1 - 0.01) * o1 * (1 - o1)
+        np.testing.assert_allclose(e.backward[0].grad, delta2, rtol=1e-14)
+        np.testing.assert_allclose(e.backward[1].amplification, h1 * (1 - h1), rtol=1e-14)
+        np.testing.assert_allclose(e.backward[1].grad, h1 * (1 - h1) * 0.40 * delta2, rtol=1e-13)
+
+    def test_only_the_whole_sum_is_z(self) -> None:
+        def neuron(w0: Any, x0: Any, w1: Any, x1: Any, w2: Any) -> Any:
+            z = w0 * x0 + w1 * x1 + w2
+            return nn.sigmoid(z)
+
+        e = gg.explain(neuron, 2.0, -1.0, -3.0, -2.0, -3.0)
+        assert [r.z for r in e.backward] == ["z"] and {r.z for r in e.forward} == {"z"}
+
+    def test_a_residual_is_part_of_z(self) -> None:
+        def residual(W1: Any, W2: Any, x: Any) -> Any:
+            a = gnp.tanh(W1 @ x)
+            z2 = W2 @ a + x
+            return (gnp.tanh(z2) ** 2).sum()
+
+        args = RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=3)
+        row = gg.explain(residual, *args, wrt=("W1", "W2")).backward[0]
+        z2 = args[1] @ np.tanh(args[0] @ args[2]) + args[2]
+        assert (row.z, row.gain) == ("z2", "tanh'(z2)")
+        np.testing.assert_allclose(row.grad, 2 * np.tanh(z2) * (1 - np.tanh(z2) ** 2), rtol=1e-13)
+
+    def test_what_is_subtracted_and_a_dot_product_written_out(self) -> None:
+        def f(w: Any, v: Any, x: Any) -> Any:
+            z = 2.0 - (w * x).sum()
+            a = gnp.tanh(z)
+            y = 1.0 - v * a
+            return y**2
+
+        e = gg.explain(f, np.array([1.0, -0.5]), 3.0, np.array([0.5, 2.0]), wrt=("w", "v"))
+        first, last = e.forward
+        assert (first.z, first.multiplies, last.z, last.multiplies) == ("z", "-x", "y", "-a")
+        np.testing.assert_array_equal(first.factor, [-0.5, -2.0])
+        np.testing.assert_allclose(first.factor * e["z"].grad, e["w"].grad, rtol=1e-14)
+        assert [(r.z, r.arrives) for r in e.backward] == [("y", "1"), ("z", "-v · ∂C/∂y")]
+
+    def test_gains_may_be_infinite(self) -> None:
+        with np.errstate(all="raise"):
+            e = gg.explain(lambda w, x: gnp.sqrt((w * x).sum()), np.zeros(2), np.ones(2), wrt="w")
+            assert [(r.z, float(r.amplification)) for r in e.backward] == [("sum", np.inf)]
+
+    def test_losses_are_no_pre_activations(self) -> None:
+        def f(p: Any, x: Any, y: Any) -> Any:
+            return ((p["W"] @ x + p["b"] - y) ** 2).sum() + 0.1 * (p["W"] * p["W"]).sum()
+
+        e = gg.explain(f, {"W": np.ones((2, 2)), "b": np.ones(2)}, np.ones(2), np.ones(2))
+        assert "W @ x + b" in {r.formula for r in e.forward}
+        assert e.output.name not in {r.z for r in e.forward}
 
     def test_rows_of_examples(self) -> None:
         """In batches weights multiply from the right, and so do their transposes."""

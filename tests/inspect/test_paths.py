@@ -105,6 +105,20 @@ def test_the_pattern_of_matrix_products(a: Any, b: Any) -> None:
         assert found.count == np.count_nonzero(jacobian)
 
 
+def test_refusals() -> None:
+    e = gg.explain(lambda w, n: (w * n).sum(), np.ones((2, 3)), 2.0)
+    for top in (-1, 2.5, "all"):
+        with pytest.raises(ValueError, match="top=.*expected how many paths"):
+            e.paths("w", top=top)
+    for element in (6, (2, 0), (0, 0, 0), 0, (slice(None), 0), "a"):
+        with pytest.raises(IndexError, match=r"no element of 'w': got shape \(2, 3\).*element=\(1, 2\)"):
+            e.paths("w", element=element)
+    with pytest.raises(IndexError, match="no node has the number 999: got 4 nodes, from 0 to 3"):
+        e[999]
+    assert e[-1] is e.output and len(e.paths("w", top=0)) == 0 and e.paths("n", element=()).count == 6
+    assert float(e.paths("w", element=(np.int64(1), -1)).gradient) == 2
+
+
 def test_printing() -> None:
     text = str(gg.explain(lambda x: diamonds(x, 200), 0.7).paths(0, top=1))
     assert "1.60e60 paths to" in text and "their sum, the gradient" in text and "…" in text

@@ -30,6 +30,7 @@ class ExplainedNode:
     op : the name of the op, or ``input``, ``variable``, ``constant``
     value : what was computed
     grad : ∂output/∂value; zeros where the output does not depend on it, None for what cannot be differentiated
+        or does not depend on what is differentiated by
     upstream : the gradient that arrives at the output of the op, the same numbers as ``grad``: what its local
         derivatives are multiplied by
     local : local derivatives by input, formed when asked for (``Local``)
@@ -59,7 +60,8 @@ class ExplainedNode:
     @property
     def grad(self) -> Any:
         g = self._owner.record.gradients.get(self.node)
-        if g is None and self.node.tracked and not isinstance(self.node.value, tuple):
+        depends = self.node.tracked and self.node.index in self._owner.record.depending
+        if g is None and depends and not isinstance(self.node.value, tuple):
             return np.zeros(self.node.shape, self.node.dtype)[()]
         return g
 
@@ -179,6 +181,10 @@ class Explanation:
 
     def __getitem__(self, key: Any) -> ExplainedNode:
         if isinstance(key, (int, np.integer)):
+            if not -len(self) <= key < len(self):
+                raise IndexError(
+                    f"explain: no node has the number {key}: got {len(self)} nodes, from 0 to {len(self) - 1}"
+                )
             return self.nodes[key]
         if isinstance(key, Node) and key in self.by_node:
             return self.by_node[key]
@@ -304,9 +310,9 @@ def explain(
     Parameters
     ----------
     function : made of Glassgrad or NumPy operations; eager, jitted (its operations are run one by one) or itself a
-        derivative. Of a result with several leaves the first that can be differentiated is explained; of an array, the
-        sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value that was
-        made from ``gg.variable``, without arguments.
+        derivative. Of a result with several leaves the one is explained that depends on floating arguments; of an
+        array, the sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value
+        that was made from ``gg.variable``, without arguments.
     *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
     wrt : names or positions of the arguments to differentiate by, rather than all
     loops : whether ``scan``, ``fori_loop``, ``while_loop`` and branches are opened into the operations of their steps,
@@ -322,6 +328,8 @@ def explain(
     ------
     DtypeError
         if no argument is floating.
+    NotScalarError
+        if several values with gradients are returned: choose one, as in ``lambda *args: f(*args)[0]``, or their sum.
     NonDifferentiableError
         if the value has no derivative, or is complex.
 

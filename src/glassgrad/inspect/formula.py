@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from ..graph.apply import Output
 from ..graph.node import LEAVES, Constant, Node
 from ..ops.control import Alias, Named
+from ..ops.indexing import Gather
 
 # How an op is written around its inputs: in text, in LaTeX. What is not here is op(x, y).
 WRITTEN = {
@@ -61,6 +62,9 @@ def text(node: Node, names: Sequence[str]) -> str:
     form = WRITTEN.get(node.op.name)
     if form is not None:
         return form[0].format(*names)
+    if node.op is Gather:
+        of = f"({names[0]})" if " " in names[0] else names[0]
+        return f"{of}[{', '.join(_index(node, names, '…'))}]"
     shown = [f"{k}={v}" for k, v in node.params.items() if k in SHOWN and isinstance(v, (int, str, tuple)) and v != ()]
     return f"{node.op.name}({', '.join([*names, *shown])})"
 
@@ -74,7 +78,23 @@ def latex(node: Node, names: Sequence[str]) -> str:
     form = WRITTEN.get(node.op.name)
     if form is not None:
         return form[1].format(*names)
+    if node.op is Gather:
+        parts = {"...": r"\ldots", "None": r"\mathrm{None}"}
+        return f"{names[0]}[{', '.join(parts.get(p, p) for p in _index(node, names, parts['...']))}]"
     return rf"\operatorname{{{escaped(node.op.name)}}}({', '.join(names)})"
+
+
+def _index(node: Node, names: Sequence[str], many: str) -> Iterator[str]:
+    """The entries of an index; ``many`` for arrays without a name."""
+    for entry in node.params["index"]:
+        if not isinstance(entry, tuple):
+            yield "..." if entry is Ellipsis else str(entry)
+        elif entry[0] == "slice":
+            start, stop, step = ("" if v is None else str(v) for v in entry[1:])
+            yield f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+        else:
+            array = node.inputs[entry[1] + 1]
+            yield many if array.op is Constant and array.shape else names[entry[1] + 1]
 
 
 _SPECIAL = {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}"}

@@ -1,8 +1,10 @@
 """The two passes of backpropagation as a textbook has them.
 
-A pre-activation z is what a parameter enters: z = W a + b. The forward pass gives ∂z/∂w, which is what w multiplies.
-The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of each activation an
-amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product, ∂C/∂w = ∂z/∂w · ∂C/∂z.
+A pre-activation z is what a parameter enters: z = W a + b, or in numbers w1 a1 + w2 a2 + b. It is the end of the
+additions that begin at a parameter's product, or the first of them with a name. The forward pass gives ∂z/∂w, which is
+what w multiplies. The backward pass gives ∂C/∂z, by the same network in reverse: transposed weights, and in place of
+each activation an amplifier whose gain σ'(z) the forward pass has fixed. The gradient is the product,
+∂C/∂w = ∂z/∂w · ∂C/∂z.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import numpy as np
 
 from ..autodiff.local import derivative
 from ..autodiff.vjp import Walk
-from ..graph.node import Node
+from ..graph.node import Constant, Node
 from ..graph.primitive import Elementwise, View
 from ..ops.control import Alias, Named
 from . import formula
 
 if TYPE_CHECKING:
     from .explanation import Explanation
+
+PRODUCTS = frozenset(("matmul", "mul", "einsum", "conv"))
+SUMS = frozenset(("add", "sub"))
 
 
 class ForwardRow(NamedTuple):
@@ -70,11 +75,18 @@ class Network:
         self.parameters = set(_parameters(explanation))
         self.uses: list[tuple[Node, Node, int, Node]] = []  # parameter, what uses it, as which input, z
         self.z_of: dict[Node, Node] = {}
+        self.sign: dict[Node, int] = {}  # ∂z/∂node of the nodes that z is the sum of
+        self.sums: set[Node] = set()  # of parameters, their products and numbers
+        entered = []
         for node in explanation.record.nodes:
-            for k, x in enumerate(node.inputs):
-                parameter = self.parameter(x)
-                if parameter is not None and node.tracked and not self.passes(node):
-                    self.uses.append((parameter, node, k, self.z(node)))
+            if node.tracked and not self.passes(node):
+                entries = [(p, node, k) for k, x in enumerate(node.inputs) if (p := self.parameter(x)) is not None]
+                entered += entries
+                product = bool(entries) and node.op.name in PRODUCTS
+                if product or (node.op.name in SUMS and all(map(self.sum_of_products, node.inputs))):
+                    self.sums.add(node)
+        for parameter, node, k in entered:
+            self.uses.append((parameter, node, k, self.z(node)))
 
     def parameter(self, x: Node) -> Node | None:
         """The parameter that a node is, or is a view of."""
@@ -89,31 +101,45 @@ class Network:
         """Whether a node is its one input under another name or in another form."""
         return len(node.inputs) == 1 and (node.op in (Named, Alias) or issubclass(node.op, View))
 
+    def sum_of_products(self, x: Node) -> bool:
+        """Whether a node is a sum of parameters, their products and numbers."""
+        while self.passes(x) and x not in self.parameters:
+            x = x.inputs[0]
+        return x in self.sums or x in self.parameters or (x.op is Constant and x.shape == ())
+
+    def adds(self, x: Node, user: Node) -> bool:
+        """Whether a use of x, made from a parameter, only adds to it."""
+        if user.op.name == "sum":  # of w * x, which is w @ x; not of squares and losses
+            entries = [w for w in set(x.inputs) if self.parameter(w) is not None and w.shape == x.shape]
+            return x.op.name == "mul" and len(set(x.inputs)) == 2 and bool(entries) and user in self.users
+        others = [y for y in user.inputs if y is not x]
+        if user.op.name not in SUMS or not others:
+            return False
+        # Added may be the input of a layer; but what is subtracted is a target, and the output's terms are losses
+        free = user.op.name == "add" and user in self.users
+        return free or all(map(self.sum_of_products, others))
+
     def z(self, node: Node) -> Node:
-        """The pre-activation that a product belongs to: biases are added, then it is named."""
+        """The pre-activation that a product belongs to: others and biases are added, then it is named."""
         chain = [node]
-        while True:
+        while chain[-1] not in self.z_of:
             last = chain[-1]
             users = self.users.get(last, [])
-            if len(users) != 1 or (self.named(last) and users[0].op is not Named):
+            if len(users) != 1 or (users[0].op is not Named and (self.named(last) or not self.adds(last, users[0]))):
+                self.z_of[last], self.sign[last] = last, 1
                 break
-            (user,) = users
-            others = [x for x in user.inputs if x is not last]
-            bias = (
-                user.op.name in ("add", "sub") and bool(others) and all(self.parameter(x) is not None for x in others)
-            )
-            if not bias and user.op is not Named:
-                break
-            chain.append(user)
-        for member in chain:
-            self.z_of[member] = last
-        return last
+            chain.append(users[0])
+        for member, user in zip(chain[-2::-1], chain[:0:-1], strict=True):
+            minus = user.op.name == "sub" and user.inputs[1] is member
+            self.z_of[member], self.sign[member] = self.z_of[user], -self.sign[user] if minus else self.sign[user]
+        return self.z_of[node]
 
     def named(self, node: Node) -> bool:
         """Whether the user gave the value a name."""
         return node.op is Named or _named(self.explanation, node)
 
 
+@np.errstate(all="ignore")
 def forward(explanation: Explanation) -> list[ForwardRow]:
     """The rows of the forward pass, in order of computation."""
     network = Network(explanation)
@@ -121,11 +147,14 @@ def forward(explanation: Explanation) -> list[ForwardRow]:
     order = {n: k for k, n in enumerate(explanation.record.nodes)}
     for parameter, user, k, z in sorted(network.uses, key=lambda use: (order[use[3]], order[use[1]])):
         multiplies, factor = _factor(explanation, user, k)
+        if network.sign[user] < 0:
+            multiplies, factor = _negative(multiplies), None if factor is None else -factor
         name = explanation.names
         rows.append(ForwardRow(name[z], written(explanation, z), name[parameter], multiplies, factor))
     return rows
 
 
+@np.errstate(all="ignore")
 def backward(explanation: Explanation) -> list[BackwardRow]:
     """The rows of the backward pass: the network in reverse."""
     network = Network(explanation)
@@ -134,7 +163,7 @@ def backward(explanation: Explanation) -> list[BackwardRow]:
     for z in sorted({z for *_, z in network.uses}, key=lambda n: -order[n]):
         node = explanation.by_node[z]
         exit, gain, amplification = amplifier(network, z)
-        rows.append(BackwardRow(node.name, gain, amplification, _arrives(network, exit), node.grad))
+        rows.append(BackwardRow(node.name, gain, amplification, _arrives(network, z, exit), node.grad))
     return rows
 
 
@@ -150,7 +179,7 @@ def _parameters(explanation: Explanation) -> list[Node]:
 def _factor(explanation: Explanation, user: Node, k: int) -> tuple[str, Any]:
     """What an input of a node is multiplied by there, as text and value."""
     op = user.op.name
-    if op in ("matmul", "mul", "einsum", "conv") and len(user.inputs) == 2:
+    if op in PRODUCTS and len(user.inputs) == 2:
         other = user.inputs[1 - k]
         return explanation.label(other), other.value
     if issubclass(user.op, Elementwise):
@@ -203,33 +232,41 @@ def _region(network: Network, z: Node) -> list[Node]:
     return region
 
 
-def _arrives(network: Network, exit: Node) -> str:
+def _arrives(network: Network, z: Node, exit: Node) -> str:
     """What the gradient of a value is the sum of, in words."""
     explanation, terms = network.explanation, []
-    for term in explanation.record.terms.get(exit, []):
-        user = term.user
+    uses = explanation.record.terms.get(exit, [])
+    if exit is not z and network.named(exit) and not any(t.user in network.z_of or network.named(t.user) for t in uses):
+        return f"∂C/∂{explanation.names[exit]}"
+    for use in uses:
+        user = use.user
         end = f"∂C/∂{explanation.names[network.z_of.get(user, user)]}"
-        text, _ = _factor(explanation, user, term.position)
+        text, _ = _factor(explanation, user, use.position)
         if user.op.name == "matmul":
-            terms.append(f"{text}ᵀ {end}" if term.position else f"{end} {text}ᵀ")
+            term = f"{text}ᵀ {end}" if use.position else f"{end} {text}ᵀ"
         elif text in ("1", "-1"):
-            terms.append(end if text == "1" else f"-{end}")
+            term = end if text == "1" else f"-{end}"
         elif issubclass(user.op, Elementwise) and not text.startswith("∂"):
-            terms.append(f"{text} · {end}")
+            term = f"{text} · {end}"
         else:
-            terms.append(f"∂{explanation.names[user]}/∂{explanation.names[exit]} · {end}")
-    return " + ".join(terms) or "1"
+            term = f"∂{explanation.names[user]}/∂{explanation.names[exit]} · {end}"
+        terms.append(_negative(term) if network.sign.get(user, 1) < 0 else term)
+    return " + ".join(terms).replace(" + -", " - ") or "1"
 
 
-def written(explanation: Explanation, node: Node, depth: int = 3) -> str:
-    """A node's formula, with what has no name of its own written out."""
+def _negative(text: str) -> str:
+    return text[1:] if text.startswith("-") else f"-{text}"
+
+
+def written(explanation: Explanation, node: Node, depth: int = 12) -> str:
+    """A node's formula, with what has no name of its own written out: three ops deep, or more additions."""
     parts = []
     for x in node.inputs:
         alone = node.op is Named or (not _named(explanation, x) and len(explanation.users[x]) == 1)
-        if not x.inputs or not depth or not alone:
+        if not x.inputs or depth <= 0 or not alone:
             parts.append(explanation.label(x))
             continue
-        inner = written(explanation, x, depth - 1)
+        inner = written(explanation, x, depth - (1 if node.op.name == "add" else 4))
         loose = " " in inner and (node.op.name in ("sub", "mul", "div", "power", "matmul", "neg"))
         parts.append(f"({inner})" if loose else inner)
     return formula.text(node, parts)

@@ -6,6 +6,7 @@ along the path. Backpropagation never looks at a path: it adds up at each node w
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 from collections.abc import Iterator
@@ -147,11 +148,27 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
     target : the node
     top : how many
     element : index of one element of the parameter, whose contributions are single numbers
+
+    Raises
+    ------
+    NonDifferentiableError
+        if nothing was differentiated by the node.
+    ValueError
+        if ``top`` is no number of paths, or None where they are too many to list.
+    IndexError
+        if ``element`` is no index of one element.
     """
     made = explanation.record
     gradient = target.grad
     if gradient is None or isinstance(gradient, tuple):
-        raise NonDifferentiableError(f"paths: {target.name} has no gradient of its own; choose what it is made from")
+        raise NonDifferentiableError(
+            f"paths: {target.name!r} has no gradient of its own; take what it is made from, or differentiate by it"
+        )
+    if top is not None and (not isinstance(top, (int, np.integer)) or top < 0):
+        raise ValueError(f"paths: got top={top!r}, expected how many paths to list, such as 5, or None for all")
+    if element is not None:
+        _require_element(target, element)
+        element = element if target.shape else None  # of a single number it is the whole
     arriving = _between(made.output, target.node, made.terms, made.gradients)
     order = [n for n in made.nodes if n in arriving]
     routes = {made.output: 1}
@@ -172,6 +189,19 @@ def paths(explanation: Explanation, target: ExplainedNode, top: int | None, elem
     counted = count(uses, order, made.output, target.node, element)
     name = target.name if element is None else f"{target.name}[{element}]"
     return Paths(name, whole, tuple(found[:wanted]), scalar or listed == most, most, *counted)
+
+
+def _require_element(target: ExplainedNode, element: Any) -> None:
+    """Refuse what is no index of one number of a node."""
+    found: Any = None
+    with contextlib.suppress(IndexError, ValueError, TypeError):
+        found = np.empty(target.shape, bool)[element]
+    if np.ndim(found) or found is None:
+        example = tuple(n - 1 for n in target.shape)
+        raise IndexError(
+            f"paths: element={element!r} is no element of {target.name!r}: got shape {target.shape}, expected an index "
+            f"per axis, such as element={example}"
+        )
 
 
 def _between(output: Node, target: Node, terms: Any, gradients: Any) -> dict[Node, list[_Edge]]:

@@ -49,6 +49,7 @@ class Record:
     calls : the user's calls and operators that returned something made of nodes
     order : the nodes in the order in which the backward pass left them
     parameters : the leaves asked for
+    depending : indices of the nodes made from them, and of themselves
     """
 
     output: Any
@@ -59,11 +60,14 @@ class Record:
     terms: dict[Node, list[Term]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     order: list[Node] = field(default_factory=list)
+    depending: set[int] = field(default_factory=set)
 
     def back(self) -> None:
         """The backward pass."""
         found, _, _ = plan([self.output], self.nodes)
-        needed = depending(found, {p.index for p in self.parameters})
+        wanted = {p.index for p in self.parameters}
+        self.depending = depending({n.index: n for n in self.nodes}, wanted)
+        needed = depending(found, wanted)
         walk = Watched(needed)
         walk.receive(self.output, np.ones(self.output.shape, self.output.dtype)[()], None)
         with np.errstate(all="ignore"):
@@ -111,14 +115,19 @@ def record(
             targets = [_leaf(leaf) for leaf in values]
             paths = tree.paths(argument)
             leaves |= {t: name + path for t, path in zip(targets, paths, strict=True) if t is not None}
-            chosen += [t for t in targets if t is not None and number in asked]
+            chosen += [t for t in targets if t is not None and t.tracked and number in asked]
             inside = [leaf if t is None else t for t, leaf in zip(targets, values, strict=True)]
             inputs[number] = tree.unflatten(structure, inside)
         called = inputs.pop(len(args) + len(kwargs), function)
         positional = [inputs.pop(k) for k in range(len(args))]
+        floating = [n for n in leaves if n.tracked]
+        if floating and not chosen:
+            raise DtypeError(f"explain: wrt={wrt!r} has no floating value: got arguments {names}; choose another")
         with np.errstate(all="ignore"), _watching(calls), opened(loops):
-            value = run(called, list(leaves), *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
-    output = _output(value, bool(leaves))
+            value = run(called, floating, *positional, **dict(zip(kwargs, inputs.values(), strict=True)))
+    output = _output(value, any(n.tracked for n in leaves))
+    if leaves:
+        _without_aliases(output, creation_order(next(reversed(leaves))))
     used = set(reachable([output]))
     # Arguments first: constants that are kept for many programs would come before them
     nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
@@ -128,6 +137,19 @@ def record(
     )
     made.back()
     return made
+
+
+def _without_aliases(output: Node, since: int) -> None:
+    """Let the nodes of this run use values themselves, not the aliases that inner derivatives, now done, went by."""
+    for node in reachable([output]):
+        if creation_order(node) > since and any(x.op is control.Alias for x in node.inputs):
+            node.inputs = tuple(map(_behind, node.inputs))
+
+
+def _behind(x: Node) -> Node:
+    while x.op is control.Alias:
+        x = x.inputs[0]
+    return x
 
 
 @contextlib.contextmanager
@@ -183,7 +205,7 @@ def _asked(wrt: Which, names: list[str]) -> set[int]:
 
 
 def _leaf(leaf: Any) -> Any:
-    """A node of its own for a floating leaf, else None."""
+    """A node of its own for a leaf that is floating or an array, else None: other numbers may be sizes or flags."""
     if isinstance(leaf, Node):
         if leaf.value is None:
             raise TracedValueError("explain: an argument is being traced and has no value; call it outside of jit")
@@ -192,16 +214,27 @@ def _leaf(leaf: Any) -> Any:
         return None
     else:
         value = np.asarray(leaf)[()]
-    if not is_inexact(np.asarray(value).dtype):
+    dtype = np.asarray(value).dtype
+    floating = is_inexact(dtype)
+    if not floating and (np.ndim(value) == 0 or dtype.kind not in "biu"):
         return None
     held = value.copy() if isinstance(value, np.ndarray) else value
-    return make(Input, (), NO_PARAMS, held, tracked=True)
+    return make(Input, (), NO_PARAMS, held, tracked=floating)
 
 
 def _output(value: Any, floating: bool) -> Any:
-    """The first leaf of a function's value that depends on what it is differentiated by."""
+    """The one leaf of a function's value that depends on floating arguments."""
     candidates = [leaf for leaf in tree.leaves(value) if isinstance(leaf, Node)]
-    found: Any = next((leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype)), None)
+    tracked = dict.fromkeys(leaf for leaf in candidates if leaf.tracked and is_inexact(leaf.dtype))
+    several = {leaf: None for leaf in tracked if leaf.op is not Input} or tracked  # arguments may be handed on
+    if len(several) > 1:
+        leaves = zip(tree.paths(value), tree.leaves(value), strict=True)
+        places = [path for path, leaf in leaves if isinstance(leaf, Node) and leaf in several]
+        raise NotScalarError(
+            f"explain: the function returned {len(several)} values with gradients, at {', '.join(places)}, expected "
+            f"one; choose it, such as explain(lambda *args: f(*args){places[0]}, ...), or return their sum"
+        )
+    found: Any = next(iter(several), None)
     if found is None:
         if not floating and not any(leaf.tracked for leaf in candidates):
             raise DtypeError(

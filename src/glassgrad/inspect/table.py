@@ -78,7 +78,11 @@ def _nodes(explanation: Explanation, limit: int) -> Table:
 
 
 def _row(n: ExplainedNode) -> tuple[str, ...]:
-    return n.name, n.formula, formula.number(n.value), formula.number(n.grad), locals_of(n), n.line
+    return n.name, n.formula, formula.number(n.value), _gradient(n), locals_of(n), n.line
+
+
+def _gradient(n: ExplainedNode) -> str:
+    return "" if n.grad is None else formula.number(n.grad)
 
 
 def locals_of(n: ExplainedNode) -> str:
@@ -94,7 +98,7 @@ def _group_row(explanation: Explanation, group: Group) -> tuple[str, ...]:
     learnt = [n.name for n in group.members if n.node in set(explanation.record.parameters)]
     count = sum(n.node.op not in LEAVES for n in group.members)
     shown = ", ".join(learnt[:3]) + (f" and {len(learnt) - 3} more" if len(learnt) > 3 else "")
-    return group.name, str(count), shown, formula.number(last.value), formula.number(last.grad), last.line
+    return group.name, str(count), shown, formula.number(last.value), _gradient(last), last.line
 
 
 def _forward(explanation: Explanation, limit: int) -> Table:
