@@ -86,9 +86,7 @@ def explain(options: argparse.Namespace, out: Output) -> int:
                 note(nonfinite)
             page(e, options, out)
     except MemoryError:
-        raise DataError(
-            "explain: not enough memory for every value and gradient: give smaller arrays by --set"
-        ) from None
+        raise DataError("explain: not enough memory for all values and gradients: --set smaller arrays") from None
     return 0
 
 
