@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 import webbrowser
 import xml.etree.ElementTree
 from pathlib import Path
@@ -245,3 +246,70 @@ def test_help_shows_examples(run: Any) -> None:
     done = run("explain", "--help")
     assert done.code == 0
     assert 'glassgrad explain "sum((sigmoid(W @ x) - y)**2)"' in done.out
+
+
+# What would hang, leak or mislead
+
+
+@pytest.mark.parametrize(
+    "expression, x",
+    [("(9**9**9**9)*x", "1"), ("x", "9**9**9**9"), ("n = 9; n **= 9**9; n*x", "1"), ("(1 << 10**12)*x", "1")],
+)
+def test_whole_numbers_beyond_all_floating_ones_are_refused(run: Any, expression: str, x: str) -> None:
+    done = run("explain", expression, "--set", f"x={x}")
+    assert done.code == 2 and "whole numbers is too large" in done.err and done.out == ""
+
+
+def test_powers_stay_powers(run: Any) -> None:
+    """2**10 x² + (x³)², by hand: at 3, 9216 + 729 and 6144 + 1458."""
+    found = nodes(run("explain", "y = x**3; y **= 2; 2**10 * x**2 + y", "--set", "x=3", "--json").out)
+    assert grad(found, "x") == 6144 + 1458 and found["y#1"]["value"]["elements"] == [27.0]
+    assert found["add"]["value"]["elements"] == [9216 + 729]
+
+
+@pytest.mark.parametrize("option", ["--json", "--dot"])
+def test_what_a_function_prints_is_no_result(run: Any, option: str) -> None:
+    Path("m.py").write_text("print('loading')\ndef f(x):\n    print('hello')\n    return x * x\n")
+    done = run("explain", "m.py:f", "--set", "x=3", option)
+    assert done.code == 0 and "hello" in done.err and "loading" in done.err
+    assert done.out.startswith("{" if option == "--json" else "digraph") and "hello" not in done.out
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--paths", "x"]], ids=["tables", "json", "paths"])
+def test_infinity_is_explained_without_warnings(run: Any, options: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = run("explain", "log(x)", "--set", "x=0", *options)
+    assert done.code == 0 and "logarithm of 0" in done.err
+
+
+def test_a_name_is_set_once(run: Any) -> None:
+    done = run("explain", "x*x", "--set", "x=1", "--set", "x=2")
+    assert done.code == 2 and "--set x is given twice" in done.err
+
+
+@pytest.mark.parametrize("what", ["m.py", "m.py:", "m.py:f(x)"])
+def test_a_file_needs_a_function(run: Any, what: str) -> None:
+    done = run("explain", what, "--set", "x=1")
+    assert done.code == 2 and "expected m.py:FUNCTION" in done.err
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("def f(x):\n    return (\n", "SyntaxError: '(' was never closed at m.py:2: return ("),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3 at m.py:2: sys.exit(3)"),
+        ("import sys\ndef f(x):\n    sys.exit(3)\n", "SystemExit: 3 at m.py:3: sys.exit(3)"),
+    ],
+    ids=["syntax", "exit", "exit later"],
+)
+def test_what_stops_a_file_is_named_with_its_line(run: Any, text: str, said: str) -> None:
+    Path("m.py").write_text(text)
+    done = run("explain", "m.py:f", "--set", "x=1")
+    assert done.code == 1 and said in done.err
+
+
+def test_too_little_memory_has_advice_of_its_own(run: Any) -> None:
+    Path("m.py").write_text("def f(x):\n    raise MemoryError\n")
+    done = run("explain", "m.py:f", "--set", "x=1")
+    assert done.code == 1 and "--set smaller arrays" in done.err and "--hidden" not in done.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import re
 import subprocess
@@ -313,3 +315,37 @@ def test_a_killed_training_leaves_its_page(tmp_path: Path) -> None:
         assert data["state"] == "running"
         assert len(data["history"]["loss"]) == data["measured"][-1] >= 1
         assert path.read_text().endswith("</html>\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Twice(nn.Module):
+    inner: Any
+
+    def __call__(self, x: Any) -> Any:
+        return self.inner(x) * 2.0
+
+
+def places(path: Path) -> dict[str, str]:
+    """The source that the page shows of each computed node of its model."""
+    found = re.search(r'id="data">(.*?)</script>', data_of(path)["viewer"], re.S)
+    assert found is not None
+    return {n["name"]: n["source"] or n["file"] for n in json.loads(found[1])["nodes"]}
+
+
+@pytest.mark.parametrize("lr", [1e-9, 1e8], ids=["finished", "diverged"])
+def test_only_lines_of_the_model_are_shown(tmp_path: Path, lr: float) -> None:
+    path = tmp_path / "report.html"
+    data = (1e3 * X, np.ones((40, 2)))
+    with contextlib.suppress(DivergedError), np.errstate(all="ignore"):
+        fit(Twice(mlp()), nn.squared_error, data, optimizer=optim.SGD(lr), epochs=50, report=path, compile=False)
+    assert data_of(path)["state"] == ("finished" if lr < 1 else "failed")
+    found = places(path)
+    assert {source for source in found.values() if source} == {"return self.inner(x) * 2.0"}
+    assert len(found) > 10
+
+
+def test_a_page_needs_a_path_and_a_sample_rows() -> None:
+    with pytest.raises(TypeError, match="Report: bad path: got True, expected .*report.html"):
+        fit(mlp(), nn.cross_entropy, (X, LABELS), optimizer=optim.SGD(0.1), epochs=1, report=True)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="sample"):
+        Report(sample=(X[:0], LABELS[:0]))

@@ -11,7 +11,7 @@ import pytest
 
 import glassgrad as gg
 import glassgrad.numpy as gnp
-from tests.viewer.graphs import few, sixty, two_thousand
+from tests.viewer.graphs import deep, few, sixty, two_thousand
 
 CURRENT = ".at-value, .at-grad"
 
@@ -324,3 +324,100 @@ def test_the_window_may_be_narrow(show: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     stage, panel = (page.locator(part).bounding_box() for part in (".stage", ".panel"))
     assert panel["y"] >= stage["y"] + stage["height"] - 1 and stage["height"] > 150
+
+
+def layers(count: int) -> Any:
+    """Layers that are called alike, so that names have numbers."""
+
+    def network(p: Any, x: Any) -> Any:
+        for W, b in p:
+            x = gnp.tanh(x @ W + b)
+        return ((x - 1.0) ** 2).sum()
+
+    rng = np.random.default_rng(0)
+    return gg.explain(network, [(rng.normal(size=(3, 3)), rng.normal(size=3)) for _ in range(count)], np.ones((2, 3)))
+
+
+class TestTenLayers:
+    def test_a_query_starts_at_its_best_hit_whatever_is_selected(self, show: Any) -> None:
+        page = show(layers(10).to_html())
+        for query in ("matmul#2", "x#1", "x#1 ", "matmul#2"):
+            page.get_by_role("searchbox").fill(query)
+            page.keyboard.press("Enter")
+            assert page.locator(".box.selected b").inner_text() == query.strip()
+            assert page.locator(".count").inner_text().startswith("1 of ")
+        page.get_by_role("searchbox").fill("x#1")
+        page.keyboard.press("Shift+Enter")
+        at, of = page.locator(".count").inner_text().split(" of ")
+        assert at == of != "1"
+
+    def test_what_tab_comes_to_is_in_view_and_nothing_scrolls(self, show: Any) -> None:
+        page = show(layers(10).to_html(), reduced_motion="reduce")
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.matches('.box')"):
+                break
+        stage, at = page.locator(".stage").bounding_box(), page.locator(".box:focus").bounding_box()
+        assert stage["y"] <= at["y"] and at["y"] + at["height"] <= stage["y"] + stage["height"]
+        scrolled = "[...document.querySelectorAll('html, body, .app, .stage')].map(e => e.scrollTop)"
+        assert page.evaluate(scrolled) == [0, 0, 0, 0]
+        assert page.locator(".minimap").is_visible()
+        map_at = page.locator(".minimap").bounding_box()
+        assert stage["y"] <= map_at["y"] <= stage["y"] + stage["height"]
+
+    def test_the_keys_of_groups_do_what_the_help_says(self, show: Any) -> None:
+        page = show(deep(16).to_html())
+        page.keyboard.press("?")
+        said = dict(row.split("\t") for row in page.locator("dialog tr").all_inner_texts())
+        assert said["Enter"] == "open the group" and "close" in said["e"]
+        page.keyboard.press("Escape")
+        before = page.locator(".box").count()
+        page.locator(".box.group").first.click()
+        page.keyboard.press("Enter")
+        opened = page.locator(".box").count()
+        assert opened > before
+        page.keyboard.press("Enter")
+        assert page.locator(".box").count() == opened
+        page.keyboard.press("e")
+        assert page.locator(".box").count() == before
+
+
+@pytest.mark.parametrize("width", [1280, 900])
+def test_the_first_view_is_as_wide_as_the_drawing(show: Any, width: int) -> None:
+    rng = np.random.default_rng(0)
+    parts = {f"part{k}": rng.normal(size=(3, 3)) for k in range(6)}
+
+    def wide(p: Any) -> Any:
+        total = 0.0
+        for k in range(6):
+            with gg.scope(f"branch{k}"):
+                total = total + gnp.tanh(p[f"part{k}"] * 2.0 + 1.0).sum()
+        return total
+
+    page = show(gg.explain(wide, parts).to_html(), drawn="")
+    page.set_viewport_size({"width": width, "height": 700})
+    page.reload()
+    page.wait_for_selector(".box")
+    stage = page.locator(".stage").bounding_box()
+    for shown in page.locator(".box, .frame button").all():
+        at = shown.bounding_box()
+        assert stage["x"] <= at["x"] and at["x"] + at["width"] <= stage["x"] + stage["width"]
+
+
+def test_minus_zero_is_written_out_in_the_panel(show: Any) -> None:
+    page = show(gg.explain(lambda x: x * 1.0, -0.0).to_html())
+    box(page, "x").click()
+    assert page.locator(".panel .of-value .number").inner_text() == "-0"
+
+
+def test_tables_of_long_names_end_inside_the_panel(show: Any) -> None:
+    names = [f"a_very_long_name_of_a_parameter_that_goes_on_{k}" for k in range(3)]
+
+    def product(p: Any) -> Any:
+        result_that_has_a_long_name_as_well = p[names[0]] * p[names[1]] * 123456.789
+        return gnp.tanh(result_that_has_a_long_name_as_well) + p[names[2]]
+
+    page = show(gg.explain(product, dict.fromkeys(names, 0.123456789)).to_html())
+    page.get_by_role("button", name="The whole").click()
+    for table in page.locator(".panel .scroll").all():
+        assert table.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, table.inner_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import inspect
 import os
@@ -75,21 +76,48 @@ def explain(options: argparse.Namespace, out: Output) -> int:
     """Run the command."""
     if options.html:
         require_output(options.html, "--html", is_page, "a page")
-    given = dict(map(binding, options.set))
-    found = re.fullmatch(r"(.+\.py):(\w+)", options.what, re.S)
+    given = settings(options.set)
+    try:
+        with np.errstate(all="ignore"):  # NaN and infinity are explained
+            with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no result
+                e, nonfinite = explained(options, given)
+            write(e, options, out)
+            if nonfinite:
+                note(nonfinite)
+            page(e, options, out)
+    except MemoryError:
+        raise DataError("explain: not enough memory for all values and gradients: --set smaller arrays") from None
+    return 0
+
+
+def settings(bindings: Iterable[str]) -> dict[str, str]:
+    """The texts of ``--set`` by name; each name once."""
+    given: dict[str, str] = {}
+    for name, text in map(binding, bindings):
+        if name in given:
+            raise UsageError(
+                f"explain: --set {name} is given twice: got {given[name]:.30} and {text:.30}, expected one"
+            )
+        given[name] = text
+    return given
+
+
+def explained(options: argparse.Namespace, given: dict[str, str]) -> tuple[Explanation, str]:
+    """What is asked for, explained, and where what is not finite came from."""
+    found = re.fullmatch(r"(.+\.py)(:.*)?", options.what, re.S)
     if found:
-        explained = from_file(found[1], found[2])
-        required, accepted = arguments(explained)
+        name = (found[2] or "")[1:]
+        if not name.isidentifier():
+            raise UsageError(f"explain: no function named: got {options.what:.60}, expected {found[1]:.60}:FUNCTION")
+        f = from_file(found[1], name)
+        required, accepted = arguments(f)
     else:
         required = [name for name in reads(options.what) if name in given or name not in known()]
-        explained, accepted = function(options.what, required), required
+        f, accepted = function(options.what, required), required
     require_names(required, accepted, given, options.wrt)
     values = evaluated(given, options.seed)
-    e = explanation(explained, values, options.wrt, options.loops)
-    write(e, options, out)
-    mention_nan(e, explained, values)
-    page(e, options, out)
-    return 0
+    e = explanation(f, values, options.wrt, options.loops)
+    return e, origin_of_nan(e, f, values)
 
 
 def require_names(required: Iterable[str], accepted: Collection[str] | None, given: Collection[str], wrt: Any) -> None:
@@ -117,12 +145,15 @@ def explanation(f: Callable[..., Any], values: dict[str, Any], wrt: Any, loops: 
         return Explanation(record(f, (), values, wrt, loops))
     except (GlassgradError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         blame(error)
 
 
-def blame(error: Exception) -> NoReturn:
+def blame(error: Exception | SystemExit) -> NoReturn:
     """Say which line of the user's an error comes from."""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{os.path.basename(error.filename)}:{error.lineno}: {(error.text or '').strip()}"
+        raise DataError(f"explain: {type(error).__name__}: {error.msg} at {place}") from None
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not internal[f.filename]]
     place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
     raise DataError(f"explain: {type(error).__name__}: {error}{place}") from None
@@ -140,9 +171,9 @@ def from_file(path: str, name: str) -> Callable[..., Any]:
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
-    except GlassgradError:
+    except (GlassgradError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         blame(error)
     found = getattr(module, name, None)
     if not callable(found):
@@ -183,15 +214,16 @@ def write(e: Explanation, options: argparse.Namespace, out: Output) -> None:
         raise UsageError(str(error.args[0])) from None
 
 
-def mention_nan(e: Explanation, f: Callable[..., Any], values: dict[str, Any]) -> None:
-    """Say where a value or gradient that is not a number came from."""
+def origin_of_nan(e: Explanation, f: Callable[..., Any], values: dict[str, Any]) -> str:
+    """Where a value or gradient that is not a number came from; empty if there is none."""
     if all(np.isfinite(v).all() for v in (e.value, *e.gradients.values())):
-        return
+        return ""
     try:
         with trace_nan():
             grad(lambda given: _one(tree.leaves(f(**given))[0]))(values)
     except NonFiniteError as error:
-        note(str(error))
+        return str(error)
+    return ""
 
 
 def _one(value: Any) -> Any:

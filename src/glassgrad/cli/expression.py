@@ -37,6 +37,7 @@ METHODS = (
     *("argmin", "sort", "argsort", "take", "repeat", "ptp"),
 )
 SHOWN = 24  # characters of an expression in an error
+LARGEST = 1024  # bits of a whole number that is a power; floating numbers have no more
 
 
 @cache
@@ -115,9 +116,9 @@ def function(text: str, given: Iterable[str]) -> Callable[..., Any]:
     definition = ast.parse(f"def expression({', '.join(given)}): pass").body[0]
     assert isinstance(definition, ast.FunctionDef)
     definition.body = body
-    code = compile(ast.fix_missing_locations(ast.Module([definition], [])), FILE, "exec")
+    code = compile(ast.fix_missing_locations(_Powers().visit(ast.Module([definition], []))), FILE, "exec")
     linecache.cache[FILE] = (len(source), None, [line + "\n" for line in lines], FILE)
-    space: dict[str, Any] = {**known(), "__builtins__": {}}
+    space: dict[str, Any] = {**known(), **_POWERS, "__builtins__": {}}
     exec(code, space)  # checked above, node by node
     made: Callable[..., Any] = space["expression"]
     return made
@@ -136,8 +137,49 @@ def value(text: str, names: Mapping[str, Any]) -> Any:
     for name in _reads(tree):
         if name not in words:
             raise UsageError(f"explain: {name!r} has no value: got {text!r:.60}, expected numbers{_meant(name, words)}")
-    code = compile(ast.Expression(tree.body[0].value), FILE, "eval")
-    return eval(code, {**words, "__builtins__": {}})  # checked above, node by node
+    powers = ast.fix_missing_locations(_Powers().visit(ast.Expression(tree.body[0].value)))
+    return eval(compile(powers, FILE, "eval"), {**words, **_POWERS, "__builtins__": {}})  # checked above, node by node
+
+
+class _Powers(ast.NodeTransformer):
+    """Operators that could take all time and memory there is, by calls of what refuses that."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        name = f"__{type(node.op).__name__}"
+        if name not in _POWERS:
+            return node
+        return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), [node.left, node.right], []), node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self.generic_visit(node)
+        if f"__{type(node.op).__name__}" not in _POWERS or not isinstance(node.target, ast.Name):
+            return node
+        value = ast.copy_location(ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value), node)
+        return ast.copy_location(ast.Assign([node.target], self.visit(value)), node)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(base, int) and isinstance(exponent, int):
+        _require_bits("power", abs(base).bit_length() * exponent if abs(base) > 1 else 0)
+    return base**exponent
+
+
+def _shifted(base: Any, by: Any) -> Any:
+    if isinstance(base, int) and isinstance(by, int):
+        _require_bits("<<", base.bit_length() + by)
+    return base << by
+
+
+def _require_bits(operator: str, bits: int) -> None:
+    if bits > LARGEST + 64:
+        raise UsageError(
+            f"explain: {operator} of whole numbers is too large: got about {float(min(bits, 10**300)):.1g} bits, "
+            f"expected at most {LARGEST}, as floating numbers have; write the numbers with a point, 9.0"
+        )
+
+
+_POWERS = {"__Pow": _power, "__LShift": _shifted}  # no name of the user's begins so
 
 
 def _checked(text: str, words: Mapping[str, Any], allowed: tuple[type[ast.AST], ...] = SYNTAX) -> ast.Module:

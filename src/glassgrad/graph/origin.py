@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
+_NOWHERE = compile("", "", "exec")
+
+
 class _Internal(dict[str, bool]):
     """Whether a file belongs to the package, remembered by file name: asked for every node made.
 
@@ -57,6 +60,8 @@ class Origin(NamedTuple):
 
     @property
     def line(self) -> int:
+        if not self.file:
+            return 0
         for start, stop, line in self.code.co_lines():
             if start <= self.instruction < stop and line is not None:
                 return line
@@ -68,7 +73,11 @@ class Origin(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
-        return f"{os.path.basename(self.file)}:{self.line}"
+        return f"{os.path.basename(self.file)}:{self.line}" if self.file else ""
+
+    def displaced(self) -> Origin:
+        """The same without a place: what is left of one that is not the program's."""
+        return self._replace(code=_NOWHERE, instruction=0)
 
 
 class _Context(threading.local):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -129,6 +129,8 @@ def record(
     if leaves:
         _without_aliases(output, creation_order(next(reversed(leaves))))
     used = set(reachable([output]))
+    if not isinstance(function, Node):
+        _displace(used, sys._getframe())
     # Arguments first: constants that are kept for many programs would come before them
     nodes = [n for n in leaves if n in used] + sorted(used - set(leaves), key=creation_order)
     chosen += [n for n in nodes if n.op is Variable] if wrt is None else []
@@ -150,6 +152,19 @@ def _behind(x: Node) -> Node:
     while x.op is control.Alias:
         x = x.inputs[0]
     return x
+
+
+def _displace(nodes: Iterable[Node], frame: FrameType | None) -> None:
+    """Take away the places of nodes that a layer made: the nearest line outside the package is one that wants the
+    function explained, such as of a script that trains, and no line of the function's."""
+    callers = set()
+    while frame is not None:
+        callers.add((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    for node in nodes:
+        origin = node.origin
+        if origin is not None and (origin.code, origin.instruction) in callers:
+            node.origin = origin.displaced()
 
 
 @contextlib.contextmanager

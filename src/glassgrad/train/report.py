@@ -104,9 +104,15 @@ class Report(Callback):
     ) -> None:
         if every is not None and not (isinstance(every, (int, np.integer)) and every >= 1):
             raise ValueError(f"Report: bad every: got {every!r:.60}, expected a whole number of epochs above 0")
+        if path is not None and not isinstance(path, (str, os.PathLike)):
+            raise TypeError(
+                f"Report: bad path: got {path!r:.60}, expected that of a page, such as 'report.html', or None"
+            )
         self.path = None if path is None else Path(path)
         self.every, self.title = every, title
         self.sample = None if sample is None else arrays_of(sample, "sample")
+        if self.sample is not None:
+            count_of(self.sample, "sample")
         self.settings: dict[str, Any] = {}
         self.sections: list[dict[str, Any]] = []
         self.findings: list[Any] = []

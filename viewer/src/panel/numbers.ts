@@ -10,6 +10,7 @@ export function numeric(v: Scalar): number {
 /** A number with so many digits, as Python's `%.5g` has them: "0.0087714", "1.5e-7". */
 export function short(v: Scalar, digits = 5): string {
   if (typeof v === "boolean") return v ? "True" : "False";
+  if (Object.is(v, -0)) return "-0";
   if (typeof v === "string" || Number.isInteger(v)) return String(v);
   const exponent = Number(v.toExponential(digits - 1).split("e")[1]);
   if (exponent >= -5 && exponent < Math.max(digits, 6)) return trimmed(v.toPrecision(digits));

@@ -48,7 +48,7 @@ export function status(report: Report, busy: () => boolean): HTMLElement {
 
 function words(report: Report, done: number): string {
   const of = `epoch ${done} of ${report.epochs}`;
-  const stopped = done < report.epochs ? `stopped after ${of}` : `finished: ${done} epochs`;
+  const stopped = done < report.epochs ? `stopped after ${of}` : `finished: ${done} epoch${done === 1 ? "" : "s"}`;
   return {
     running: `running: ${of}`,
     finished: stopped,

@@ -2,6 +2,7 @@ import type { Place, Size } from "./layout";
 
 const NEAREST = 2.5;
 const FARTHEST = 0.04;
+const NEAR = 0.42; // where numbers can still be read
 
 /** Pan and zoom: where the world lies in the window that shows it. */
 export class Camera {
@@ -40,7 +41,7 @@ export class Camera {
     this.scale = scale;
     this.world.classList.toggle("smooth", smooth);
     this.world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-    this.window.classList.toggle("far", scale < 0.42);
+    this.window.classList.toggle("far", scale < NEAR);
     this.onMove();
   }
 
@@ -55,13 +56,13 @@ export class Camera {
     this.set(at.x - (at.x - this.x) * by, at.y - (at.y - this.y) * by, scale, smooth);
   }
 
-  /** All of a drawing; not smaller than `least`, but then its upper end. */
+  /** All of a drawing; not smaller than `least`, but then its upper end, and of one that is very wide the left. */
   fit(drawing: Size, least = FARTHEST, smooth = false): void {
     const { width, height } = this.size;
     const whole = Math.min(1.25, width / drawing.width, height / drawing.height);
-    const scale = Math.max(whole, Math.min(least, 1));
+    const scale = Math.max(whole, Math.min(least, Math.max(NEAR, width / drawing.width)));
     const top = Math.max(0, (height - drawing.height * scale) / 2);
-    this.set((width - drawing.width * scale) / 2, top, scale, smooth);
+    this.set(Math.max(0, (width - drawing.width * scale) / 2), top, scale, smooth);
   }
 
   /** Bring a place into view, with as little movement as possible. */

@@ -60,6 +60,7 @@ class Stage {
   private at: number;
   private selected: number;
   private hits: number[] = [];
+  private hit = -1; // none yet of this query
   private resting = true; // until the first step
   private timer = 0;
   private fading = 0;
@@ -148,7 +149,8 @@ class Stage {
       key(["Home", "End"], "Home End", "to the start, to the end", (k) => this.go(k === "Home" ? 0 : this.timeline.length)),
       key(["ArrowUp", "ArrowDown"], "↑ ↓", "to what the node is made from, to what is made from it", (k) => this.along(k === "ArrowUp")),
       key(["ArrowLeft", "ArrowRight"], "← →", "to the box beside", (k) => this.beside(k === "ArrowLeft" ? -1 : 1)),
-      key(["e", "Enter"], "e Enter", "open the group, or close the one around the node", (k) => this.toggle(k === "e")),
+      key(["e"], "e", "open the group, or close the one around the node", () => this.toggle(true)),
+      key(["Enter"], "Enter", "open the group", () => this.toggle(false)),
       key(["E", "C"], "E C", "open all groups, close all", (k) => (k === "E" ? this.openAll() : this.closeAll())),
       key(["/"], "/", "search; Enter goes to the next hit, Shift+Enter to the one before", () => this.field.select()),
       key(["+", "="], "+", "zoom in", () => this.camera.zoom(1.25, undefined, true)),
@@ -171,6 +173,11 @@ class Stage {
     this.window.addEventListener("dblclick", (event) => {
       const box = this.scene.boxes.get(keyAt(event)?.dataset["key"] ?? "");
       if (box && isGroup(box.item)) this.open(box.item);
+    });
+    this.window.addEventListener("focusin", (event) => {
+      const box = this.scene.boxes.get(keyAt(event)?.dataset["key"] ?? "");
+      // By the keyboard: under a pointer nothing may move
+      if (box?.element.matches(":focus-visible")) this.camera.reveal(this.scene.placeOf(box));
     });
     this.field.addEventListener("input", () => this.find());
     this.field.addEventListener("keydown", (event) => {
@@ -346,17 +353,17 @@ class Stage {
 
   private find(): void {
     this.hits = this.search.find(this.field.value);
+    this.hit = -1;
     this.count.textContent = this.field.value.trim() ? `${this.hits.length} found` : "";
     this.scene.update(this.timeline.step(this.at), this.selected, new Set(this.hits), this.resting);
   }
 
   private nextHit(by: number): void {
     if (this.hits.length === 0) return;
-    const at = this.hits.indexOf(this.selected);
-    const next = at < 0 ? (by > 0 ? 0 : this.hits.length - 1) : (at + by + this.hits.length) % this.hits.length;
-    const node = this.hits[next]!;
-    this.choose(node);
-    this.count.textContent = `${next + 1} of ${this.hits.length}`;
+    const from = this.hit < 0 && by < 0 ? 0 : this.hit;
+    this.hit = (from + by + this.hits.length) % this.hits.length;
+    this.choose(this.hits[this.hit]!);
+    this.count.textContent = `${this.hit + 1} of ${this.hits.length}`;
   }
 
   private say(text: string): void {
