@@ -62,7 +62,7 @@ def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
     for name, (function, args) in models.items():
         usual = gg.jit(function).cost(*args).arena
         try:
-            least = gg.jit(function, memory=0).plan(*args).peak
+            least = gg.jit(function, memory=1).plan(*args).peak
         except MemoryBudgetError as error:
             least = error.minimum
         for share in SHARES:

@@ -6,17 +6,20 @@ smaller budget never gives a larger arena, nor less work, and every budget from 
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MemoryBudgetError
 from ..kernel import place, recompute, units
 from ..kernel.cost import Cost
 from ..kernel.ir import Program
+from ..kernel.versions import Versions
 from ..lazy import lazy
 from ..rewrite import rescan
 from .plan import Loop, Part, Plan, in_words
@@ -43,10 +46,11 @@ def budget_of(memory: Any) -> int | None:
     if isinstance(memory, str):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", memory)
         if found and found[2].lower() in UNITS:
-            given = math.floor(float(found[1]) * UNITS[found[2].lower()])
+            number, unit = Fraction(found[1]), UNITS[found[2].lower()]
+            given = math.floor(number * unit) if unit > 1 or number.denominator == 1 else 0
     elif hasattr(memory, "__index__") and not isinstance(memory, bool):
         given = memory.__index__()
-    if given is None or given < 0:
+    if given is None or given < 1:
         error = TypeError if not isinstance(memory, str) and given is None else ValueError
         raise error(
             f"jit: memory must be a number of bytes: got {memory!r}, expected a positive int or text such as '64MB' "
@@ -126,6 +130,12 @@ class Source:
         return Analysis.of(self.make())
 
     @lazy
+    def versions(self) -> Versions:
+        """What its outputs are made of."""
+        executable = self.analysis.executable
+        return Versions(executable.pieces, executable.lowered.memory)
+
+    @lazy
     def everything(self) -> recompute.Outcome:
         """Nothing is computed again."""
         problem = self.analysis.problem
@@ -178,13 +188,14 @@ class Candidate:
         lowered = replace(executable.lowered, memory=memory)
         return pieces, lowered, place.place(pieces, lowered, executable.donated, apart=True)
 
-    @property
+    @lazy
     def arena(self) -> int:
-        """Bytes; without end for a plan that was made for another program and does not fit this one."""
+        """Bytes; without end for a plan that was made for another program and does not fit this one, or is wrong."""
         plan = self.plan
         if plan is not None and not isinstance(plan, recompute.Outcome) and not self.source.takes(plan):
             return NEVER
-        return self.placed[2].arena
+        pieces, lowered, program = self.placed
+        return program.arena if self.source.versions.kept(pieces, lowered.memory) else NEVER
 
     def parts(self) -> tuple[list[Part], list[Part]]:
         """What is in memory at the peak, and what is computed again."""
@@ -303,7 +314,7 @@ def meet(executable: Executable, budget: int) -> Plan:
     MemoryBudgetError
         if there is none, naming the smallest budget.
     """
-    family = Family(executable)
+    family = Family(copy.copy(executable))  # its candidates are plans for the program as it is now
     chosen = family.within(budget)
     kept, again = chosen.parts()
     pieces, executable.lowered, executable.program = chosen.placed

@@ -72,17 +72,17 @@ class Values:
 
 
 def _reads(piece: Work) -> set[int]:
-    return reads(piece) - _scratch(piece)
+    return reads(piece) - scratch(piece)
 
 
 def _writes(piece: Work) -> set[int]:
-    return writes(piece) - _scratch(piece)
+    return writes(piece) - scratch(piece)
 
 
-def _scratch(piece: Work) -> set[int]:
+def scratch(piece: Work) -> set[int]:
     """The memory that kernels have of their own."""
     if isinstance(piece, Round):
-        return {b for part in piece.parts for p in part for b in _scratch(p)}
+        return {b for part in piece.parts for p in part for b in scratch(p)}
     return set(piece.local) if isinstance(piece, Piece) else set()
 
 
@@ -102,8 +102,9 @@ def _here(piece: Work) -> set[int]:
 def units(pieces: Sequence[Work], lowered: Lowered) -> list[Unit]:
     """The pieces as units, in the same order."""
     values = Values(lowered.memory)
-    read = [values.among(_reads(piece)) for piece in pieces]
-    written = [values.among(_writes(piece)) for piece in pieces]
+    looked_at = [{values.root(b) for b in _reads(piece)} for piece in pieces]
+    changed = [{values.root(b) for b in _writes(piece)} for piece in pieces]
+    read, written = [[values.among(buffers) for buffers in each] for each in (looked_at, changed)]
     spans: dict[int, tuple[int, int]] = {}
     for number, buffers in enumerate(written):
         for b in buffers:
@@ -114,7 +115,7 @@ def units(pieces: Sequence[Work], lowered: Lowered) -> list[Unit]:
     users: dict[int, set[int]] = {}
     makers: dict[int, set[int]] = {}
     for number in owner:
-        for who, buffers in ((users, read[number]), (makers, written[number])):
+        for who, buffers in ((users, read[number]), (makers, changed[number])):
             for b in buffers:
                 who.setdefault(b, set()).add(owner[number])
     found = []
@@ -126,7 +127,11 @@ def units(pieces: Sequence[Work], lowered: Lowered) -> list[Unit]:
             made |= written[number]
         makes = {b for b in made if users.get(b, set()) - {k} or b in apart}
         own = [pieces[number] for number in group]
-        again = not any(isinstance(piece, Outside) for piece in _all(own)) and not (makes & (apart | needed))
+        found_here = {b for number in group for b in looked_at[number]}
+        # What others write to from here on, such as the start of a loop's carry, is not there to be read again
+        lasting = all(makers.get(b) == {k} or max(makers.get(b, ()), default=-1) < k for b in found_here)
+        outside = any(isinstance(piece, Outside) for piece in _all(own))
+        again = lasting and not outside and not (makes & (apart | needed))
         cost, room = measured(own, lowered, sorted(needed), sorted(makes))
         room -= sum(map(values.bytes, needed | makes))
         found.append(Unit(tuple(own), tuple(sorted(needed)), tuple(sorted(makes)), room, cost, again))
@@ -225,10 +230,11 @@ class _Copies:
         if isinstance(piece, Round):
             stale = [b for b in _within(piece) if b not in names and self.memory[b].kind == "slice"]
             names = {**names, **self.copied([b for b in stale if self.memory[b].number in names], loops)}
-        return _on(piece, names, loops)
+        return on(piece, names, loops)
 
 
-def _on(piece: Work, names: Mapping[int, int], loops: Mapping[str, str]) -> Work:
+def on(piece: Work, names: Mapping[int, int], loops: Mapping[str, str]) -> Work:
+    """A piece on other buffers, in other loops; those without another stay."""
     if isinstance(piece, Piece):
         return Piece(tuple([_renamed(s, names) for s in piece.body]), piece.local)
     every: Any = lambda buffers: tuple([names.get(b, b) for b in buffers])
@@ -242,7 +248,7 @@ def _on(piece: Work, names: Mapping[int, int], loops: Mapping[str, str]) -> Work
         held = replace(held, carried=pairs(held.carried), loop=loops.get(held.loop, held.loop))
     if isinstance(held, AsLong):
         held = replace(held, more=names.get(held.more, held.more))
-    return Round(held, [[_on(p, names, loops) for p in part] for part in piece.parts])
+    return Round(held, [[on(p, names, loops) for p in part] for part in piece.parts])
 
 
 def _written(piece: Work) -> set[int]:
@@ -286,7 +292,17 @@ def alone(unit: Unit, wanted: Collection[int]) -> Piece | None:
     if len(unit.pieces) > 1 or not isinstance(unit.pieces[0], Piece):
         return None
     piece = unit.pieces[0]
-    return Piece(trimmed(piece.body, {*wanted, *piece.local}), piece.local)
+    return Piece(trimmed(piece.body, whole(piece, wanted)), piece.local)
+
+
+def whole(piece: Piece, wanted: Collection[int]) -> set[int]:
+    """The buffers that a kernel must write for these: them, its scratch memory, and what it reads of its own."""
+    written, found = writes(piece), {*wanted, *piece.local}
+    while True:
+        more = written & reads(Piece(trimmed(piece.body, found), piece.local)) - found
+        if not more:
+            return found
+        found |= more
 
 
 def trimmed(body: Sequence[Statement], buffers: Collection[int]) -> tuple[Statement, ...]:
@@ -340,4 +356,4 @@ def without_copies(pieces: Sequence[Work], lowered: Lowered) -> list[Work]:
         if begun and number == begun[0] and last[source] <= begun[-1] and max(writers.get(source, [0])) < number:
             dropped.update(begun)
             names[target] = names.get(source, source)
-    return [_on(piece, names, {}) if names else piece for k, piece in enumerate(found) if k not in dropped]
+    return [on(piece, names, {}) if names else piece for k, piece in enumerate(found) if k not in dropped]
