@@ -53,6 +53,38 @@ def test_jacobians_are_numerical_ones(name: str, f: Callable[..., Any]) -> None:
         numpy.testing.assert_allclose(gg.jit(OPERATORS[name](f))(X), found, rtol=1e-13, atol=1e-13)
 
 
+POSITIVE = X > 0
+
+MASKED: dict[str, Callable[..., Any]] = {
+    "constant": lambda x: x[POSITIVE] ** 3,
+    "compared": lambda x: x[x > 0] ** 3,
+    "list": lambda x: x[[True, False, True, False]] ** 3,
+    "nothing": lambda x: x[x > 9.0] ** 3,
+    "of two axes": lambda x: matrix(x)[matrix(x) > 0.01] ** 2,
+    "of the second axis": lambda x: matrix(x)[:, POSITIVE] ** 2,
+    "after a new axis": lambda x: x[None, POSITIVE] ** 3,
+    "with positions": lambda x: matrix(x)[POSITIVE, 1] ** 2,
+    "not nan": lambda x: x[~np.isnan(x)] ** 3,
+    "written": lambda x: np.asarray(x).at[POSITIVE].set(x[POSITIVE] ** 3) * x,
+    "added": lambda x: np.asarray(x).at[x > 0].add(x[x > 0] ** 3),
+}
+
+
+@pytest.mark.parametrize("case", MASKED)
+def test_masks(case: str) -> None:
+    f = MASKED[case]
+    found = numerical(lambda x: numpy.asarray(f(x)), X)
+    for operator in OPERATORS.values():
+        numpy.testing.assert_allclose(operator(f)(X), found, atol=1e-7)
+    slope = gg.grad(lambda x: (f(x) * x.sum()).sum())
+    second = numerical(slope, X)
+    for operator in OPERATORS.values():
+        numpy.testing.assert_allclose(operator(slope)(X), second, atol=1e-7)
+    numpy.testing.assert_allclose(gg.hessian(lambda x: (f(x) * x.sum()).sum())(X), second, atol=1e-7)
+    diagonal = gg.hessian_diagonal(lambda x: (f(x) * x.sum()).sum())(X)
+    numpy.testing.assert_allclose(diagonal, numpy.diagonal(second), atol=1e-7)
+
+
 def test_the_mode_is_the_one_with_fewer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     from glassgrad.autodiff import jacobian
 
