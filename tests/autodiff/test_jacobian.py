@@ -213,10 +213,47 @@ def test_what_is_refused(make: Any, x: Any, options: Any, message: str) -> None:
 def test_wrong_words() -> None:
     with pytest.raises(ValueError, match="mode is 'up'"):
         gg.jacobian(vector, mode="up")
+    with pytest.raises(ValueError, match="order is 'natural', but a dense Jacobian has none; add sparse=True"):
+        gg.jacobian(vector, order="natural")
+    with pytest.raises(ValueError, match="hessian: order is 'natural' and colouring 'star'.* add sparse=True"):
+        gg.hessian(scalar, order="natural")
     with pytest.raises(errors.TreeError, match="returned str"):
         gg.jacobian(lambda x: "text")(X)
     with pytest.raises(errors.ShapeError, match="a tangent has its primal's shape"):
         gg.hvp(scalar, X, numpy.ones(3))
+
+
+@pytest.mark.parametrize("n", [4, 80])
+def test_a_hessian_that_is_not_symmetric(n: int) -> None:
+    @gg.custom_vjp
+    def square(x: Any) -> Any:
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (g * x[::-1],))
+
+    def by_hand(x: Any) -> Any:
+        return (square(x) * x).sum()
+
+    x = numpy.random.default_rng(0).normal(size=n)
+    # The gradient is square(x) + x * x[::-1], and by the rule square has the derivative x[::-1].
+    expected = numpy.diag(2 * x[::-1]) + numpy.fliplr(numpy.diag(x))
+    for found in (gg.hessian(by_hand), gg.jit(gg.hessian(by_hand)), gg.jacfwd(gg.grad(by_hand))):
+        numpy.testing.assert_allclose(found(x), expected, atol=1e-14)
+
+    def crossed(x: Any) -> Any:  # the gradient: x[0] * x[::-1] + square(x).sum() e_0
+        return (square(x) * x[0]).sum()
+
+    expected = x[0] * numpy.eye(n)[::-1]
+    expected[:, 0] += x[::-1]
+    expected[0] += x[::-1]
+    for found in (gg.hessian(crossed), gg.jit(gg.hessian(crossed)), gg.jacfwd(gg.grad(crossed))):
+        numpy.testing.assert_allclose(found(x), expected, atol=1e-14)
+
+
+def test_nans_of_a_hessian_are_in_the_rows_of_the_gradient() -> None:
+    with numpy.errstate(all="ignore"):
+        found = gg.hessian(lambda x: (np.sqrt(x) ** 2).sum())(numpy.array([0.0, 1.0, 4.0]))
+    assert numpy.isnan(found[0]).any() and not numpy.isnan(found[1:]).any()
 
 
 def test_linearize() -> None:
