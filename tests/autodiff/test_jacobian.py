@@ -53,6 +53,38 @@ def test_jacobians_are_numerical_ones(name: str, f: Callable[..., Any]) -> None:
         numpy.testing.assert_allclose(gg.jit(OPERATORS[name](f))(X), found, rtol=1e-13, atol=1e-13)
 
 
+POSITIVE = X > 0
+
+MASKED: dict[str, Callable[..., Any]] = {
+    "constant": lambda x: x[POSITIVE] ** 3,
+    "compared": lambda x: x[x > 0] ** 3,
+    "list": lambda x: x[[True, False, True, False]] ** 3,
+    "nothing": lambda x: x[x > 9.0] ** 3,
+    "of two axes": lambda x: matrix(x)[matrix(x) > 0.01] ** 2,
+    "of the second axis": lambda x: matrix(x)[:, POSITIVE] ** 2,
+    "after a new axis": lambda x: x[None, POSITIVE] ** 3,
+    "with positions": lambda x: matrix(x)[POSITIVE, 1] ** 2,
+    "not nan": lambda x: x[~np.isnan(x)] ** 3,
+    "written": lambda x: np.asarray(x).at[POSITIVE].set(x[POSITIVE] ** 3) * x,
+    "added": lambda x: np.asarray(x).at[x > 0].add(x[x > 0] ** 3),
+}
+
+
+@pytest.mark.parametrize("case", MASKED)
+def test_masks(case: str) -> None:
+    f = MASKED[case]
+    found = numerical(lambda x: numpy.asarray(f(x)), X)
+    for operator in OPERATORS.values():
+        numpy.testing.assert_allclose(operator(f)(X), found, atol=1e-7)
+    slope = gg.grad(lambda x: (f(x) * x.sum()).sum())
+    second = numerical(slope, X)
+    for operator in OPERATORS.values():
+        numpy.testing.assert_allclose(operator(slope)(X), second, atol=1e-7)
+    numpy.testing.assert_allclose(gg.hessian(lambda x: (f(x) * x.sum()).sum())(X), second, atol=1e-7)
+    diagonal = gg.hessian_diagonal(lambda x: (f(x) * x.sum()).sum())(X)
+    numpy.testing.assert_allclose(diagonal, numpy.diagonal(second), atol=1e-7)
+
+
 def test_the_mode_is_the_one_with_fewer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     from glassgrad.autodiff import jacobian
 
@@ -181,10 +213,47 @@ def test_what_is_refused(make: Any, x: Any, options: Any, message: str) -> None:
 def test_wrong_words() -> None:
     with pytest.raises(ValueError, match="mode is 'up'"):
         gg.jacobian(vector, mode="up")
+    with pytest.raises(ValueError, match="order is 'natural', but a dense Jacobian has none; add sparse=True"):
+        gg.jacobian(vector, order="natural")
+    with pytest.raises(ValueError, match="hessian: order is 'natural' and colouring 'star'.* add sparse=True"):
+        gg.hessian(scalar, order="natural")
     with pytest.raises(errors.TreeError, match="returned str"):
         gg.jacobian(lambda x: "text")(X)
     with pytest.raises(errors.ShapeError, match="a tangent has its primal's shape"):
         gg.hvp(scalar, X, numpy.ones(3))
+
+
+@pytest.mark.parametrize("n", [4, 80])
+def test_a_hessian_that_is_not_symmetric(n: int) -> None:
+    @gg.custom_vjp
+    def square(x: Any) -> Any:
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (g * x[::-1],))
+
+    def by_hand(x: Any) -> Any:
+        return (square(x) * x).sum()
+
+    x = numpy.random.default_rng(0).normal(size=n)
+    # The gradient is square(x) + x * x[::-1], and by the rule square has the derivative x[::-1].
+    expected = numpy.diag(2 * x[::-1]) + numpy.fliplr(numpy.diag(x))
+    for found in (gg.hessian(by_hand), gg.jit(gg.hessian(by_hand)), gg.jacfwd(gg.grad(by_hand))):
+        numpy.testing.assert_allclose(found(x), expected, atol=1e-14)
+
+    def crossed(x: Any) -> Any:  # the gradient: x[0] * x[::-1] + square(x).sum() e_0
+        return (square(x) * x[0]).sum()
+
+    expected = x[0] * numpy.eye(n)[::-1]
+    expected[:, 0] += x[::-1]
+    expected[0] += x[::-1]
+    for found in (gg.hessian(crossed), gg.jit(gg.hessian(crossed)), gg.jacfwd(gg.grad(crossed))):
+        numpy.testing.assert_allclose(found(x), expected, atol=1e-14)
+
+
+def test_nans_of_a_hessian_are_in_the_rows_of_the_gradient() -> None:
+    with numpy.errstate(all="ignore"):
+        found = gg.hessian(lambda x: (np.sqrt(x) ** 2).sum())(numpy.array([0.0, 1.0, 4.0]))
+    assert numpy.isnan(found[0]).any() and not numpy.isnan(found[1:]).any()
 
 
 def test_linearize() -> None:

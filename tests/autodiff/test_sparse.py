@@ -386,6 +386,12 @@ def test_a_dense_pattern_is_said() -> None:
         (lambda: gg.hessian(lambda x: abs(x).sum(), sparse=True), X + 1j, errors.DtypeError, "complex argument"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), numpy.arange(3), errors.DtypeError, "int64"),
         (lambda: gg.jacobian(lambda x: x, sparse=True), [], errors.DtypeError, "jacobian: nothing to differentiate by"),
+        (
+            lambda: gg.jacobian(lambda x: x["a"], sparse=True),
+            {"a": X, "s": "hi"},
+            errors.TreeError,
+            r"0\['s'\] is a str",
+        ),
         (lambda: gg.jacobian(lambda x: x, sparse=True), gg.variable(X), errors.DtypeError, "use .values"),
         (lambda: gg.jacobian(lambda x: x if x[0] > 0 else -x, sparse=True), X, errors.TracedValueError, "where"),
         (lambda: gg.jacobian(lambda x: x, mode="up", sparse=True), X, ValueError, "mode is 'up'"),

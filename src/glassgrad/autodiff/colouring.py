@@ -56,8 +56,8 @@ def colour(matrix: Any, kind: str = "columns", order: str | None = None) -> Any:
     Returns
     -------
     Colouring
-        with ``colours`` (-1 for what is empty or takes no part), their ``count`` and the ``order``; for "both" two, of
-        the columns and of the rows.
+        with ``colours`` (-1 for what is empty or takes no part), their ``count`` and the ``order``; for "both" a tuple
+        of two, (columns, rows).
 
     Raises
     ------
@@ -75,6 +75,7 @@ def colour(matrix: Any, kind: str = "columns", order: str | None = None) -> Any:
     array([0, 1, 2, 0, 1, 2])
     >>> [gg.colour(band, kind).count for kind in ("columns", "rows", "star", "acyclic")]
     [3, 3, 3, 2]
+    >>> of_columns, of_rows = gg.colour(band, "both")
     """
     ways: dict[str, Any] = {"columns": columns, "rows": rows, "both": both, "star": star, "acyclic": acyclic}
     if kind not in ways:

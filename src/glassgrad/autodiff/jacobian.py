@@ -16,6 +16,7 @@ from ..dtypes import is_inexact
 from ..errors import DtypeError
 from ..graph.node import Value
 from ..ops import elementwise, logic, reduction, view
+from ..ops.control import Override, OverrideMany
 from . import plans
 from .arguments import Owned, plain_kind
 from .batch import vmap
@@ -78,6 +79,8 @@ def jacobian(
         return made
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"jacobian: mode is {mode!r}, expected 'forward', 'reverse' or None")
+    if order is not None:
+        raise ValueError(f"jacobian: order is {order!r}, but a dense Jacobian has none; add sparse=True")
     what = {None: "jacobian", "forward": "jacfwd", "reverse": "jacrev"}[mode]
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -158,14 +161,17 @@ def hessian(
         _refuse(has_aux or holomorphic, "hessian: a sparse Hessian takes no has_aux and no holomorphic")
         made: Callable[..., Any] = SparseHessian(function, argnums, colouring, order)
         return made
+    if order is not None or colouring != "star":
+        raise ValueError(
+            f"hessian: order is {order!r} and colouring {colouring!r}, but a dense Hessian has neither; add sparse=True"
+        )
     slope = jacrev(function, argnums, has_aux=has_aux, holomorphic=holomorphic)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         at = hold(slope, argnums, args, kwargs, has_aux, "hessian")
         _check_kinds(at, True, holomorphic, "hessian")
-        symmetric = [n.shape for n in at.nodes] == [t.shape for t in at.targets]  # those of a gradient of one number
-        plan = plans.worth_it(at, "star" if symmetric else "forward")
-        blocks = _by_columns(at, symmetric) if plan is None else _by_colours(at, plan)
+        plan = plans.worth_it(at, "star" if _is_symmetric(at) else "forward")
+        blocks = _by_columns(at) if plan is None else _by_colours(at, plan)
         result = _assembled(at, blocks, argnums)
         return (result, at.aux) if has_aux else result
 
@@ -257,16 +263,18 @@ def _filled(values: Sequence[Value | None], like: Sequence[Any]) -> list[Value]:
     return [np.zeros(x.shape, x.dtype) if v is None else v for v, x in zip(values, like, strict=True)]
 
 
-def _by_columns(at: Held, symmetric: bool = False) -> list[list[Value]]:
-    """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments.
+def _is_symmetric(at: Held) -> bool:
+    """Whether a traced gradient's Jacobian is: the gradient of one number, by no rule of the user's."""
+    made = at.nodes[0].program.table.values() if at.nodes[0].program else ()
+    by_hand = any(node.op in (Override, OverrideMany) for node in made)
+    return not by_hand and [n.shape for n in at.nodes] == [t.shape for t in at.targets]
 
-    ``symmetric`` says that the matrix is: by one array it need not be transposed.
-    """
+
+def _by_columns(at: Held) -> list[list[Value]]:
+    """Blocks [*out, *in], by result and then by argument, from one tangent per element of the arguments."""
     if not sum(map(size_of, at.targets)):
         return _empty(at)
     pushed = _rows(lambda *ts: _filled(push(at.nodes, at.targets, ts), at.nodes), at.targets)
-    if symmetric and len(at.nodes) == 1:
-        return [[view.reshape(pushed[0], at.nodes[0].shape * 2)]]
     ends = np.cumsum([0, *map(size_of, at.targets)]).tolist()
     blocks = []
     for node, columns in zip(at.nodes, pushed, strict=True):

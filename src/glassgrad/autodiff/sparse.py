@@ -11,7 +11,7 @@ import numpy as np
 from .. import tree
 from ..array import as_array
 from ..dtypes import is_inexact
-from ..errors import DensePatternWarning, DtypeError, ShapeError
+from ..errors import DensePatternWarning, DtypeError, ShapeError, TreeError
 from ..graph.node import Value, is_symbolic, shape_of, spec_of
 from ..graph.origin import here
 from ..graph.program import trace
@@ -86,6 +86,13 @@ class _Sparse:
                     f"{self.what}: sparse derivatives are by a vector, or a tree whose elements are lined up: got "
                     f"shape {shape_of(leaves[0])}; use x.reshape(-1) and reshape it in the function"
                 )
+        for k, arg in enumerate(args):
+            for path, leaf in zip(tree.paths(arg), tree.leaves(arg), strict=True):
+                if isinstance(leaf, (str, bytes)) or callable(leaf):
+                    raise TreeError(
+                        f"{self.what}: argument {k}{path} is a {type(leaf).__name__}, expected arrays at {here(4)}; "
+                        f"take it from outside of the function"
+                    )
 
     def _pattern(self, leaves: list[Any], structure: tree.Structure, fixed: list[bool], args: Any) -> Pattern:
         """The dependence of the results on the arguments, from a trace in which integer arrays are constants."""

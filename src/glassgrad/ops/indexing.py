@@ -124,10 +124,11 @@ def _over_batch(
     Returns the index, its arrays, and the order in which the axes of what it reads are those of the batch of results.
     ``whole`` says whether what is read has the batch's axis too. None for boolean arrays that are no constants.
     """
-    spelled = _without_masks(index, arrays, over)
+    spelled = _without_masks(index, arrays)
     if spelled is None:
         return None
-    index, arrays, over = spelled
+    index, arrays, origins = spelled
+    over = [over[k] for k in origins]
     shapes = [shape_of(a)[b:] for a, b in zip(arrays, over, strict=True)]
     entries, first, count = layout(index, ndim, shapes)
     arrays = view.aligned(arrays, over, [0] * len(arrays)) if arrays else []
@@ -148,26 +149,29 @@ def _over_batch(
     return lead, arrays, tuple([found.index(axis) for axis in wanted])
 
 
-def _without_masks(index: Index, arrays: Sequence[Any], over: Sequence[bool]) -> Any:
-    """The index with the positions of what is true for constant boolean arrays; None where there are others."""
+def _without_masks(index: Index, arrays: Sequence[Any]) -> tuple[Index, list[Any], list[int]] | None:
+    """The index with the positions of what is true for boolean arrays; None where they are no constants.
+
+    Returns the index, its arrays, and which of the given ones each of them comes from.
+    """
     entries: list[Any] = []
     found: list[Any] = []
-    batched: list[bool] = []
+    origins: list[int] = []
     for entry in index:
         if not _is(entry, "array"):
             entries.append(entry)
             continue
         array: Any = arrays[entry[1]]
         parts: Sequence[Any] = (array,)
-        if array.dtype.kind == "b":
-            if over[entry[1]] or is_symbolic(array) or not array.ndim:
+        if dtype_of(array).kind == "b":
+            if is_symbolic(array) or not shape_of(array):
                 return None
             parts = np.nonzero(value_of(array))
         for part in parts:
             entries.append(("array", len(found)))
             found.append(part)
-            batched.append(over[entry[1]])
-    return tuple(entries), found, batched
+            origins.append(entry[1])
+    return tuple(entries), found, origins
 
 
 def _cases(rng: np.random.Generator) -> list[Any]:
@@ -188,6 +192,14 @@ def _cases(rng: np.random.Generator) -> list[Any]:
     return cases
 
 
+def _read(x: Value, arrays: Sequence[Any], index: Index) -> Value:
+    """x at an encoded index, also where x is traced and a mask, met eagerly, is not: the shape is that of its value."""
+    spelled = _without_masks(index, arrays) if is_symbolic(x) else None
+    if spelled is not None:
+        index, arrays, _ = spelled
+    return apply(Gather, (x, *arrays), {"index": index})
+
+
 class Gather(Indexing):
     """y = x[index]"""
 
@@ -204,6 +216,10 @@ class Gather(Indexing):
     @staticmethod
     def vjp(g: Value, y: Value, x: Value, *arrays: Value, index: Index) -> tuple[Value, ...]:
         return (scatter_add(g, arrays, index, shape_of(x)), *(None for _ in arrays))
+
+    @staticmethod
+    def jvp(ts: Any, y: Value, x: Value, *arrays: Value, index: Index) -> Value:
+        return _read(ts[0], arrays, index)
 
     @staticmethod
     def batch(size: int, over: tuple[bool, ...], x: Value, *arrays: Value, index: Index) -> Value:
@@ -238,7 +254,7 @@ class Scatter(Indexing):
 
     @staticmethod
     def vjp(g: Value, y: Value, x: Value, *arrays: Value, index: Index, shape: tuple[int, ...]) -> tuple[Value, ...]:
-        return (apply(Gather, (g, *arrays), {"index": index}), *(None for _ in arrays))
+        return (_read(g, arrays, index), *(None for _ in arrays))
 
     @staticmethod
     def batch(
@@ -279,11 +295,11 @@ class Update(Indexing):
     @staticmethod
     def vjp(g: Value, y: Value, x: Value, v: Value, *arrays: Value, index: Index) -> tuple[Value, ...]:
         kept = apply(Update, (g, 0.0, *arrays), {"index": index})
-        taken = apply(Gather, (g, *arrays), {"index": index})
+        taken = _read(g, arrays, index)
         if arrays:
             order = np.arange(taken.size).reshape(shape_of(taken))
             places = apply(Update, (np.zeros(shape_of(x), order.dtype), order, *arrays), {"index": index})
-            stands = apply(Gather, (places, *arrays), {"index": index}) == order  # not overwritten by a later one
+            stands = _read(places, arrays, index) == order  # not overwritten by a later one
             taken = logic.where(stands, taken, 0)
         return (kept, taken, *(None for _ in arrays))
 
