@@ -31,9 +31,10 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     """``true_fun(*operands)`` where ``pred`` holds, else ``false_fun(*operands)``; only the one is computed.
 
     Where ``pred`` has a value, this is Python's ``if``; the other branch is traced once for operands of a kind, to see
-    that it returns the same shapes and dtypes, unless it cannot be, or changes what is outside of it. In a function being traced the branches are one node of the
-    graph, and compiled code runs the one that is chosen; so do the derivatives, and nothing of the other branch, were
-    it infinite, reaches them. ``where`` computes both and chooses by element.
+    that it returns the same shapes and dtypes, unless it cannot be, or changes what is outside of it. In a function
+    being traced the branches are one node of the graph, and compiled code runs the one that is chosen; so do the
+    derivatives, and nothing of the other branch, were it infinite, reaches them. ``where`` computes both and chooses by
+    element.
 
     Parameters
     ----------

@@ -16,9 +16,11 @@ from ..graph.node import Node, spec_of
 
 MODULES = ("glassgrad", "numpy", "math", "cmath", "operator", "functools")
 STORES = ("STORE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "DELETE_GLOBAL", "DELETE_ATTR", "DELETE_SUBSCR", "DELETE_DEREF")
-CHANGES = frozenset(  # names that change a list or dict, read or write what is outside, or draw numbers
-    "append extend insert pop popitem remove clear update setdefault __setitem__ print input open next exec eval "
-    "setattr delattr random rand randn seed breakpoint".split()
+# Names that change a list or dict, read or write what is outside, or draw numbers.
+CHANGES = frozenset(
+    {"append", "extend", "insert", "pop", "popitem", "remove", "clear", "update", "setdefault", "__setitem__"}
+    | {"print", "input", "open", "next", "exec", "eval", "setattr", "delattr", "breakpoint"}
+    | {"random", "rand", "randn", "seed"}
 )
 KINDS = 16  # of operands for which the same branches are compared; a counter in a loop would make ever more of them
 
