@@ -503,6 +503,18 @@ ERRORS = {
     "while_loop: the body changed the dtype of carry: got int64, expected float64": traced(
         lambda x: gg.while_loop(lambda v: v[0] > 0, lambda v: v.astype(int), x)
     ),
+    "while_loop: checkpoints is how many carries the gradient keeps: got 2.5": lambda: gg.while_loop(
+        np.any, np.sin, X, checkpoints=2.5
+    ),
+    "carry, in the root: got list with keys (0, 1), expected tuple with keys (0, 1)": lambda: gg.while_loop(
+        lambda v: v[0][0] > 0, lambda v: [*v], (X, X)
+    ),
+    "fori_loop: the body changed the structure of the carry, in [0]: got list with keys (0,), expected tuple": traced(
+        lambda x: gg.fori_loop(0, 2, lambda i, v: ([v[0][0]],), ((x,),))
+    ),
+    "cond: the branches return other structures: in ['a'] false_fun returns list with keys (0,), true_fun tuple": (
+        lambda: gg.cond(True, lambda x: {"a": (x,)}, lambda x: {"a": [x]}, X)
+    ),
     "while_loop: got checkpoints=0, expected 1 at least": lambda: gg.while_loop(np.any, np.sin, X, checkpoints=0),
 }
 

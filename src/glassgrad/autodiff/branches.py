@@ -231,10 +231,14 @@ def _agreed(name: str, labels: Sequence[str], found: Sequence[Any]) -> tuple[lis
     for label, value in zip(labels[1:], found[1:], strict=True):
         leaves, own = tree.flatten(value)
         if own != structure:
+            first_paths, paths = tree.paths(found[0]), tree.paths(value)
+            place, a, b = tree.difference(structure, own)
+            both = f"{labels[0]} returns leaves {first_paths or 'none'}, {label} returns {paths or 'none'}"
+            if first_paths == paths:
+                both = f"in {place} {labels[0]} returns {a}, {label} {b}"
             raise TreeError(
-                f"{name}: the branches return other structures: {labels[0]} returns leaves "
-                f"{tree.paths(found[0]) or 'none'}, {label} returns {tree.paths(value) or 'none'} at {here(3)}; return "
-                f"the same containers with the same keys from all of them"
+                f"{name}: the branches return other structures: {both} at {here(3)}; return the same containers with "
+                f"the same keys from all of them"
             )
         rows.append(leaves)
     columns = [

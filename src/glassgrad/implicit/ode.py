@@ -12,7 +12,7 @@ from ..autodiff.whiles import while_loop
 from ..dtypes import real_dtype
 from ..errors import ConvergenceError, DtypeError, ShapeError
 from ..graph.apply import apply
-from ..graph.node import Value
+from ..graph.node import Value, is_symbolic, value_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import logic, reduction, view
@@ -82,6 +82,8 @@ def odeint(
     ConvergenceError
         if steps become too small, because the equation is stiff, the solution grows without bound or f is not finite;
         if ``max_steps`` are not enough; or, in compiled code, if t changes direction.
+    ValueError
+        if a tolerance is negative, both are zero, or a time is not finite.
     DtypeError, TreeError, ShapeError
         if y0 is no floating array or tree of them, f's result is not like it, or t is no vector in one direction.
 
@@ -135,6 +137,7 @@ def _solved(
             f"{what}: got method={method!r}, adjoint={adjoint!r}, expected one of {METHODS} and one of {ADJOINTS}, at "
             f"{here(2)}"
         )
+    _exact_enough(what, rtol, atol)
     like = layout(what, "y0", y0)
     times = _times(what, t)
 
@@ -154,6 +157,17 @@ def _solved(
     return OdeSolution(like.tree(ys), steps, rejected, 2 + EVALUATIONS * (steps + rejected))
 
 
+def _exact_enough(what: str, rtol: Any, atol: Any) -> None:
+    """Refuse tolerances, where they are known, that no step can meet."""
+    known = [value_of(x) for x in (rtol, atol) if not is_symbolic(x)]
+    negative = any(not np.all(np.asarray(x) >= 0.0) for x in known)
+    if negative or (len(known) == 2 and not np.any(np.add(*known))):
+        raise ValueError(
+            f"{what}: the error of a step may be atol + rtol |y|: got rtol={value_of(rtol)}, atol={value_of(atol)}, "
+            f"expected none below zero, nor both zero, at {here(3)}; give rtol=1e-6, atol=1e-9"
+        )
+
+
 def _times(what: str, t: Any) -> Value:
     times = array_of(t)
     if len(times.shape) != 1 or not times.shape[0]:
@@ -161,6 +175,9 @@ def _times(what: str, t: Any) -> Value:
     if times.dtype.kind not in "fiu":
         raise DtypeError(f"{what}: t is {times.dtype}, expected real times at {here(3)}")
     if times.value is not None:
+        if not np.all(np.isfinite(times.value)):
+            k = int(np.argmin(np.isfinite(times.value)))
+            raise ValueError(f"{what}: t[{k}] is {times.value[k]}, expected finite times at {here(3)}; leave it out")
         steps = np.diff(times.value)
         if not (np.all(steps >= 0) or np.all(steps <= 0)):
             k = int(np.flatnonzero((steps > 0) != (steps[np.flatnonzero(steps)[0]] > 0))[0])
