@@ -232,7 +232,9 @@ def linear_solve(
     once, twice = (value_of(flat.held(scale * probe)) for scale in (1, -2))
     if once is not None and twice is not None:
         size = np.maximum(abs(once), abs(twice)).max(initial=0.0)
-        if size > float(finfo(like.dtype).tiny) and np.any(abs(-2 * once - twice) > max(1e-3, 10.0 * float(finfo(like.dtype).eps)) * size):
+        if size > float(finfo(like.dtype).tiny) and np.any(
+            abs(-2 * once - twice) > max(1e-3, 10.0 * float(finfo(like.dtype).eps)) * size
+        ):
             raise DtypeError(
                 f"linear_solve: the operator is not linear: of -2 v it makes something else than -2 times what it "
                 f"makes of v, at {here(1)}; use implicit_root for equations that are not linear"

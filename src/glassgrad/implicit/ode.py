@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import tree
 from ..autodiff.loops import scan
 from ..autodiff.whiles import while_loop
 from ..dtypes import real_dtype
@@ -23,6 +24,8 @@ from .vector import layout
 METHODS = ("dopri5",)
 ADJOINTS = ("discrete", "continuous")
 KEPT = 16  # states between two times: 153 steps are then computed twice again at most, 969 three times
+
+STEPS, STEPS_IN_PYTHON = 100_000, 10_000
 
 
 class OdeSolution(NamedTuple):
@@ -50,7 +53,7 @@ def odeint(
     atol: float = 1e-9,
     method: str = "dopri5",
     adjoint: str = "discrete",
-    max_steps: int = 100_000,
+    max_steps: int | None = None,
 ) -> Any:
     """y at the times t, where dy/dt = ``f(y, t, *args)`` and y = y0 at t[0].
 
@@ -71,7 +74,8 @@ def odeint(
         "continuous": the adjoint equation, solved backwards with the same tolerance from one time to the one before (R.
         T. Q. Chen et al., "Neural ordinary differential equations" (2018)); it keeps only what is returned, and is as
         exact as the tolerance. Forward mode and derivatives of derivatives are discrete.
-    max_steps : steps that may be tried between two times
+    max_steps : steps that may be tried between two times; by default 100,000, and 10,000 where they are taken in
+        Python, at milliseconds each
 
     Returns
     -------
@@ -110,7 +114,7 @@ def solve_ode(
     atol: float = 1e-9,
     method: str = "dopri5",
     adjoint: str = "discrete",
-    max_steps: int = 100_000,
+    max_steps: int | None = None,
 ) -> OdeSolution:
     """As ``odeint``, with how many steps it took: see there for parameters and errors.
 
@@ -130,7 +134,16 @@ def solve_ode(
 
 
 def _solved(
-    what: str, f: Any, y0: Any, t: Any, args: Any, rtol: Any, atol: Any, method: str, adjoint: str, max_steps: int
+    what: str,
+    f: Any,
+    y0: Any,
+    t: Any,
+    args: Any,
+    rtol: Any,
+    atol: Any,
+    method: str,
+    adjoint: str,
+    max_steps: int | None,
 ) -> OdeSolution:
     if method not in METHODS or adjoint not in ADJOINTS:
         raise ValueError(
@@ -145,8 +158,11 @@ def _solved(
         t = logic.astype(array_of(t), real_dtype(like.dtype))  # float32 stays float32, between times in float64
         return like.vector(f(like.tree(array_of(y)), t, *args), "f's result")
 
-    problem = Problem(what, slope, Tolerance(rtol, atol), max_steps)
     y = like.vector(y0, "y0")
+    if max_steps is None:
+        traced = any(is_symbolic(x) for x in (y, times, *tree.leaves(args)))
+        max_steps = STEPS if traced else STEPS_IN_PYTHON
+    problem = Problem(what, slope, Tolerance(rtol, atol), max_steps)
     if adjoint == "continuous":
         from .adjoint import continuous
 
@@ -231,5 +247,6 @@ class Problem(NamedTuple):
             )
         return ConvergenceError(
             f"{self.what}: {self.max_steps} steps were not enough to go on from t = {float(t):.6g} (step size "
-            f"{float(h):.3g}); raise max_steps, rtol or atol, or use scipy.integrate.solve_ivp(method='BDF')"
+            f"{float(h):.3g}); raise max_steps, rtol or atol, compile with gg.jit for more of them, or use "
+            f"scipy.integrate.solve_ivp(method='BDF')"
         )
