@@ -117,6 +117,25 @@ def _open(tree: Any, values: list[Any]) -> Structure:
     return Structure(type(tree), keys, tuple([_open(child, values) for child in children]), static)
 
 
+def difference(first: Structure, second: Structure, path: str = "") -> tuple[str, str, str]:
+    """Where two structures first differ, and what each has there.
+
+    >>> difference(structure({"a": (1, 2)}), structure({"a": [1, 2]}))
+    ("['a']", 'tuple with keys (0, 1)', 'list with keys (0, 1)')
+    """
+    if first[:2] == second[:2] and first.static == second.static:
+        for key, a, b in zip(first.keys, first.children, second.children, strict=True):
+            if a != b:
+                return difference(a, b, f"{path}[{key!r}]")
+    return path or "the root", _named(first), _named(second)
+
+
+def _named(shape: Structure) -> str:
+    if shape in (LEAF, EMPTY):
+        return "a leaf" if shape == LEAF else "None"
+    return f"{getattr(shape.kind, '__name__', shape.kind)} with keys {shape.keys}"
+
+
 def unflatten(shape: Structure, values: list[Any]) -> Any:
     """Rebuild a tree from its structure and leaves; raises ``TreeError`` if their number is wrong."""
     supply = iter(values)

@@ -503,8 +503,66 @@ ERRORS = {
     "while_loop: the body changed the dtype of carry: got int64, expected float64": traced(
         lambda x: gg.while_loop(lambda v: v[0] > 0, lambda v: v.astype(int), x)
     ),
+    "while_loop: checkpoints is how many carries the gradient keeps: got 2.5": lambda: gg.while_loop(
+        np.any, np.sin, X, checkpoints=2.5
+    ),
+    "carry, in the root: got list with keys (0, 1), expected tuple with keys (0, 1)": lambda: gg.while_loop(
+        lambda v: v[0][0] > 0, lambda v: [*v], (X, X)
+    ),
+    "fori_loop: the body changed the structure of the carry, in [0]: got list with keys (0,), expected tuple": traced(
+        lambda x: gg.fori_loop(0, 2, lambda i, v: ([v[0][0]],), ((x,),))
+    ),
+    "cond: the branches return other structures: in ['a'] false_fun returns list with keys (0,), true_fun tuple": (
+        lambda: gg.cond(True, lambda x: {"a": (x,)}, lambda x: {"a": [x]}, X)
+    ),
     "while_loop: got checkpoints=0, expected 1 at least": lambda: gg.while_loop(np.any, np.sin, X, checkpoints=0),
 }
+
+
+DISAGREEING = {
+    "shape": (lambda x: x, lambda x: x[:2]),
+    "rank": (lambda x: x.sum(), lambda x: x),
+    "dtype": (lambda x: x, lambda x: x.astype(np.float32)),
+    "keys": (lambda x: {"a": x}, lambda x: {"b": x}),
+    "tuple and list": (lambda x: (x, x), lambda x: [x, x]),
+    "none": (lambda x: x, lambda x: None),
+}
+
+
+@pytest.mark.parametrize("what", DISAGREEING)
+@pytest.mark.parametrize("which", [0, 1])
+def test_branches_that_disagree_are_an_error_however_the_choice_is_known(what: str, which: int) -> None:
+    branches = DISAGREEING[what]
+    ways: dict[str, Any] = {
+        "cond": lambda x: gg.cond(which == 0, *branches, x),
+        "switch": lambda x: gg.switch(which, branches, x),
+        "closed over": lambda x: gg.cond(which == 0, lambda: branches[0](x), lambda: branches[1](x)),
+    }
+    for way in ways.values():
+        for called in (way, gg.jit(way), lambda x, way=way: gg.vjp(way, x), way):
+            with pytest.raises((errors.ShapeError, errors.DtypeError, errors.TreeError), match="the branches"):
+                called(X)
+
+
+def test_a_branch_that_is_not_taken_need_not_work_nor_is_it_called_where_that_shows() -> None:
+    def deep(n: int) -> Any:
+        return gg.cond(n <= 1, lambda n: 1, lambda n: n * deep(n - 1), n)
+
+    seen: list[Any] = []
+    rng = numpy.random.default_rng(0)
+    untaken = [
+        lambda x: x.no_such_thing,
+        lambda x: x if float(x[0]) > 0 else x[:1],
+        lambda x: seen.append(x) or x[:1],
+        lambda x: rng.normal(size=2) + x[:2],
+        lambda x: x[:1] if gg.cond(x[0] > 0, deep, deep, 3) else 1 / 0,
+    ]
+    for other in untaken:
+        assert gg.cond(True, lambda x: x, other, X) is not None
+    assert deep(20) == 2432902008176640000 and not seen
+    assert rng.normal() == numpy.random.default_rng(0).normal()
+    assert gg.cond(True, lambda: 1, lambda: 2.5) == 1  # Python numbers are of no dtype
+    assert gg.grad(lambda a: gg.cond(a > 0, lambda a: a, lambda a: a * np.ones((), np.float32), a))(3.0) == 1.0
 
 
 @pytest.mark.parametrize("message", ERRORS)

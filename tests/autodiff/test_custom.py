@@ -226,3 +226,30 @@ def test_a_forward_rule_that_is_missing_or_does_not_fit() -> None:
 
     g.defjvp(lambda primals, tangents: (g(*primals), tangents[0] * 3.0))
     assert float(gg.grad(g)(1.0)) == 3.0
+
+
+NONLINEAR = {
+    "square": lambda p, t: (p[0] ** 2, t[0] ** 2),
+    "absolute": lambda p, t: (p[0] ** 2, abs(t[0])),
+    "cube": lambda p, t: (p[0] ** 2, t[0] ** 3),
+    "constant": lambda p, t: (p[0] ** 2, 2.0 * p[0] * t[0] + 1.0),
+    "half": lambda p, t: (p[0] ** 2, gg.numpy.maximum(t[0], 0.0)),
+}
+
+
+@pytest.mark.parametrize("kind", NONLINEAR)
+def test_a_forward_rule_that_is_not_linear_is_refused(kind: str) -> None:
+    for use in (gg.grad, lambda h: lambda x: gg.jvp(h, (x,), (1.0,)), lambda h: gg.jit(gg.grad(h))):
+        h = gg.custom_jvp(lambda a: a**2)
+        h.defjvp(NONLINEAR[kind])
+        with pytest.raises(errors.RuleError, match="must be linear in the tangents"):
+            use(h)(1.5)
+    h.defjvp(lambda p, t: (p[0] ** 2, 2.0 * p[0] * t[0]))
+    assert gg.grad(h)(1.5) == gg.jit(gg.grad(h))(1.5) == 3.0
+
+
+def test_a_linear_forward_rule_may_be_singular_or_look_at_values() -> None:
+    h = gg.custom_jvp(lambda a, n: a**0.5 * n)
+    h.defjvp(lambda p, t: (h(*p), t[0] * 0.5 / p[0] ** 0.5 * p[1] if float(p[0]) >= 0 else t[0]))
+    assert gg.grad(h)(0.0, 3) == np.inf
+    assert gg.grad(h)(4.0, 3) == 0.75

@@ -150,6 +150,9 @@ def test_calls_back_into_python_are_in_the_cost() -> None:
     ("solve", "error", "message"),
     [
         (lambda: gg.linear_solve(lambda v: v + 1.0, B), errors.DtypeError, "linear_solve: the operator is not linear"),
+        (lambda: gg.linear_solve(lambda v: v**2, B), errors.DtypeError, "the operator is not linear: of -2 v"),
+        (lambda: gg.linear_solve(lambda v: v + v**3, B, "cg"), errors.DtypeError, "use implicit_root"),
+        (lambda: gg.linear_solve(abs, B), errors.DtypeError, "the operator is not linear"),
         (lambda: gg.linear_solve(lambda v: v[:2], B), errors.ShapeError, r"got \(2,\), expected \(4,\)"),
         (lambda: gg.linear_solve(lambda v: v, [1, 2]), errors.DtypeError, "b is int64, expected floating numbers"),
         (lambda: gg.linear_solve(lambda v: v, B, transpose=lambda v: v), TypeError, "are derived from the operator"),

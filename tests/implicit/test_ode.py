@@ -139,6 +139,17 @@ def test_complex_and_float32_and_integer_times() -> None:
     numpy.testing.assert_allclose(single.value[1], numpy.exp(-1.0), rtol=1e-5)
 
 
+def test_fewer_steps_are_tried_where_python_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    import glassgrad.implicit.ode as ode
+
+    monkeypatch.setattr(ode, "STEPS_IN_PYTHON", 30)
+    stiff = lambda y: gg.odeint(lambda y, t: -1e4 * (y - t), y, [0.0, 1.0])
+    with pytest.raises(errors.ConvergenceError, match=r"30 steps were not enough .* compile with gg.jit"):
+        stiff(1.0)
+    assert float(gg.jit(stiff)(1.0)[-1]) == pytest.approx(1.0, abs=1e-3)
+    assert gg.odeint(van_der_pol, Y0, [0.0, 5.0], max_steps=200).shape == (2, 2)
+
+
 def test_one_time_and_the_same_time_twice() -> None:
     assert gg.odeint(van_der_pol, Y0, [0.0]).shape == (1, 2)
     found = gg.odeint(lambda y, t: y, 1.0, [0.0, 0.0, 1.0, 1.0])
@@ -152,6 +163,11 @@ def test_one_time_and_the_same_time_twice() -> None:
         (lambda: gg.odeint(van_der_pol, Y0, 1.0), errors.ShapeError, r"t is a vector of times: got shape \(\)"),
         (lambda: gg.odeint(van_der_pol, [1, 2], T), errors.DtypeError, "y0 is int64"),
         (lambda: gg.odeint(lambda y, t: y[:1], Y0, T), errors.ShapeError, "f's result has another shape"),
+        (lambda: gg.odeint(van_der_pol, Y0, T, rtol=-1.0), ValueError, "got rtol=-1.0, atol=1e-09"),
+        (lambda: gg.odeint(van_der_pol, Y0, T, rtol=0, atol=0.0), ValueError, "nor both zero"),
+        (lambda: gg.odeint(van_der_pol, Y0, T, atol=numpy.nan), ValueError, "atol=nan"),
+        (lambda: gg.odeint(van_der_pol, Y0, [0.0, numpy.nan]), ValueError, r"t\[1\] is nan, expected finite times"),
+        (lambda: gg.odeint(van_der_pol, Y0, [0.0, numpy.inf]), ValueError, r"t\[1\] is inf"),
         (lambda: gg.odeint(van_der_pol, Y0, T, method="rk4"), ValueError, "expected one of"),
         (lambda: gg.odeint(lambda y, t: np.log(y), -1.0, [0.0, 1.0]), errors.ConvergenceError, "f is not finite"),
         (lambda: gg.odeint(van_der_pol, Y0, T, max_steps=3), errors.ConvergenceError, "3 steps were not enough"),

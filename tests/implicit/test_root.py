@@ -190,6 +190,13 @@ def test_a_minimum_against_differences(how: dict[str, Any]) -> None:
     numpy.testing.assert_allclose(gg.hessian(lambda th: place(th)[1])(th), second, rtol=1e-4, atol=tolerance)
 
 
+def test_a_saddle_is_reported() -> None:
+    saddle = lambda c: gg.implicit_minimum(lambda x: x[0] ** 2 - c * x[1] ** 2, numpy.zeros(2))
+    for find in (saddle, gg.jit(saddle)):
+        with pytest.warns(errors.UnsolvedWarning, match="a saddle or a maximum: the Hessian has the eigenvalue -2"):
+            find(1.0)
+
+
 def test_ridge_regression_has_the_derivative_of_its_normal_equations() -> None:
     rng = numpy.random.default_rng(1)
     x, y = rng.normal(size=(20, 3)), rng.normal(size=20)

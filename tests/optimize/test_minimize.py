@@ -228,6 +228,15 @@ def test_bounds_of_a_tree() -> None:
     numpy.testing.assert_allclose(found.x["b"], numpy.minimum(numpy.arange(6.0).reshape(2, 3), 3.0), atol=1e-6)
 
 
+@pytest.mark.parametrize("bounds", [scipy.Bounds(0, 2), scipy.Bounds([0], [2]), (0.0, 2.0), [None, 2.0]])
+def test_bounds_of_scipy_and_of_two_numbers(bounds: Any) -> None:
+    assert least_squares(lambda p: p["a"] - 3.0, {"a": 1.0}, bounds=bounds).x["a"] == pytest.approx(2.0, rel=1e-6)
+    assert minimize(lambda p: (p["a"] - 3.0) ** 2, {"a": 1.0}, bounds=bounds).x["a"] == pytest.approx(2.0)
+    numpy.testing.assert_allclose(minimize(lambda x: ((x - 3.0) ** 2).sum(), [1.0, 0.5], bounds=bounds).x, [2.0, 2.0])
+    found = least_squares(lambda x: x - 3.0, [1.0, 0.5], bounds=bounds).x
+    numpy.testing.assert_allclose(found, [2.0, 2.0], rtol=1e-6)
+
+
 def test_constraints_on_a_tree() -> None:
     found = minimize(tree_loss, TREE, constraints={"type": "eq", "fun": lambda p, s: p["b"].sum() - s, "args": (0.0,)})
     numpy.testing.assert_allclose(found.x["b"], numpy.arange(6.0).reshape(2, 3) - 2.5, atol=1e-6)
@@ -326,6 +335,8 @@ def test_eager_is_the_way_out() -> None:
             errors.DtypeError,
             "write it as a function of the tree",
         ),
+        (lambda: least_squares(tree_loss, TREE, bounds=3.0), ValueError, "optimize.least_squares: bounds of a tree"),
+        (lambda: minimize(tree_loss, TREE, bounds=scipy.Bounds([0, 0], [1, 1])), ValueError, "of 2 and 2 elements"),
         (lambda: least_squares(broyden, START, sparse=True, jit=False), ValueError, "leave out one of them"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import tree
 from ..dtypes import is_inexact, result_type
 from ..errors import DtypeError, ShapeError, TreeError
 from ..graph.apply import apply
-from ..graph.node import Node, shape_of, value_of
+from ..graph.node import Node, Trace, shape_of, value_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import logic, view
@@ -22,15 +23,18 @@ from ..ops.loop import Body, above, closed, opened, opened_by, placeholder, repl
 from .batch import mapped
 from .jvp import push
 from .loops import WEAK, number_of, recorded, typed
+from .untaken import harmless, kind_of_call
 from .vjp import pull
 
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
     """``true_fun(*operands)`` where ``pred`` holds, else ``false_fun(*operands)``; only the one is computed.
 
-    Where ``pred`` has a value, this is Python's ``if``. In a function being traced the branches are one node of the
-    graph, and compiled code runs the one that is chosen; so do the derivatives, and nothing of the other branch, were
-    it infinite, reaches them. ``where`` computes both and chooses by element.
+    Where ``pred`` has a value, this is Python's ``if``; the other branch is traced once for operands of a kind, to see
+    that it returns the same shapes and dtypes, unless it cannot be, or changes what is outside of it. In a function
+    being traced the branches are one node of the graph, and compiled code runs the one that is chosen; so do the
+    derivatives, and nothing of the other branch, were it infinite, reaches them. ``where`` computes both and chooses by
+    element.
 
     Parameters
     ----------
@@ -46,7 +50,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     Raises
     ------
     ShapeError, DtypeError, TreeError
-        if pred is no scalar bool; or if the branches, being traced, disagree, naming the leaf and both sides.
+        if pred is no scalar bool; or if the branches disagree, naming the leaf and both sides.
 
     Examples
     --------
@@ -58,9 +62,10 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     """
     pred = array_of(pred)
     scalar_bool("cond: pred", pred)
+    branches, labels = (false_fun, true_fun), ("false_fun", "true_fun")
     if pred.value is not None:
-        return _called(true_fun if pred.value else false_fun, operands)
-    return _as_node("cond", logic.astype(pred, np.int64), (false_fun, true_fun), ("false_fun", "true_fun"), operands)
+        return _called("cond", int(pred.value), branches, labels, operands)
+    return _as_node("cond", logic.astype(pred, np.int64), branches, labels, operands)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
@@ -71,7 +76,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     Raises
     ------
     ShapeError, DtypeError, TreeError
-        if there is no branch, or index is no scalar integer; or if the branches, being traced, disagree.
+        if there is no branch, or index is no scalar integer; or if the branches disagree.
 
     Examples
     --------
@@ -90,9 +95,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
             f"switch: the index must be one integer: got {index.dtype} of shape {index.shape} at {here(1)}; use "
             f"index.astype(int), or vmap over indices"
         )
-    if index.value is not None:
-        return _called(branches[min(max(int(index.value), 0), len(branches) - 1)], operands)
     labels = [f"branch {i}" for i in range(len(branches))]
+    if index.value is not None:
+        return _called("switch", min(max(int(index.value), 0), len(branches) - 1), branches, labels, operands)
     chosen = logic.clip(logic.astype(index, np.int64), 0, len(branches) - 1)
     return _as_node("switch", chosen, branches, labels, operands)
 
@@ -140,8 +145,61 @@ def scalar_bool(what: str, value: Any) -> None:
         raise DtypeError(f"{what} must be a bool: got {value.dtype} at {here(2)}; compare it, as in x != 0")
 
 
-def _called(branch: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
-    return tree.map(array_of, branch(*operands))
+def _called(
+    name: str,
+    index: int,
+    branches: Sequence[Callable[..., Any]],
+    labels: Sequence[str],
+    operands: tuple[Any, ...],
+) -> Any:
+    """The one branch called; the first time with such operands its result is compared with those of the others."""
+    result = branches[index](*operands)
+    unknown = kind_of_call(branches, operands)
+    if unknown is not None:
+        known, kind = unknown
+        known.add(kind)  # first, for a branch may come here again
+        with opened(branch=True) as trace:
+            found = _traced_others(branches, index, operands, trace)
+            found[index] = tree.map(_weak, result)
+            kept = sorted(found)
+            try:
+                _agreed(name, [labels[i] for i in kept], [found[i] for i in kept])
+            except (ShapeError, DtypeError, TreeError):
+                known.discard(kind)
+                raise
+    return tree.map(array_of, result)
+
+
+def _traced_others(
+    branches: Sequence[Callable[..., Any]], index: int, operands: tuple[Any, ...], trace: Trace
+) -> dict[int, Any]:
+    """What the branches that are not taken return, of those that can be traced and do nothing else."""
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i, branch in enumerate(branches):
+            if i == index:
+                continue
+            try:
+                if harmless(branch):
+                    found[i] = branch(*tree.map(lambda x: _unknown(x, trace), operands))
+            except Exception:  # not taken, a branch need not work
+                continue
+    return found
+
+
+def _weak(x: Any) -> Any:
+    """A Python number for the node of one."""
+    return x.value if isinstance(x, Node) and type(x.value) in WEAK else x
+
+
+def _unknown(x: Any, trace: Trace) -> Any:
+    """An operand of a branch that is traced: a Python number stays one."""
+    x = _weak(x)
+    if type(x) in WEAK:
+        return x
+    node = array_of(x)
+    return placeholder(node, trace, is_inexact(node.dtype))
 
 
 def _as_node(
@@ -173,10 +231,14 @@ def _agreed(name: str, labels: Sequence[str], found: Sequence[Any]) -> tuple[lis
     for label, value in zip(labels[1:], found[1:], strict=True):
         leaves, own = tree.flatten(value)
         if own != structure:
+            first_paths, paths = tree.paths(found[0]), tree.paths(value)
+            place, a, b = tree.difference(structure, own)
+            both = f"{labels[0]} returns leaves {first_paths or 'none'}, {label} returns {paths or 'none'}"
+            if first_paths == paths:
+                both = f"in {place} {labels[0]} returns {a}, {label} {b}"
             raise TreeError(
-                f"{name}: the branches return other structures: {labels[0]} returns leaves "
-                f"{tree.paths(found[0]) or 'none'}, {label} returns {tree.paths(value) or 'none'} at {here(3)}; return "
-                f"the same containers with the same keys from all of them"
+                f"{name}: the branches return other structures: {both} at {here(3)}; return the same containers with "
+                f"the same keys from all of them"
             )
         rows.append(leaves)
     columns = [
@@ -256,6 +318,9 @@ def _plainly(index: Any, rules: list[Callable[..., list[Any]]], *operands: list[
     if len(rules) == 1 and symbolic:
         results: list[Any] = _as_node("checkpoint", index, rules, ("function",), operands)
         return results
+    index = array_of(index)
+    if index.value is not None:
+        return [plain(array_of(x)) for x in rules[min(max(int(index.value), 0), len(rules) - 1)](*operands)]
     return [plain(x) for x in switch(index, rules, *operands)]
 
 

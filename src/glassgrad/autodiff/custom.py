@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -16,11 +18,12 @@ from ..array import as_array
 from ..dtypes import dtype_of, is_inexact
 from ..errors import RuleError
 from ..graph.apply import apply
-from ..graph.node import NO_PARAMS, Input, Node, make, reachable, shape_of
+from ..graph.node import NO_PARAMS, Input, Node, is_symbolic, make, reachable, shape_of, value_of
 from ..ops import logic
 from ..ops.control import Alias, Override, OverrideMany, stop_gradient
 from .vjp import live, pull
 
+LARGE = 1 << 20  # elements of an argument being traced, above which no values are made up to try a rule
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -213,7 +216,8 @@ class custom_jvp(_Custom[P, R]):
     Raises
     ------
     RuleError
-        if no rule was given, or the tangent it returns is not like the value.
+        if no rule was given, or the tangent it returns is not like the value; at the first use, if it is not linear in
+        the tangents.
 
     Examples
     --------
@@ -231,10 +235,11 @@ class custom_jvp(_Custom[P, R]):
     def __init__(self, function: Callable[P, R]) -> None:
         super().__init__(function)
         self.rule: Callable[..., Any] | None = None
+        self._tried = False
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Set the rule: see the class. It returns it, so that it can be a decorator."""
-        self.rule = rule
+        self.rule, self._tried = rule, False
         return rule
 
     def defjvps(self, *parts: Callable[..., Any] | None) -> None:
@@ -246,7 +251,7 @@ class custom_jvp(_Custom[P, R]):
             terms = [part(t, value, *primals) for part, t in given if part is not None and t is not None]
             return value, functools.reduce(lambda a, b: tree.map(operator.add, a, b), terms)
 
-        self.rule = rule
+        self.defjvp(rule)
 
     def _ruled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if self.rule is None:
@@ -278,6 +283,9 @@ class custom_jvp(_Custom[P, R]):
         tangents, made = tree.flatten(pair[1])
         if made != packing or any(shape_of(t) != shape_of(c) for t, c in zip(tangents, cotangents, strict=True)):
             raise RuleError(f"{self._name}: the rule returned a tangent of another structure or shape than the value")
+        if not self._tried:
+            self._tried = True  # first, for the rule may come here again
+            self._try(primals, leaves, structure)
         outputs = [as_array(t) for t in tangents]
         cast = [logic.astype(c, t.dtype) for c, t in zip(cotangents, outputs, strict=True)]
         found = iter(pull(outputs, cast, [s for s in seeds if isinstance(s, Node)])[0])
@@ -286,6 +294,46 @@ class custom_jvp(_Custom[P, R]):
             for s, x in zip(seeds, leaves, strict=True)
             if isinstance(x, Node)
         ]
+
+    def _try(self, primals: Any, leaves: list[Any], structure: tree.Structure) -> None:
+        """Refuse a rule whose tangent for -2 t is not -2 times that for t, at the primals or, traced, at any."""
+        assert self.rule is not None
+        rng, rule = np.random.default_rng(0), self.rule
+        if any(is_symbolic(x) and math.prod(x.shape) > LARGE for x in tree.leaves(primals)):
+            return
+        at = tree.map(lambda x: _sample(x, rng), primals)
+        ts = [as_array(rng.uniform(0.5, 1.5, shape_of(x)).astype(dtype_of(x))) if _varies(x) else None for x in leaves]
+
+        def pushed(scale: float) -> list[Any]:
+            given = [None if t is None else logic.astype(scale * t, t.dtype) for t in ts]
+            return [value_of(t) for t in tree.leaves(rule(at, _none_for_empty(tree.unflatten(structure, given)))[1])]
+
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                once, twice = pushed(1.0), pushed(-2.0)
+        except Exception:  # what is wrong at such values is told where it is asked for
+            return
+        for a, b in zip(once, twice, strict=True):
+            if a is None or b is None:
+                return
+            a, b = -2.0 * np.asarray(a), np.asarray(b)
+            good = np.isfinite(a) & np.isfinite(b)
+            largest = np.max(np.maximum(abs(a), abs(b)), initial=0.0, where=good)
+            inexact = 0.1 if a.dtype.itemsize == 2 else 1e-3  # for a rule may iterate
+            if np.any(abs(a - b) > inexact * largest, where=good):
+                raise RuleError(
+                    f"{self._name}: the rule of custom_jvp must be linear in the tangents: for -2 times the tangents "
+                    f"it returns another tangent than -2 times the one for them; multiply the tangents only by what "
+                    f"depends on the primals, and add nothing"
+                )
+
+
+def _sample(x: Any, rng: np.random.Generator) -> Any:
+    """The value of a leaf, or one like it where it is being traced."""
+    if not is_symbolic(x):
+        return as_array(x.value) if isinstance(x, Node) else x
+    return as_array(rng.uniform(0.25, 0.75, x.shape).astype(x.dtype))
 
 
 def _varies(x: Any) -> bool:

@@ -162,10 +162,13 @@ class CheckedStep(NamedTuple):
         after, structure = tree.flatten(pair[0])
         if structure != self.structure:
             got, expected = tree.paths(pair[0]), self.names
-            differ = [p for p in got if p not in expected] + [p for p in expected if p not in got] or ["a container"]
+            differ = [p for p in got if p not in expected] + [p for p in expected if p not in got]
+            place, now, before = tree.difference(structure, self.structure)
+            both = f"got leaves {got}, expected {expected}" if differ else f"got {now}, expected {before}"
             raise TreeError(
-                f"{self.name}: the body changed the structure of the carry, in {differ[0] or 'the root'}: got leaves "
-                f"{got}, expected {expected} at {here(2)}; return the carry as the body was given it"
+                f"{self.name}: the body changed the structure of the carry, in "
+                f"{(differ[0] or 'the root') if differ else place}: {both} at {here(2)}; return the carry as the body "
+                f"was given it"
             )
         arrays = [array_of(leaf) for leaf in after]
         for label, before, now in zip(self.names, carry, arrays, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..dtypes import is_inexact
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
 from ..graph.apply import apply, watchers
 from ..graph.node import NO_PARAMS, Node, constant, creation_order, owned, spec_of
 from ..graph.origin import here
@@ -57,7 +57,7 @@ def while_loop(
     ------
     TreeError, ShapeError, DtypeError
         if the body changes the carry's structure, shapes or dtypes, naming the leaf; if cond_fun returns no scalar
-        bool; if checkpoints is less than 1.
+        bool; if checkpoints is no integer, or less than 1.
 
     Notes
     -----
@@ -72,6 +72,11 @@ def while_loop(
     >>> round(float(root(2.0)), 9), round(float(gg.grad(root)(4.0)), 9)
     (1.414213562, 0.25)
     """
+    if checkpoints is not None and not hasattr(checkpoints, "__index__"):
+        raise DtypeError(
+            f"while_loop: checkpoints is how many carries the gradient keeps: got {checkpoints!r}, expected an integer "
+            f"at {here(1)}; use int(...)"
+        )
     if checkpoints is not None and operator.index(checkpoints) < 1:
         raise ShapeError(f"while_loop: got checkpoints={checkpoints}, expected 1 at least, at {here(1)}")
     return _looped(cond_fun, body_fun, carry, checkpoints, None)

@@ -228,5 +228,16 @@ def linear_solve(
             f"linear_solve: the operator is not linear: of 0 it makes {affine[np.flatnonzero(affine)[0]]}, at "
             f"{here(1)}; bring what does not depend on v to the other side, or use implicit_root"
         )
+    probe = np.cos(np.arange(1.0, like.size + 1.0)).astype(like.dtype)
+    once, twice = (value_of(flat.held(scale * probe)) for scale in (1, -2))
+    if once is not None and twice is not None:
+        size = np.maximum(abs(once), abs(twice)).max(initial=0.0)
+        if size > float(finfo(like.dtype).tiny) and np.any(
+            abs(-2 * once - twice) > max(1e-3, 10.0 * float(finfo(like.dtype).eps)) * size
+        ):
+            raise DtypeError(
+                f"linear_solve: the operator is not linear: of -2 v it makes something else than -2 times what it "
+                f"makes of v, at {here(1)}; use implicit_root for equations that are not linear"
+            )
     how = Linear(chosen("linear_solve", method, like.size, symmetric), symmetric, tol, maxiter)
     return like.tree(how(flat, zero, like.vector(b, "b"), transpose))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..autodiff.derivatives import grad
-from ..errors import ConvergenceError, DtypeError, MissingExtraError
+from ..errors import ConvergenceError, DtypeError, MissingExtraError, UnsolvedWarning
 from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.origin import here
@@ -49,6 +50,11 @@ def implicit_minimum(
     Returns
     -------
     tree of Arrays like x0
+
+    Warns
+    -----
+    UnsolvedWarning
+        if what was found with "dense" is a saddle or a maximum.
 
     Raises
     ------
@@ -121,6 +127,16 @@ def _trusting(f: Equation, slope: Equation, dense: bool, maxiter: int) -> Callab
                 f"{f.what}: no minimum found: value {found.fun:.6g}, gradient {np.linalg.norm(found.jac):.3g} after "
                 f"{found.nit} steps; is there one? begin nearer, raise maxiter, or give solve="
             )
+        if dense:
+            hessian = np.asarray(at.jacobian(found.x))
+            bends = np.linalg.eigvalsh(hessian) if np.all(np.isfinite(hessian)) else np.ones(1)
+            if bends[0] < -(tolerance(start.dtype) ** 0.5) * abs(bends).max():
+                warnings.warn(
+                    f"{f.what}: the gradient vanishes at what was found, but it is a saddle or a maximum: the Hessian "
+                    f"has the eigenvalue {bends[0]:.3g}; begin elsewhere, not where the gradient is zero",
+                    UnsolvedWarning,
+                    stacklevel=2,
+                )
         return found.x
 
     return solver

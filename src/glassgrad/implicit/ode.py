@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import tree
 from ..autodiff.loops import scan
 from ..autodiff.whiles import while_loop
 from ..dtypes import real_dtype
 from ..errors import ConvergenceError, DtypeError, ShapeError
 from ..graph.apply import apply
-from ..graph.node import Value
+from ..graph.node import Value, is_symbolic, value_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
 from ..ops import logic, reduction, view
@@ -23,6 +24,8 @@ from .vector import layout
 METHODS = ("dopri5",)
 ADJOINTS = ("discrete", "continuous")
 KEPT = 16  # states between two times: 153 steps are then computed twice again at most, 969 three times
+
+STEPS, STEPS_IN_PYTHON = 100_000, 10_000
 
 
 class OdeSolution(NamedTuple):
@@ -50,7 +53,7 @@ def odeint(
     atol: float = 1e-9,
     method: str = "dopri5",
     adjoint: str = "discrete",
-    max_steps: int = 100_000,
+    max_steps: int | None = None,
 ) -> Any:
     """y at the times t, where dy/dt = ``f(y, t, *args)`` and y = y0 at t[0].
 
@@ -71,7 +74,8 @@ def odeint(
         "continuous": the adjoint equation, solved backwards with the same tolerance from one time to the one before (R.
         T. Q. Chen et al., "Neural ordinary differential equations" (2018)); it keeps only what is returned, and is as
         exact as the tolerance. Forward mode and derivatives of derivatives are discrete.
-    max_steps : steps that may be tried between two times
+    max_steps : steps that may be tried between two times; by default 100,000, and 10,000 where they are taken in
+        Python, at milliseconds each
 
     Returns
     -------
@@ -82,6 +86,8 @@ def odeint(
     ConvergenceError
         if steps become too small, because the equation is stiff, the solution grows without bound or f is not finite;
         if ``max_steps`` are not enough; or, in compiled code, if t changes direction.
+    ValueError
+        if a tolerance is negative, both are zero, or a time is not finite.
     DtypeError, TreeError, ShapeError
         if y0 is no floating array or tree of them, f's result is not like it, or t is no vector in one direction.
 
@@ -108,7 +114,7 @@ def solve_ode(
     atol: float = 1e-9,
     method: str = "dopri5",
     adjoint: str = "discrete",
-    max_steps: int = 100_000,
+    max_steps: int | None = None,
 ) -> OdeSolution:
     """As ``odeint``, with how many steps it took: see there for parameters and errors.
 
@@ -128,13 +134,23 @@ def solve_ode(
 
 
 def _solved(
-    what: str, f: Any, y0: Any, t: Any, args: Any, rtol: Any, atol: Any, method: str, adjoint: str, max_steps: int
+    what: str,
+    f: Any,
+    y0: Any,
+    t: Any,
+    args: Any,
+    rtol: Any,
+    atol: Any,
+    method: str,
+    adjoint: str,
+    max_steps: int | None,
 ) -> OdeSolution:
     if method not in METHODS or adjoint not in ADJOINTS:
         raise ValueError(
             f"{what}: got method={method!r}, adjoint={adjoint!r}, expected one of {METHODS} and one of {ADJOINTS}, at "
             f"{here(2)}"
         )
+    _exact_enough(what, rtol, atol)
     like = layout(what, "y0", y0)
     times = _times(what, t)
 
@@ -142,8 +158,11 @@ def _solved(
         t = logic.astype(array_of(t), real_dtype(like.dtype))  # float32 stays float32, between times in float64
         return like.vector(f(like.tree(array_of(y)), t, *args), "f's result")
 
-    problem = Problem(what, slope, Tolerance(rtol, atol), max_steps)
     y = like.vector(y0, "y0")
+    if max_steps is None:
+        traced = any(is_symbolic(x) for x in (y, times, *tree.leaves(args)))
+        max_steps = STEPS if traced else STEPS_IN_PYTHON
+    problem = Problem(what, slope, Tolerance(rtol, atol), max_steps)
     if adjoint == "continuous":
         from .adjoint import continuous
 
@@ -154,6 +173,17 @@ def _solved(
     return OdeSolution(like.tree(ys), steps, rejected, 2 + EVALUATIONS * (steps + rejected))
 
 
+def _exact_enough(what: str, rtol: Any, atol: Any) -> None:
+    """Refuse tolerances, where they are known, that no step can meet."""
+    known = [value_of(x) for x in (rtol, atol) if not is_symbolic(x)]
+    negative = any(not np.all(np.asarray(x) >= 0.0) for x in known)
+    if negative or (len(known) == 2 and not np.any(np.add(*known))):
+        raise ValueError(
+            f"{what}: the error of a step may be atol + rtol |y|: got rtol={value_of(rtol)}, atol={value_of(atol)}, "
+            f"expected none below zero, nor both zero, at {here(3)}; give rtol=1e-6, atol=1e-9"
+        )
+
+
 def _times(what: str, t: Any) -> Value:
     times = array_of(t)
     if len(times.shape) != 1 or not times.shape[0]:
@@ -161,6 +191,9 @@ def _times(what: str, t: Any) -> Value:
     if times.dtype.kind not in "fiu":
         raise DtypeError(f"{what}: t is {times.dtype}, expected real times at {here(3)}")
     if times.value is not None:
+        if not np.all(np.isfinite(times.value)):
+            k = int(np.argmin(np.isfinite(times.value)))
+            raise ValueError(f"{what}: t[{k}] is {times.value[k]}, expected finite times at {here(3)}; leave it out")
         steps = np.diff(times.value)
         if not (np.all(steps >= 0) or np.all(steps <= 0)):
             k = int(np.flatnonzero((steps > 0) != (steps[np.flatnonzero(steps)[0]] > 0))[0])
@@ -214,5 +247,6 @@ class Problem(NamedTuple):
             )
         return ConvergenceError(
             f"{self.what}: {self.max_steps} steps were not enough to go on from t = {float(t):.6g} (step size "
-            f"{float(h):.3g}); raise max_steps, rtol or atol, or use scipy.integrate.solve_ivp(method='BDF')"
+            f"{float(h):.3g}); raise max_steps, rtol or atol, compile with gg.jit for more of them, or use "
+            f"scipy.integrate.solve_ivp(method='BDF')"
         )

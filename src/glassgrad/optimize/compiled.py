@@ -119,6 +119,27 @@ class Start:
         """The tree of a vector, of arrays as NumPy has them."""
         return tree.map(lambda leaf: np.asarray(value_of(leaf))[()], self.like.tree(np.asarray(vector)))
 
+    def bounds(self, given: Any) -> Any:
+        """SciPy's bounds, of SciPy's or of a pair (lower, upper) of numbers or, for a tree, of trees like x0."""
+        bounds = scipy_optimize(self.like.what).Bounds
+        if isinstance(given, bounds):
+            if not all(np.size(b) in (1, self.x.size) for b in (given.lb, given.ub)):
+                raise ValueError(
+                    f"{self.like.what}: the Bounds are of {np.size(given.lb)} and {np.size(given.ub)} elements, x0 of "
+                    f"{self.x.size} at {here(2)}; give one number for all, or one for each element"
+                )
+            return bounds(*(np.broadcast_to(b, self.x.shape) for b in (given.lb, given.ub)), given.keep_feasible)
+        pair = isinstance(given, (tuple, list)) and len(given) == 2
+        if self.plain and not (pair and all(b is None or np.ndim(b) == 0 for b in given)):
+            return given
+        if not pair:
+            raise ValueError(
+                f"{self.like.what}: bounds of a tree are a pair (lower, upper) of numbers or trees like x0, or SciPy's "
+                f"Bounds: got {type(given).__name__} at {here(2)}"
+            )
+        ends = zip(given, (-np.inf, np.inf), strict=True)
+        return bounds(*(self.spread(end if b is None else b, "bounds") for b, end in ends))
+
     def spread(self, value: Any, label: str) -> Any:
         """The vector of a number for all elements, or of a tree like x0 whose leaves may be numbers."""
         rows = zip(tree.spread(value, self.x0, f"{self.like.what}: {label}"), self.like.specs, strict=True)

@@ -53,7 +53,8 @@ def minimize(
     args : further arguments of f, a tuple, or one argument
     method : SciPy's, or a function as SciPy takes one, given the gradient; by default as SciPy chooses: BFGS, L-BFGS-B
         with bounds, SLSQP with constraints
-    bounds : SciPy's, for a vector; for a tree a pair (lower, upper) of numbers, or of trees like x0
+    bounds : SciPy's ``Bounds``, of one number for all or of numbers for all elements; a pair (lower, upper) of numbers,
+        or, for a tree, of trees like x0; for a vector whatever SciPy takes
     constraints : SciPy's dicts and ``NonlinearConstraint``, of functions of x, made of Glassgrad operations;
         ``LinearConstraint`` for a vector
     tol, callback, options : SciPy's; the callback gets x as the tree it is
@@ -109,7 +110,7 @@ def minimize(
             name, kind = SECOND[chosen]
             given[name] = function.made(kind, start.like)
     if bounds is not None:
-        given["bounds"] = bounds if start.plain else _bounds(scipy, start, bounds)
+        given["bounds"] = start.bounds(bounds)
     given["constraints"] = translated(scipy, start, constraints, chosen, sparse, function.jit)
     if callback is not None:
         given["callback"] = _restoring(start, callback)
@@ -133,19 +134,6 @@ def _products(matrix: Callable[..., Any]) -> Callable[..., Any]:
 def _default(bounds: Any, constraints: Any) -> str:
     listed = constraints if isinstance(constraints, (list, tuple)) else [constraints]
     return "slsqp" if listed else "bfgs" if bounds is None else "l-bfgs-b"
-
-
-def _bounds(scipy: Any, start: Start, bounds: Any) -> Any:
-    """SciPy's bounds of a pair of trees."""
-    if not (isinstance(bounds, (tuple, list)) and len(bounds) == 2):
-        raise ValueError(
-            f"optimize.minimize: bounds of a tree are a pair (lower, upper) of numbers or trees like x0: got "
-            f"{type(bounds).__name__} at {here(2)}"
-        )
-    lower, upper = (
-        start.spread(end if b is None else b, "bounds") for b, end in zip(bounds, (-np.inf, np.inf), strict=True)
-    )
-    return scipy.Bounds(lower, upper)
 
 
 def _restored(start: Start, found: Any) -> Any:

@@ -28,7 +28,7 @@ def least_squares(
     residuals : of x and the args, returning an array or tree of arrays; made of Glassgrad operations, or ``Compiled``
     x0 : where to begin: array, or tree of arrays; a list of numbers is an array
     args : further arguments of the residuals, a tuple, or one argument
-    bounds : a pair (lower, upper) of numbers, arrays or, for a tree, of trees like x0
+    bounds : SciPy's ``Bounds``, or a pair (lower, upper) of numbers, arrays or, for a tree, of trees like x0
     sparse : find the pattern of the Jacobian, and give SciPy sparse matrices
     jit : whether to compile
     **options : SciPy's: ``method``, ``loss``, ``xtol``, ``x_scale``, ``max_nfev`` ...
@@ -56,8 +56,7 @@ def least_squares(
     start = Start("optimize.least_squares", x0)
     function = _compiled("optimize.least_squares", residuals, sparse, jit)
     if bounds is not None:
-        bounds = bounds if start.plain else tuple(start.spread(b, "bounds") for b in bounds)
-        options["bounds"] = bounds
+        options["bounds"] = start.bounds(bounds)
     found = scipy.least_squares(
         function.made("residuals", start.like),
         start.x,
