@@ -397,6 +397,21 @@ class TestPasses:
             e = gg.explain(lambda w, x: gnp.sqrt((w * x).sum()), np.zeros(2), np.ones(2), wrt="w")
             assert [(r.z, float(r.amplification)) for r in e.backward] == [("sum", np.inf)]
 
+    def test_sums_in_loops_and_elements_of_parameters(self) -> None:
+        def f(p: Any, x: Any) -> Any:
+            s = 0.5
+            for k in range(3):
+                s = s + p["w"][k] * x[k]
+            return p["v"] * gnp.tanh(s)
+
+        e = gg.explain(f, {"w": np.array([1.0, -1.0, 0.5]), "v": 2.0}, np.array([0.2, 0.3, 0.4]))
+        (z,) = {r.z for r in e.forward if r.parameter != "v"}
+        assert z == "s#3"
+        assert [(r.parameter, r.multiplies) for r in e.forward if r.z == z] == [
+            (f"w[{k}]", f"x[{k}]") for k in range(3)
+        ]
+        assert [r.gain for r in e.backward if r.z == z] == [f"tanh'({z})"]
+
     def test_losses_are_no_pre_activations(self) -> None:
         def f(p: Any, x: Any, y: Any) -> Any:
             return ((p["W"] @ x + p["b"] - y) ** 2).sum() + 0.1 * (p["W"] * p["W"]).sum()
