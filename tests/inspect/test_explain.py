@@ -212,6 +212,9 @@ class TestNodes:
             np.testing.assert_array_equal(e[name].value, value)
             assert e[name].grad is None
         assert e["mul#1"].formula == "n · x"
+        one = gg.explain(lambda n, x: n * x, np.array(3), 2.0)
+        assert one["n"].value == 3 and one["n"].grad is None and one["x"].grad == 3
+        assert gg.explain(lambda n, x: x**n, 3, 2.0)["x"].grad == 12
         with pytest.raises(gg.errors.DtypeError, match="wrt='n' has no floating value"):
             gg.explain(f, n, mask, labels, np.ones(3), wrt="n")
 
