@@ -212,6 +212,9 @@ class TestNodes:
             np.testing.assert_array_equal(e[name].value, value)
             assert e[name].grad is None
         assert e["mul#1"].formula == "n · x"
+        one = gg.explain(lambda n, x: n * x, np.array(3), 2.0)
+        assert one["n"].value == 3 and one["n"].grad is None and one["x"].grad == 3
+        assert gg.explain(lambda n, x: x**n, 3, 2.0)["x"].grad == 12
         with pytest.raises(gg.errors.DtypeError, match="wrt='n' has no floating value"):
             gg.explain(f, n, mask, labels, np.ones(3), wrt="n")
 
@@ -396,6 +399,21 @@ class TestPasses:
         with np.errstate(all="raise"):
             e = gg.explain(lambda w, x: gnp.sqrt((w * x).sum()), np.zeros(2), np.ones(2), wrt="w")
             assert [(r.z, float(r.amplification)) for r in e.backward] == [("sum", np.inf)]
+
+    def test_sums_in_loops_and_elements_of_parameters(self) -> None:
+        def f(p: Any, x: Any) -> Any:
+            s = 0.5
+            for k in range(3):
+                s = s + p["w"][k] * x[k]
+            return p["v"] * gnp.tanh(s)
+
+        e = gg.explain(f, {"w": np.array([1.0, -1.0, 0.5]), "v": 2.0}, np.array([0.2, 0.3, 0.4]))
+        (z,) = {r.z for r in e.forward if r.parameter != "v"}
+        assert z == "s#3"
+        assert [(r.parameter, r.multiplies) for r in e.forward if r.z == z] == [
+            (f"w[{k}]", f"x[{k}]") for k in range(3)
+        ]
+        assert [r.gain for r in e.backward if r.z == z] == [f"tanh'({z})"]
 
     def test_losses_are_no_pre_activations(self) -> None:
         def f(p: Any, x: Any, y: Any) -> Any:

@@ -313,7 +313,8 @@ def explain(
         derivative. Of a result with several leaves the one is explained that depends on floating arguments; of an
         array, the sum of its elements. A model's own parameters count as arguments, of the name ``model``. Or a value
         that was made from ``gg.variable``, without arguments.
-    *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by
+    *args, **kwargs : its arguments, arrays or trees of them; every floating leaf is differentiated by.
+        Arrays of integers and bools have their names and no gradient; single ones stay Python's, as sizes and flags
     wrt : names or positions of the arguments to differentiate by, rather than all
     loops : whether ``scan``, ``fori_loop``, ``while_loop`` and branches are opened into the operations of their steps,
         in scopes such as ``scan/step0``, or stay one node each. By default those of up to 200 operations are opened
@@ -327,7 +328,7 @@ def explain(
     Raises
     ------
     DtypeError
-        if no argument is floating.
+        if no argument is floating, or none of those in ``wrt``.
     NotScalarError
         if several values with gradients are returned: choose one, as in ``lambda *args: f(*args)[0]``, or their sum.
     NonDifferentiableError

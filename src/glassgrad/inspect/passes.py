@@ -19,6 +19,7 @@ from ..autodiff.vjp import Walk
 from ..graph.node import Constant, Node
 from ..graph.primitive import Elementwise, View
 from ..ops.control import Alias, Named
+from ..ops.indexing import Gather
 from . import formula
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ForwardRow(NamedTuple):
     ----------
     z : name of the pre-activation
     formula : how it is made
-    parameter : name
+    parameter : name; of a part as "w[0]"
     multiplies : what stands beside the parameter, as a name or a number
     factor : its value: ∂z/∂w. None where the op is no product
     """
@@ -98,8 +99,8 @@ class Network:
 
     @staticmethod
     def passes(node: Node) -> bool:
-        """Whether a node is its one input under another name or in another form."""
-        return len(node.inputs) == 1 and (node.op in (Named, Alias) or issubclass(node.op, View))
+        """Whether a node is its one input under another name or in another form, or a part of it."""
+        return len(node.inputs) == 1 and (node.op in (Named, Alias, Gather) or issubclass(node.op, View))
 
     def sum_of_products(self, x: Node) -> bool:
         """Whether a node is a sum of parameters, their products and numbers."""
@@ -119,13 +120,18 @@ class Network:
         free = user.op.name == "add" and user in self.users
         return free or all(map(self.sum_of_products, others))
 
+    def goes_on(self, x: Node, user: Node) -> bool:
+        """Whether a sum is not yet complete: it has no name, or goes on under the same, as in s = s + w * x."""
+        first, second = (self.explanation.names[n].rpartition("/")[2].partition("#")[0] for n in (x, user))
+        return (not self.named(x) or first == second) and self.adds(x, user)
+
     def z(self, node: Node) -> Node:
         """The pre-activation that a product belongs to: others and biases are added, then it is named."""
         chain = [node]
         while chain[-1] not in self.z_of:
             last = chain[-1]
             users = self.users.get(last, [])
-            if len(users) != 1 or (users[0].op is not Named and (self.named(last) or not self.adds(last, users[0]))):
+            if len(users) != 1 or not (users[0].op is Named or self.goes_on(last, users[0])):
                 self.z_of[last], self.sign[last] = last, 1
                 break
             chain.append(users[0])
@@ -150,7 +156,15 @@ def forward(explanation: Explanation) -> list[ForwardRow]:
         if network.sign[user] < 0:
             multiplies, factor = _negative(multiplies), None if factor is None else -factor
         name = explanation.names
-        rows.append(ForwardRow(name[z], written(explanation, z), name[parameter], multiplies, factor))
+        rows.append(
+            ForwardRow(
+                name[z],
+                written(explanation, z),
+                _part(explanation, user.inputs[k]) or name[parameter],
+                multiplies,
+                factor,
+            )
+        )
     return rows
 
 
@@ -181,12 +195,18 @@ def _factor(explanation: Explanation, user: Node, k: int) -> tuple[str, Any]:
     op = user.op.name
     if op in PRODUCTS and len(user.inputs) == 2:
         other = user.inputs[1 - k]
-        return explanation.label(other), other.value
+        return _part(explanation, other) or explanation.label(other), other.value
     if issubclass(user.op, Elementwise):
         value = derivative(user, k)
         constant = np.size(value) and bool(np.all(value == np.reshape(value, -1)[0]))
         return formula.number(np.reshape(value, -1)[0]) if constant else f"∂{explanation.names[user]}", value
     return f"rows of {op}" if op == "gather" else f"Jacobian of {op}", None
+
+
+def _part(explanation: Explanation, node: Node) -> str:
+    """An element or slice without a name, as x[0]; empty for other nodes."""
+    part = node.op is Gather and len(node.inputs) == 1 and not _named(explanation, node)
+    return explanation.by_node[node].formula if part else ""
 
 
 def amplifier(network: Network, z: Node) -> tuple[Node, str, Any]:

@@ -231,7 +231,7 @@ def _leaf(leaf: Any) -> Any:
         value = np.asarray(leaf)[()]
     dtype = np.asarray(value).dtype
     floating = is_inexact(dtype)
-    if not floating and (np.ndim(value) == 0 or dtype.kind not in "biu"):
+    if not floating and (dtype.kind not in "biu" or not isinstance(leaf, (Node, np.ndarray))):
         return None
     held = value.copy() if isinstance(value, np.ndarray) else value
     return make(Input, (), NO_PARAMS, held, tracked=floating)
