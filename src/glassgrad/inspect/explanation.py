@@ -38,7 +38,7 @@ class ExplainedNode:
     passes_on : what it gives to the gradient of each input, by name: upstream times local
     inputs, users : the nodes it is made from, and those made from it
     formula : the op on the names of its inputs
-    line, source : "file.py:12", and the text of that line; empty for arguments
+    line, source : "file.py:12", and the text of that line; empty for arguments, and for layers of the package
     scope : names of the enclosing ``gg.scope`` blocks and layers
     """
 
