@@ -293,7 +293,7 @@ class Family:
         for candidate in sorted(self.candidates, key=lambda c: c.bound):
             if candidate.bound >= least:
                 break
-            least = min(least, candidate.arena)
+            least = min(least, max(candidate.bound, candidate.arena))
         return least
 
 
