@@ -389,13 +389,20 @@ def test_python_numbers_are_replayed(f: Any, x: Any, op: str) -> None:
 
 @pytest.mark.parametrize(
     "f",
-    [lambda x: x, lambda x: np.float32(2) * (x * 10 + 1), lambda x: gg.grad(lambda y: y**2)(x), lambda x: x > 1],
+    [
+        lambda x: x,
+        lambda x: np.float32(2) * (x * 10 + 1),
+        lambda x: gg.grad(lambda y: y**2 * 1.0)(x * 1.0),
+        lambda x: x > 1,
+        lambda x: gg.scan(lambda c, t: (c * t, None), x, np.ones(3, np.float32))[0],
+    ],
 )
 def test_a_replay_of_python_numbers_is_what_the_program_gives(f: Any) -> None:
-    expected = gg.jit(f)(2.5)
-    with gg.trace_nan():
-        got = gg.jit(f)(2.5)
-    assert type(got) is type(expected) and got == expected
+    for number in (2.5, 2):
+        expected = gg.jit(f)(number)
+        with gg.trace_nan():
+            got = gg.jit(f)(number)
+        assert type(got) is type(expected) and got == expected
 
 
 def falling(x: Any) -> Any:

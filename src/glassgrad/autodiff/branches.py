@@ -207,7 +207,7 @@ def _as_node(
 ) -> Any:
     """The branches traced, side by side, and a node that holds them."""
     leaves, structure = tree.flatten(operands)
-    held = [leaf if type(leaf) in WEAK else array_of(leaf) for leaf in leaves]
+    held = [array_of(leaf) if number_of(leaf) is None else leaf for leaf in leaves]
     with opened(branch=True) as trace:
         inputs = [x if type(x) in WEAK else placeholder(x, trace, is_inexact(x.dtype)) for x in held]
         found = [branch(*tree.unflatten(structure, inputs)) for branch in branches]

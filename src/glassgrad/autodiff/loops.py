@@ -104,7 +104,7 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], carry: An
 
 def _scan(name: str, f: Callable[..., Any], carry: Any, xs: Any, length: int | None, reverse: bool) -> tuple[Any, Any]:
     leaves, structure = tree.flatten(carry)
-    held = [leaf if type(leaf) in WEAK else array_of(leaf) for leaf in leaves]
+    held = [array_of(leaf) if number_of(leaf) is None else leaf for leaf in leaves]
     columns, rows = tree.flatten(xs)
     arrays = [array_of(x) for x in columns]
     count = _length(name, tree.paths(xs), arrays, length)

@@ -26,7 +26,7 @@ from ..ops.control import Alias, stop_gradient
 from ..ops.loop import Body, While, above, closed, depending, opened, opened_by, placeholder, replayed
 from .branches import batched, chosen, cond, plain, pulled, scalar_bool
 from .jvp import push
-from .loops import WEAK, CheckedStep, number_of, recorded, typed
+from .loops import CheckedStep, number_of, recorded, typed
 
 CHECKPOINTS = 50  # 1,326 rounds are then run at most twice again each, 23,426 at most three times
 
@@ -95,7 +95,7 @@ def _looped(
     rounds: float | None,
 ) -> Any:
     leaves, structure = tree.flatten(carry)
-    first = [leaf if type(leaf) in WEAK else array_of(leaf) for leaf in leaves]
+    first = [array_of(leaf) if number_of(leaf) is None else leaf for leaf in leaves]
     step = CheckedStep("while_loop", lambda held, _: (body_fun(held), None), structure, tree.paths(carry), tree.EMPTY)
 
     def test(held: Sequence[Any]) -> Any:
