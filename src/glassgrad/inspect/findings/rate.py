@@ -30,10 +30,10 @@ MOVED = 1.0  # update over weight: a step as long as the weights themselves
 
 
 def optimizer_of(optimizer: Any, learning_rate: float | None) -> Optimizer | None:
-    """The optimiser to judge, from an object or a name and a rate; None where nothing was given."""
+    """The optimiser to judge, from an object or a name and a rate; None where there is none."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer is None and learning_rate is None:
+    if (optimizer is None and learning_rate is None) or hasattr(optimizer, "minimise"):  # which finds its own steps
         return None
     options = {} if learning_rate is None else {"lr": learning_rate}
     return by_name("sgd" if optimizer is None else optimizer, **options)
