@@ -363,6 +363,11 @@ def stacked(activation: Any, factor: float, how: str = "for") -> Callable[[int],
     return make
 
 
+def far_targets(seed: int) -> Case:
+    x, _, y = table(seed)
+    return nn.MLP((8, 32, 1), rng=seed), nn.squared_error, (x, y * F32(1e6)), {"optimizer": optim.Adam(1e-3)}
+
+
 def missing(value: float, part: str = "x") -> Callable[[int], Case]:
     def make(seed: int) -> Case:
         x, _, y = table(seed)
@@ -484,6 +489,7 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "stacked sigmoids, turned": (stacked(nn.sigmoid, 1.0, "turned"), "vanishing_gradients"),
     "stacked sigmoids, scanned": (stacked(nn.sigmoid, 1.0, "scan"), "vanishing_gradients"),
     "stacked rectifiers": (stacked(nn.relu, 5.0), "exploding_gradients"),
+    "targets of millions": (far_targets, "unscaled_targets"),
     "scan, small weights": (by_hand_over_time(0.03, gnp.tanh), "vanishing_gradients"),
     "scan, 80 steps": (by_hand_over_time(0.03, gnp.tanh, steps=80), "vanishing_gradients"),
     "scan of sigmoids, one but last row": (by_hand_over_time(0.2, nn.sigmoid, "row"), "vanishing_gradients"),

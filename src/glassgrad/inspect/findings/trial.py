@@ -60,7 +60,8 @@ class Trial:
 
     Attributes
     ----------
-    names : of the parameters' nodes and of W[k] of them, those of integers left out; ``unused`` are those no value was made from
+    names : of the parameters' nodes and of W[k] of them, but those of integers;
+        ``unused`` are those no value was made from
     explanation : the graph of the loss with its gradients
     outputs : the node of the model's outputs, the first of several, or None
     differentiable : whether the loss has a derivative at all
