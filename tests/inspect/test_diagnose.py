@@ -245,6 +245,22 @@ class TestForms:
         with pytest.raises(ValueError, match="diagnose: unknown loss: got 'mse', expected a function"):
             gg.diagnose(nn.Linear(3, 2, rng=0), "mse", (self.x, self.y))
 
+    @pytest.mark.parametrize("model", [5, {"W": np.ones((3, 2))}, None])
+    def test_what_cannot_be_called_is_refused(self, model: Any) -> None:
+        with pytest.raises(TypeError, match="diagnose: the model cannot be called: got .*give a callable model"):
+            gg.diagnose(model, nn.cross_entropy, (self.x, self.y - 1))
+
+    def test_an_objective_may_take_more(self) -> None:
+        def objective(p: Any, x: Any, y: Any, weights: Any = None) -> Any:
+            return nn.cross_entropy(x @ p["W"], y)
+
+        data = self.x, self.y - 1, np.ones(len(self.y))
+        assert not gg.diagnose({"W": np.random.default_rng(0).normal(size=(3, 2))}, objective, data)
+
+    def test_an_optimiser_that_finds_its_own_steps_is_not_judged(self) -> None:
+        data = self.x, self.y - 1
+        assert not gg.diagnose(nn.MLP((3, 8, 2), rng=0), nn.cross_entropy, data, optimizer=optim.LBFGS())
+
     def test_a_model_that_does_not_fit_raises_its_own_error(self) -> None:
         with pytest.raises(gg.errors.ShapeError, match="Linear"):
             gg.diagnose(nn.Linear(4, 2, rng=0), nn.cross_entropy, (self.x, self.y))

@@ -341,6 +341,33 @@ def by_hand_over_time(factor: float, activation: Any, how: str = "last", steps: 
     return make
 
 
+def stacked(activation: Any, factor: float, how: str = "for") -> Callable[[int], Case]:
+    """The weights of 20 layers in one parameter."""
+
+    def make(seed: int) -> Case:
+        rng = np.random.default_rng(seed)
+        x, labels, _ = table(seed)
+        p = {"V": rng.normal(size=(8, 16)) / 3, "W": factor * rng.normal(size=(20, 16, 16)) / 4}
+        p["o"] = rng.normal(size=(16, 3)) / 4
+
+        def f(p: Any, x: Any) -> Any:
+            h = x @ p["V"]
+            if how == "scan":
+                return gg.scan(lambda h, w: (activation(h @ w), None), h, p["W"])[0] @ p["o"]
+            for k in range(20):
+                h = activation(h @ (p["W"][k].T if how == "turned" else p["W"][k]))
+            return h @ p["o"]
+
+        return (f, p), nn.cross_entropy, (x, labels), {}
+
+    return make
+
+
+def far_targets(seed: int) -> Case:
+    x, _, y = table(seed)
+    return nn.MLP((8, 32, 1), rng=seed), nn.squared_error, (x, y * F32(1e6)), {"optimizer": optim.Adam(1e-3)}
+
+
 def missing(value: float, part: str = "x") -> Callable[[int], Case]:
     def make(seed: int) -> Case:
         x, _, y = table(seed)
@@ -458,6 +485,11 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     ),
     "rnn of large weights": (recurrent(3.0), "exploding_gradients"),
     "rnn of small weights": (recurrent(0.1), "vanishing_gradients"),
+    "stacked sigmoids": (stacked(nn.sigmoid, 1.0), "vanishing_gradients"),
+    "stacked sigmoids, turned": (stacked(nn.sigmoid, 1.0, "turned"), "vanishing_gradients"),
+    "stacked sigmoids, scanned": (stacked(nn.sigmoid, 1.0, "scan"), "vanishing_gradients"),
+    "stacked rectifiers": (stacked(nn.relu, 5.0), "exploding_gradients"),
+    "targets of millions": (far_targets, "unscaled_targets"),
     "scan, small weights": (by_hand_over_time(0.03, gnp.tanh), "vanishing_gradients"),
     "scan, 80 steps": (by_hand_over_time(0.03, gnp.tanh, steps=80), "vanishing_gradients"),
     "scan of sigmoids, one but last row": (by_hand_over_time(0.2, nn.sigmoid, "row"), "vanishing_gradients"),
@@ -472,8 +504,8 @@ BROKEN: dict[str, tuple[Callable[[int], Case], Any]] = {
     "after an oversized step": (oversized_step, ("dead_relu", "exploding_gradients")),
     "dead cnn": (dead_cnn, "dead_relu"),
     "logits behind a dead relu": (relu_at_the_end, "dead_relu"),
-    "sigmoids of thousands": (large_inputs("sigmoid"), ("saturated", "unscaled_inputs")),
-    "tanh of thousands": (large_inputs("tanh"), ("saturated", "unscaled_inputs")),
+    "sigmoids of thousands": (large_inputs("sigmoid"), "unscaled_inputs"),
+    "tanh of thousands": (large_inputs("tanh"), "unscaled_inputs"),
     "relu of thousands": (large_inputs("relu"), "unscaled_inputs"),
     "tanh, large weights": (classifier(scaled(40.0, 8, 32, 3, activation="tanh", layer=0)), "saturated"),
     "sigmoid, large biases": (classifier(with_bias(30.0, 1, activation="sigmoid")), "saturated"),

@@ -160,6 +160,14 @@ def recurrent(kind: Any, steps: int = 12) -> Callable[[int], Case]:
     return make
 
 
+def prices(seed: int) -> Case:
+    """Descent takes steps as long as the targets are large."""
+    rng = np.random.default_rng(seed)
+    x = table(rng)
+    y = (3e5 + 1e5 * x[:, :1]).astype(F32)
+    return nn.Linear(8, 1, rng=seed), nn.squared_error, (x, y), {"learning_rate": 0.1}
+
+
 def own_recurrence(step: Any, gates: int) -> Callable[[int], Case]:
     """One by hand, drawn as PyTorch draws, over 60 steps."""
 
@@ -559,6 +567,7 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
     "lstm behind a rectifier": rectified_lstm,
     "gru": recurrent(nn.GRU),
     "rnn": recurrent(nn.RNN),
+    "prices by descent": prices,
     "own lstm": own_recurrence(lstm_step, 4),
     "own leaky cell": own_recurrence(leaky_step, 1),
     "fixed point": fixed_point,

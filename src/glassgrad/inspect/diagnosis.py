@@ -13,7 +13,7 @@ from .. import tree
 from ..autodiff.nonfinite import trace_nan
 from ..errors import DataError, GlassgradError, NonFiniteError
 from ..graph.node import value_of
-from ..optim import Optimizer
+from ..optim import LBFGS, Optimizer
 from ..optim.base import learns
 from ..train.feed import Rows, arrays_of, feed_of
 from .findings import flow, inputs, rate, silent, units
@@ -84,7 +84,7 @@ def diagnose(
     loss: Callable[..., Any] | str,
     data: Any,
     *,
-    optimizer: Optimizer | str | None = None,
+    optimizer: Optimizer | LBFGS | str | None = None,
     learning_rate: float | None = None,
     rows: int = 256,
     rng: int = 0,
@@ -102,7 +102,7 @@ def diagnose(
     loss : as ``fit`` takes it; or the name of one in ``nn``
     data : (x, y) or (x, y, weights), arrays, dataframes or trees of arrays; or batches of such
     optimizer, learning_rate : what training is to use, to be judged too: an object of ``optim``, or a name ("sgd"
-        without one) and a rate. Not judged where neither is given
+        without one) and a rate. Not judged where neither is given, or of ``optim.LBFGS``, which finds its steps
     rows : size of the sample. What is wrong with single entries is looked for in all of the data
     rng : seed of the sample
 
@@ -115,6 +115,8 @@ def diagnose(
     ------
     DataError
         The data are not numbers, or of different lengths.
+    TypeError
+        The model cannot be called, and the loss is none of parameters, x and y.
     GlassgradError
         The model or the loss cannot be computed for a reason other than those that are looked for.
 
@@ -268,11 +270,13 @@ def _structure(trial: Trial) -> list[Finding]:
         return [*found, *silent.no_gradient(trial, trial, set())]
     baseline = trial.subject.shuffled_loss()
     learnt = bool(trial.loss < LEARNT * baseline)
-    found += inputs.unscaled(trial)
+    scales = list(inputs.unscaled(trial))
+    found += scales
     if trial.outputs is not None and not trial.norm(trial.outputs) and learnt:
         return found  # at a minimum there is no gradient to look at
     found += units.dead(trial, learnt)
-    found += units.saturated(trial, learnt)
+    if not any(f.evidence["largest_root_mean_square"] > inputs.LARGE for f in scales):
+        found += units.saturated(trial, learnt)
     later = _later(trial)
     found += units.symmetric(trial, later)
     found += flow.flow(trial)

@@ -17,6 +17,7 @@ WORDS = {
     "target_shape": "outputs and targets have different shapes",
     "double_softmax": "the loss applies softmax or sigmoid to what has been through one",
     "unscaled_inputs": "inputs are not of one scale",
+    "unscaled_targets": "targets are so large that the optimiser takes too many steps to reach them",
     "no_gradient": "no gradient arrives",
     "dead_relu": "rectifiers are off for every row",
     "saturated": "activations are on their flat parts",

@@ -13,8 +13,9 @@ from ...autodiff.derivatives import grad
 from ...autodiff.jacobian import hvp
 from ...errors import GlassgradError
 from ...graph.node import value_of
-from ...optim import Optimizer, by_name
+from ...optim import SGD, Optimizer, by_name
 from ...optim.base import learns
+from ...train.measure import loss_of
 from .finding import Finding
 from .subject import Subject
 from .trial import length
@@ -24,16 +25,18 @@ ROWS = 128  # that they are taken on
 WORSE = 2.0  # times the loss of a model that knows nothing
 FAR = 10.0  # times it, even if only for a step
 TOO_SMALL = 1e4  # a step so many times as long would lower the loss more
+SLOW = 1e-3  # of the loss that the trial steps save
+DISTANT = 1e4  # times the outputs, and a step of Adam moves them by less than 1
 WORTH = 0.01  # share of the loss that such a step has to save
 LENGTHS = 10.0 ** np.arange(0, 9)
 MOVED = 1.0  # update over weight: a step as long as the weights themselves
 
 
 def optimizer_of(optimizer: Any, learning_rate: float | None) -> Optimizer | None:
-    """The optimiser to judge, from an object or a name and a rate; None where nothing was given."""
+    """The optimiser to judge, from an object or a name and a rate; None where there is none."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer is None and learning_rate is None:
+    if (optimizer is None and learning_rate is None) or hasattr(optimizer, "minimise"):  # which finds its own steps
         return None
     options = {} if learning_rate is None else {"lr": learning_rate}
     return by_name("sgd" if optimizer is None else optimizer, **options)
@@ -78,6 +81,12 @@ def learning_rate(subject: Subject, optimizer: Optimizer) -> Iterator[Finding]:
         evidence |= {"largest_stable_rate": _stable(subject)}
         yield Finding("learning_rate_too_large", _said(optimizer, rate), evidence, _lower(rate))
         return
+    far = None if isinstance(optimizer, SGD) else _far(subject)
+    if far is not None and start - min(losses) < SLOW * start:
+        evidence |= far
+        remedy = "standardise the targets (and undo it for predictions), or set the last bias to their mean"
+        yield Finding("unscaled_targets", f"y, for {_said(optimizer, rate)}", evidence, remedy)
+        return
     best, saved = _along(subject, first, start)
     if best >= TOO_SMALL and saved > WORTH * abs(baseline):
         evidence |= {"better_step": best, "it_saves": saved, "this_step_saves": start - losses[1]}
@@ -94,6 +103,16 @@ def _bursts(losses: list[float], ratios: list[float], baseline: float) -> bool:
     if ratios[0] > MOVED and (min(after) > 0.9 * start or after[0] > 1.5 * start):
         return True
     return min(after[len(after) // 2 :]) > WORSE * baseline and after[0] > start
+
+
+def _far(subject: Subject) -> dict[str, float] | None:
+    """Sizes of targets and outputs where the loss is of their difference, and steps of a fixed length are many."""
+    y, outputs = np.asarray(subject.targets[0]), subject.outputs(subject.x)
+    if y.dtype.kind not in "iuf" or not isinstance(outputs, np.ndarray) or y.shape != outputs.shape:
+        return None
+    wanted, now = (float(np.sqrt(np.mean(np.square(v, dtype=float)))) for v in (y, outputs))
+    exact = float(value_of(loss_of(subject.loss, y.astype(float), subject.targets)))
+    return {"target_size": wanted, "output_size": now} if exact == 0 and wanted > DISTANT * max(now, 1) else None
 
 
 def _peak(optimizer: Optimizer, params: Any) -> tuple[Any, float]:

@@ -65,6 +65,11 @@ class Subject:
         params, forward = _opened(model)
         if forward is not None and params is model and _required(loss) == 1 + len(data):
             forward = None  # the loss is of the model itself
+        if forward is None and not _takes(_loss(loss), 1 + len(data)):
+            raise TypeError(
+                f"diagnose: the model cannot be called: got {type(model).__name__}, and a loss of outputs and targets; "
+                "give a callable model, (function, parameters), or a loss(parameters, x, y)"
+            )
         return cls(params, forward, _loss(loss), x, tuple(targets), names, here())
 
     def line(self, origin: Origin | None) -> str:
@@ -166,6 +171,17 @@ def _double(leaf: Any) -> Any:
     if isinstance(leaf, (str, bytes)) or not learns(leaf) or np.asarray(value).dtype.kind != "f":
         return leaf
     return np.asarray(value, np.float64)[()]
+
+
+def _takes(loss: Any, count: int) -> bool:
+    """Whether a loss can be given so many arguments, as far as it has a signature."""
+    try:
+        inspect.signature(loss).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 def _required(loss: Any) -> int:

@@ -12,6 +12,7 @@ from ...graph.primitive import View
 from ...lazy import lazy
 from ...nn.module import learnt
 from ...ops.control import Alias, Named
+from ...ops.indexing import Gather
 from ..explanation import Explanation
 from ..passes import Network, amplifier
 from ..record import Record
@@ -39,12 +40,28 @@ class Layer(NamedTuple):
     bends: Any
 
 
+class Sliced(Network):
+    """In which a layer of a parameter that holds those of several layers, as W[k], is a parameter too."""
+
+    def __init__(self, explanation: Explanation, slices: set[Any]) -> None:
+        self.slices = slices
+        super().__init__(explanation)
+
+    def parameter(self, x: Node) -> Node | None:
+        while x not in self.slices:
+            if x in self.parameters or not self.passes(x):
+                return super().parameter(x)
+            x = x.inputs[0]
+        return x
+
+
 class Trial:
     """What happened.
 
     Attributes
     ----------
-    names : of the parameters' nodes, those of integers left out; ``unused`` are those no value was made from
+    names : of the parameters' nodes and of W[k] of them, but those of integers;
+        ``unused`` are those no value was made from
     explanation : the graph of the loss with its gradients
     outputs : the node of the model's outputs, the first of several, or None
     differentiable : whether the loss has a derivative at all
@@ -63,6 +80,13 @@ class Trial:
         self.explanation = self._explained(value, xs)
         self.differentiable = isinstance(value, Node) and value.tracked
         self.unused = {p for p in self.learnt if p not in self.explanation.by_node}
+        self.slices: set[Any] = set()
+        for node in self.explanation.record.nodes:
+            if node.op is Gather and len(node.inputs) == 1 and node.inputs[0] in self.names:
+                index = node.params["index"]
+                if all(isinstance(k, int) for k in index):
+                    self.slices.add(node)
+                    self.names[node] = self.names[node.inputs[0]] + "".join(f"[{k}]" for k in index)
         self.outputs: Any = next((leaf for leaf in tree.leaves(outputs) if isinstance(leaf, Node)), None)
 
     def _explained(self, value: Any, xs: dict[Any, str]) -> Explanation:
@@ -111,8 +135,8 @@ class Trial:
         return found
 
     @lazy
-    def network(self) -> Network:
-        return Network(self.explanation)
+    def network(self) -> Sliced:
+        return Sliced(self.explanation, self.slices)
 
     @lazy
     def layers(self) -> list[Layer]:
