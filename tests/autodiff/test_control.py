@@ -512,7 +512,7 @@ ERRORS = {
     "fori_loop: the body changed the structure of the carry, in [0]: got list with keys (0,), expected tuple": traced(
         lambda x: gg.fori_loop(0, 2, lambda i, v: ([v[0][0]],), ((x,),))
     ),
-    "cond: the branches return other structures: in ['a'] false_fun returns list with keys (0,), true_fun tuple": (
+    "cond: the branches return other structures: at ['a'] false_fun returns list with keys (0,), true_fun tuple": (
         lambda: gg.cond(True, lambda x: {"a": (x,)}, lambda x: {"a": [x]}, X)
     ),
     "while_loop: got checkpoints=0, expected 1 at least": lambda: gg.while_loop(np.any, np.sin, X, checkpoints=0),
