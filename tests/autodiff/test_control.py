@@ -512,7 +512,7 @@ ERRORS = {
     "fori_loop: the body changed the structure of the carry, in [0]: got list with keys (0,), expected tuple": traced(
         lambda x: gg.fori_loop(0, 2, lambda i, v: ([v[0][0]],), ((x,),))
     ),
-    "cond: the branches return other structures: in ['a'] false_fun returns list with keys (0,), true_fun tuple": (
+    "cond: the branches return other structures: at ['a'] false_fun returns list with keys (0,), true_fun tuple": (
         lambda: gg.cond(True, lambda x: {"a": (x,)}, lambda x: {"a": [x]}, X)
     ),
     "while_loop: got checkpoints=0, expected 1 at least": lambda: gg.while_loop(np.any, np.sin, X, checkpoints=0),
@@ -548,12 +548,18 @@ def test_a_branch_that_is_not_taken_need_not_work_nor_is_it_called_where_that_sh
     def deep(n: int) -> Any:
         return gg.cond(n <= 1, lambda n: 1, lambda n: n * deep(n - 1), n)
 
+    def collatz(n: int) -> float:
+        while n != 1:
+            n = 3 * n + 1 if n % 2 else n // 2
+        return 1.0
+
     seen: list[Any] = []
     rng = numpy.random.default_rng(0)
     untaken = [
         lambda x: x.no_such_thing,
         lambda x: x if float(x[0]) > 0 else x[:1],
         lambda x: seen.append(x) or x[:1],
+        lambda x: collatz(0) * x[:1],
         lambda x: rng.normal(size=2) + x[:2],
         lambda x: x[:1] if gg.cond(x[0] > 0, deep, deep, 3) else 1 / 0,
     ]

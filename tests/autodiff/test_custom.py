@@ -244,6 +244,8 @@ def test_a_forward_rule_that_is_not_linear_is_refused(kind: str) -> None:
         h.defjvp(NONLINEAR[kind])
         with pytest.raises(errors.RuleError, match="must be linear in the tangents"):
             use(h)(1.5)
+        with pytest.raises(errors.RuleError, match="must be linear in the tangents"):  # the second time too
+            use(h)(1.5)
     h.defjvp(lambda p, t: (p[0] ** 2, 2.0 * p[0] * t[0]))
     assert gg.grad(h)(1.5) == gg.jit(gg.grad(h))(1.5) == 3.0
 

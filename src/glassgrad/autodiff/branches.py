@@ -235,7 +235,7 @@ def _agreed(name: str, labels: Sequence[str], found: Sequence[Any]) -> tuple[lis
             place, a, b = tree.difference(structure, own)
             both = f"{labels[0]} returns leaves {first_paths or 'none'}, {label} returns {paths or 'none'}"
             if first_paths == paths:
-                both = f"in {place} {labels[0]} returns {a}, {label} {b}"
+                both = f"at {place} {labels[0]} returns {a}, {label} {b}"
             raise TreeError(
                 f"{name}: the branches return other structures: {both} at {here(3)}; return the same containers with "
                 f"the same keys from all of them"

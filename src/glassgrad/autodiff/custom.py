@@ -322,6 +322,7 @@ class custom_jvp(_Custom[P, R]):
             largest = np.max(np.maximum(abs(a), abs(b)), initial=0.0, where=good)
             inexact = 0.1 if a.dtype.itemsize == 2 else 1e-3  # for a rule may iterate
             if np.any(abs(a - b) > inexact * largest, where=good):
+                self._tried = False
                 raise RuleError(
                     f"{self._name}: the rule of custom_jvp must be linear in the tangents: for -2 times the tangents "
                     f"it returns another tangent than -2 times the one for them; multiply the tangents only by what "

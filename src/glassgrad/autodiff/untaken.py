@@ -22,6 +22,8 @@ CHANGES = frozenset(
     | {"print", "input", "open", "next", "exec", "eval", "setattr", "delattr", "breakpoint"}
     | {"random", "rand", "randn", "seed"}
 )
+JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
+DEEPEST = 6  # calls within calls that are looked at
 KINDS = 16  # of operands for which the same branches are compared; a counter in a loop would make ever more of them
 
 # By ids of the branches' codes, for hashes of code are slow: the codes, so that the ids stay theirs, and the operands.
@@ -33,7 +35,7 @@ def kind_of_call(branches: Sequence[Callable[..., Any]], operands: Any) -> tuple
 
     None also where there are enough, or the kind has no hash.
     """
-    codes = tuple([getattr(branch, "__code__", branch) for branch in branches])
+    codes = tuple([getattr(branch, "__code__", None) or type(branch) for branch in branches])
     if len(_agreed) > 1000:
         _agreed.clear()
     _, known = _agreed.setdefault(tuple(map(id, codes)), (codes, set()))
@@ -75,21 +77,26 @@ def _held(function: Any) -> list[Any]:
 def harmless(function: Any, within: tuple[Any, ...] = ()) -> bool:
     """Whether calling a function once more, as far as its code tells, leaves no trace in the user's program.
 
-    No, where it writes to what is outside of it, calls itself, or uses an object of which nothing is known.
+    No, where it writes to what is outside of it, calls itself, has a ``while``, or uses an object of which nothing is
+    known.
     """
     if isinstance(function, functools.partial):
         return all(_known(x, within) for x in (function.func, *function.args, *function.keywords.values()))
     if (getattr(function, "__module__", None) or "").split(".")[0] in MODULES:
         return True
     code = getattr(function, "__code__", None)
-    if code is None or code in within or hasattr(function, "__self__"):
+    if code is None or code in within or len(within) > DEEPEST or hasattr(function, "__self__"):
         return False
     names: set[str] = set()
     for part in _codes(code):
         names.update(part.co_names)
-        for step in dis.get_instructions(part):
+        steps = list(dis.get_instructions(part))
+        loops = {step.offset for step in steps if step.opname == "FOR_ITER"}
+        for step in steps:
             if step.opname in STORES or (step.opname == "STORE_DEREF" and step.argval in part.co_freevars):
                 return False
+            if step.opcode in JUMPS and step.argval <= step.offset and step.argval not in loops:
+                return False  # a while loop, which may not end where the branch is not taken
     used = [function.__globals__[name] for name in names if name in function.__globals__]  # by functions in it too
     return names.isdisjoint(CHANGES) and all(_known(x, (*within, code)) for x in (*_held(function), *used))
 
