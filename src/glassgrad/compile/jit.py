@@ -414,6 +414,8 @@ def jit(
     ------
     MemoryBudgetError
         at the first call with arguments of a kind, if the budget is too small for them; it says the smallest possible.
+    ValueError, TypeError
+        if ``memory`` is no positive number of bytes.
 
     Notes
     -----

@@ -8,6 +8,7 @@ a piece reads what another has written over in the meantime, its result has anot
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .ir import Check
@@ -81,12 +82,14 @@ class _Order(dict[Any, Any]):
         """The things, with those that are first asked for meanwhile."""
         done = 0
         while done < len(self):
-            yield from list(self)[done : (done := len(self))]
+            things = list(self)[done:]
+            done += len(things)
+            yield from things
 
 
 def _told(piece: Work, names: _Order, loops: _Order) -> tuple[Any, ...]:
     """A piece on numbered buffers, to be compared."""
-    found: Any = on(piece, names, loops) if not isinstance(piece, Round) else on(Round(piece.holding, []), names, loops)
+    found: Any = on(replace(piece, parts=[]) if isinstance(piece, Round) else piece, names, loops)
     if isinstance(piece, Piece):
         return found.body, tuple([(names.get(b), size) for b, size in piece.local.items()])
     if isinstance(piece, Outside):
