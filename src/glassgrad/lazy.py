@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Generic, TypeVar, overload
+
+from .errors import MissingExtraError
 
 T = TypeVar("T")
 
@@ -15,6 +18,18 @@ undivided = threading.RLock()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
+
+
+def scipy_function(module: str, name: str) -> Callable[..., Any]:
+    """The function ``scipy.module.name``. MissingExtraError without SciPy."""
+    try:
+        with undivided:
+            found: Callable[..., Any] = getattr(import_module(f"scipy.{module}"), name)
+    except ImportError:
+        raise MissingExtraError(
+            f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
+        ) from None
+    return found
 
 
 class lazy(Generic[T]):

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype_of, finfo, floating_dtype, real_dtype
-from ..errors import MissingExtraError, ShapeError
+from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of, value_of
 from ..graph.origin import here
 from ..graph.primitive import Opaque, Samples
-from ..lazy import undivided
+from ..lazy import scipy_function
 from . import elementwise as ew
 from . import indexing, logic, reduction, view
 from .contraction import matmul
@@ -75,17 +75,6 @@ class Pinv(Opaque):
     )
 
 
-def _expm(a: Any) -> Any:
-    try:
-        with undivided:
-            import scipy.linalg
-    except ImportError:
-        raise MissingExtraError(
-            "expm: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
-        ) from None
-    return scipy.linalg.expm(a)
-
-
 class Expm(Opaque):
     """Y = e^A = Σ Aᵏ/k!.
 
@@ -93,7 +82,7 @@ class Expm(Opaque):
     chain rule for matrix functions and applications" (1996). The VJP is the derivative at Aᴴ along Ȳ.
     """
 
-    eval = staticmethod(_expm)
+    eval = staticmethod(lambda a: scipy_function("linalg", "expm")(a))
     batch = (2,)
     infer = classmethod(lambda cls, a: Spec(a.shape, common_dtype(a)))
     vjp = (lambda g, y, a: _expm_along(adjoint(a), g),)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype_of, floating_dtype
-from ..errors import MissingExtraError, UnsupportedError
+from ..errors import UnsupportedError
 from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.primitive import Elementwise, Samples
-from ..lazy import undivided
+from ..lazy import scipy_function
 from . import elementwise as ew
 from .logic import Unary, unary
 
@@ -21,14 +21,7 @@ ROOT_PI = math.sqrt(math.pi)
 
 def evaluated(name: str, *arguments: Any) -> Any:
     """SciPy's function of this name."""
-    try:
-        with undivided:
-            import scipy.special
-    except ImportError:
-        raise MissingExtraError(
-            f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
-        ) from None
-    return getattr(scipy.special, name)(*arguments)
+    return scipy_function("special", name)(*arguments)
 
 
 class Erf(Elementwise):

@@ -7,25 +7,18 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import complex_dtype
-from ..errors import MissingExtraError, ShapeError
+from ..errors import ShapeError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value, shape_of
 from ..graph.primitive import Opaque, Samples
-from ..lazy import undivided
+from ..lazy import scipy_function
 from .contraction import matmul
 from .solve import adjoint, check_square, common_dtype, well_posed
 
 
 def _each(name: str, *matrices: Any, dtype: Any) -> Any:
     """SciPy's function of each matrix of stacks of one length."""
-    try:
-        with undivided:
-            import scipy.linalg
-    except ImportError:
-        raise MissingExtraError(
-            f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
-        ) from None
-    function = getattr(scipy.linalg, name)
+    function = scipy_function("linalg", name)
     lead = np.broadcast_shapes(*(m.shape[:-2] for m in matrices))
     stacks = [np.broadcast_to(m, (*lead, *m.shape[-2:])) for m in matrices]
     result = np.empty((*lead, *stacks[-1].shape[-2:]), dtype)
