@@ -138,3 +138,18 @@ def test_a_differential_equation() -> None:
     np.testing.assert_allclose(odeint(swing, *given), theirs(swing, *given), rtol=1e-6, atol=1e-7)
     for k in (1, 2, 3):
         check_grads(odeint, k, modes=["rev"], order=1)(swing, *given)
+
+
+def test_joining_in_brackets() -> None:
+    import glassgrad.autograd_compat.numpy as anp
+    from glassgrad.autograd_compat import jacobian
+
+    x = np.array([1.0, 2.0])
+    rows = lambda np, x: np.r_[x, 0, 2:4, x * 2.0]
+    columns = lambda np, x: np.c_[x, x**2, np.ones((2, 2))]
+    for f in (rows, columns):
+        np.testing.assert_array_equal(f(anp, x), f(np, x))
+        slope = jacobian(lambda x, f=f: f(anp, x))(x)
+        step = 1e-6 * np.array([1.0, -1.0])
+        np.testing.assert_allclose(slope @ step, (f(np, x + step) - f(np, x - step)) / 2, atol=1e-14)
+    assert anp.__version__ == np.__version__

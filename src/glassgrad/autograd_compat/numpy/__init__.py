@@ -5,8 +5,38 @@
 array([3., 4.])
 """
 
+from typing import Any
+
+import numpy
+
 from ... import numpy as _own
+from ...graph.node import Node
 from ..either import either as _either
 from . import fft, linalg, random
 
 __getattr__ = _either(_own, "numpy")
+__version__ = numpy.__version__
+
+
+class _Joined:
+    """``r_`` and ``c_``, which join what stands in brackets along the first or the last axis.
+
+    >>> c_[[1.0, 2.0], [3.0, 4.0]]
+    array([[1., 3.],
+           [2., 4.]])
+    """
+
+    def __init__(self, plain: Any, columns: bool) -> None:
+        self.plain, self.columns = plain, columns
+
+    def __getitem__(self, parts: Any) -> Any:
+        parts = parts if isinstance(parts, tuple) else (parts,)
+        if not any(isinstance(p, Node) for p in parts):
+            return self.plain[parts]
+        arrays = [_own.atleast_1d(numpy.r_[p] if isinstance(p, slice) else p) for p in parts]
+        if self.columns:
+            arrays = [a[:, None] if a.ndim == 1 else a for a in arrays]
+        return _own.concatenate(arrays, -1 if self.columns else 0)
+
+
+r_, c_ = _Joined(numpy.r_, False), _Joined(numpy.c_, True)
