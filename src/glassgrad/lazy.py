@@ -20,15 +20,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
 
 
-def scipy_function(module: str, name: str) -> Callable[..., Any]:
-    """The function ``scipy.module.name``. MissingExtraError without SciPy."""
+def scipy_module(name: str, missing: str) -> Any:
+    """The module ``scipy.name``; without SciPy a MissingExtraError that says ``missing``."""
     try:
         with undivided:
-            found: Callable[..., Any] = getattr(import_module(f"scipy.{module}"), name)
+            return import_module(f"scipy.{name}")
     except ImportError:
-        raise MissingExtraError(
-            f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
-        ) from None
+        raise MissingExtraError(missing) from None
+
+
+def scipy_function(module: str, name: str) -> Callable[..., Any]:
+    """The function ``scipy.module.name``. MissingExtraError without SciPy."""
+    missing = f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
+    found: Callable[..., Any] = getattr(scipy_module(module, missing), name)
     return found
 
 

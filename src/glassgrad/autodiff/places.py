@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MissingExtraError
 from ..graph.node import Node, shape_of
+from ..lazy import scipy_module
 from ..ops import conv, indexing
 
 Pattern = Any  # scipy.sparse.csr_array of bool [elements, elements of the arguments]
@@ -22,13 +22,10 @@ _MOST = 1 << 25  # products of a constant's nonzeros with the elements beside th
 
 def scipy_sparse() -> Any:
     """SciPy's sparse matrices."""
-    try:
-        import scipy.sparse
-    except ImportError:
-        raise MissingExtraError(
-            "sparse derivatives: SciPy is not installed, whose sparse arrays they are; pip install 'glassgrad[scipy]'"
-        ) from None
-    return scipy.sparse
+    return scipy_module(
+        "sparse",
+        "sparse derivatives: SciPy is not installed, whose sparse arrays they are; pip install 'glassgrad[scipy]'",
+    )
 
 
 def size_of(x: Any) -> int:

@@ -11,10 +11,11 @@ import numpy as np
 from ..autodiff.sparse import SparseJacobian
 from ..autodiff.whiles import while_loop
 from ..dtypes import finfo
-from ..errors import ConvergenceError, DtypeError, MissingExtraError
+from ..errors import ConvergenceError, DtypeError
 from ..graph.apply import apply
 from ..graph.node import Value, spec_of, value_of
 from ..graph.origin import here
+from ..lazy import scipy_module
 from ..ops import logic, reduction
 from ..ops.control import Check, Host, stop_gradient
 from ..ops.loop import Body, replayed
@@ -122,14 +123,11 @@ def _dense(what: str, matrix: Value, b: Value) -> Value:
 
 def _scipy_linalg(what: str) -> Any:
     """SciPy's linear algebra of operators."""
-    try:
-        import scipy.sparse.linalg
-    except ImportError:
-        raise MissingExtraError(
-            f"{what}: SciPy is not installed, whose CG, GMRES and BiCGSTAB are used; pip install 'glassgrad[scipy]', "
-            f"or use the method 'dense'"
-        ) from None
-    return scipy.sparse.linalg
+    return scipy_module(
+        "sparse.linalg",
+        f"{what}: SciPy is not installed, whose CG, GMRES and BiCGSTAB are used; pip install 'glassgrad[scipy]', "
+        f"or use the method 'dense'",
+    )
 
 
 def _krylov(what: str, method: str, body: Body, tol: float, maxiter: int | None) -> Callable[..., Any]:

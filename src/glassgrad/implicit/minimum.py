@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.derivatives import grad
-from ..errors import ConvergenceError, DtypeError, MissingExtraError, UnsolvedWarning
+from ..errors import ConvergenceError, DtypeError, UnsolvedWarning
 from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.origin import here
+from ..lazy import scipy_module
 from ..ops.control import Host, stop_gradient
 from .equation import Equation, equation, solution, traced
 from .linear import Linear, chosen, tolerance
@@ -105,13 +106,11 @@ def _trusting(f: Equation, slope: Equation, dense: bool, maxiter: int) -> Callab
     """A function of the start and of what f and its gradient are given, that comes near the minimum by SciPy."""
 
     def solver(start: Any, *given: Any) -> Any:
-        try:
-            from scipy.optimize import minimize
-        except ImportError:
-            raise MissingExtraError(
-                f"{f.what}: SciPy is not installed, which looks for the minimum; pip install 'glassgrad[scipy]', or "
-                f"give solve="
-            ) from None
+        minimize = scipy_module(
+            "optimize",
+            f"{f.what}: SciPy is not installed, which looks for the minimum; pip install 'glassgrad[scipy]', or "
+            f"give solve=",
+        ).minimize
         at = slope._replace(given=list(given[len(f.given) :]))
         second: dict[str, Any] = {"hess": at.jacobian} if dense else {"hessp": at.pushed}
         found = minimize(

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConvergenceError, MissingExtraError
+from ..errors import ConvergenceError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value
 from ..graph.primitive import Opaque, Samples
+from ..lazy import scipy_module
 from . import elementwise as ew
 from .solve import common_dtype
 
@@ -28,19 +29,14 @@ class Places:
 
 
 def _factored(values: Any, b: Any, *, places: Places, transposed: bool) -> Any:
-    try:
-        from scipy.sparse import csc_array, csr_array
-        from scipy.sparse.linalg import splu
-    except ImportError:
-        raise MissingExtraError(
-            "sparse linear systems: SciPy is not installed, which solves them; pip install 'glassgrad[scipy]'"
-        ) from None
+    missing = "sparse linear systems: SciPy is not installed, which solves them; pip install 'glassgrad[scipy]'"
+    sparse, splu = scipy_module("sparse", missing), scipy_module("sparse.linalg", missing).splu
     dtype, n = common_dtype(values, b), b.shape[-1]
 
     def solved(values: Any, b: Any) -> Any:
-        matrix = csr_array((values.astype(dtype), places.indices, places.indptr), shape=(n, n))
+        matrix = sparse.csr_array((values.astype(dtype), places.indices, places.indptr), shape=(n, n))
         try:
-            return splu(csc_array(matrix.conj().T if transposed else matrix)).solve(b.astype(dtype).T).T
+            return splu(sparse.csc_array(matrix.conj().T if transposed else matrix)).solve(b.astype(dtype).T).T
         except RuntimeError as error:
             raise ConvergenceError(
                 f"sparse linear system: the {n} x {n} matrix is singular, so there is no one solution: {error}; look "

@@ -11,10 +11,11 @@ from .. import tree
 from ..autodiff.derivatives import value_and_grad
 from ..autodiff.jacobian import hessian, hvp, jacobian
 from ..compile import jit
-from ..errors import DtypeError, MissingExtraError, TracedValueError
+from ..errors import DtypeError, TracedValueError
 from ..graph.node import Node, value_of
 from ..graph.origin import here
 from ..implicit.vector import Layout, layout
+from ..lazy import scipy_module
 from ..numpy.arguments import array_of
 from ..ops import reduction, view
 
@@ -23,13 +24,9 @@ Function = Callable[..., Any]
 
 def scipy_optimize(what: str) -> Any:
     """SciPy's optimisers."""
-    try:
-        import scipy.optimize
-    except ImportError:
-        raise MissingExtraError(
-            f"{what}: SciPy is not installed, whose solvers are run; pip install 'glassgrad[scipy]'"
-        ) from None
-    return scipy.optimize
+    return scipy_module(
+        "optimize", f"{what}: SciPy is not installed, whose solvers are run; pip install 'glassgrad[scipy]'"
+    )
 
 
 class Compiled:
