@@ -10,13 +10,13 @@ from typing import Any
 
 from ..array import as_array
 from ..graph import apply as engine
-from ..graph.apply import Output, apply
+from ..graph.apply import apply
 from ..graph.node import Node, value_of
 from ..graph.origin import Context, Origin, scope
 from ..numpy import stack
 from ..ops import logic
 from ..ops.branch import Switch
-from ..ops.loop import Body, Scan, While
+from ..ops.loop import Body, Scan, While, replayed
 
 MOST = 200  # nodes that a loop is opened into, unless asked for more
 
@@ -69,27 +69,22 @@ class Opening:
         around, forward = Context.place
         traced_in = around if self.scope is None else self.scope
         before = Context.place, self.scope, self.at
-        held: dict[Node, Any] = dict(zip(body.inputs, values, strict=True))
+
+        def again(node: Node, inputs: tuple[Any, ...]) -> Any:
+            self.scope = node.origin.scope if node.origin else traced_in
+            own = self.scope.removeprefix(traced_in).strip("/")
+            place = "/".join(part for part in (around, label, own) if part)
+            Context.place = (place, forward)
+            self.at = node.origin._replace(scope=place) if node.origin else None
+            made = apply(node.op, inputs, node.params)
+            if isinstance(made, Node) and made.origin is not None and self.at is not None:
+                made.origin = self.at
+            return made
+
         try:
-            for node in body.nodes:
-                if node in held:
-                    continue
-                if not node.inputs:
-                    held[node] = node
-                elif node.op is Output:
-                    held[node] = held[node.inputs[0]][node.params["index"]]
-                else:
-                    self.scope = node.origin.scope if node.origin else traced_in
-                    own = self.scope.removeprefix(traced_in).strip("/")
-                    place = "/".join(part for part in (around, label, own) if part)
-                    Context.place = (place, forward)
-                    self.at = node.origin._replace(scope=place) if node.origin else None
-                    made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
-                    if isinstance(made, Node) and made.origin is not None and self.at is not None:
-                        made.origin = self.at
+            return replayed(body, values, again)
         finally:
             Context.place, self.scope, self.at = before
-        return [held[node] for node in body.outputs]
 
     def carried(self, body: Body, values: Sequence[Any], n: int, label: str) -> list[Any]:
         """The outputs of a step, with the next carry of the dtype that it had."""

@@ -257,8 +257,14 @@ def copied(outputs: Sequence[Node], places: Mapping[Node, Node], trace: Trace) -
     return [copies[node] for node in outputs]
 
 
-def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
-    """The outputs of a body for other inputs, values or nodes, as operations of whatever these belong to."""
+def replayed(
+    body: Body, values: Sequence[Any], again: Callable[[Node, tuple[Any, ...]], Any] | None = None
+) -> list[Any]:
+    """The outputs of a body for other inputs, values or nodes, as operations of whatever these belong to.
+
+    ``again(node, inputs)`` does one of them; without it each is done at its line of the body.
+    """
+    again = again or _at_its_line
     held: dict[Node, Any] = dict(zip(body.inputs, values, strict=True))
     for node in body.nodes:
         if node in held:
@@ -268,19 +274,19 @@ def replayed(body: Body, values: Sequence[Any]) -> list[Any]:
         elif node.op is Output:
             held[node] = held[node.inputs[0]][node.params["index"]]
         else:
-            since = next_index()
-            made = held[node] = apply(node.op, tuple([held[x] for x in node.inputs]), node.params)
-            for part in made if isinstance(made, tuple) else (made,):
-                if (
-                    isinstance(part, Node)
-                    and part.index > since
-                    and part.origin is not None
-                    and node.origin is not None
-                ):
-                    part.origin = node.origin._replace(forward=part.origin.forward)  # the line of the body
-            if isinstance(made, Node) and made.program is not None:
-                _as_weak(made, node)
+            held[node] = again(node, tuple([held[x] for x in node.inputs]))
     return [held[node] for node in body.outputs]
+
+
+def _at_its_line(node: Node, inputs: tuple[Any, ...]) -> Any:
+    since = next_index()
+    made = apply(node.op, inputs, node.params)
+    for part in made if isinstance(made, tuple) else (made,):
+        if isinstance(part, Node) and part.index > since and part.origin is not None and node.origin is not None:
+            part.origin = node.origin._replace(forward=part.origin.forward)
+    if isinstance(made, Node) and made.program is not None:
+        _as_weak(made, node)
+    return made
 
 
 def opened_by(body: Body, values: Sequence[Any], wanted: Iterable[int]) -> tuple[list[Any], list[Node]]:
