@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import MissingExtraError
+from .lazy import extra_module
 
 FLOATING = "fc"  # NumPy kind letters
 NUMERIC = "biufc"
@@ -36,12 +36,9 @@ def bfloat16() -> np.dtype[Any]:
     MissingExtraError
         without the package that defines it.
     """
-    try:
-        import ml_dtypes
-    except ImportError:
-        raise MissingExtraError(
-            "bfloat16: needs the package ml_dtypes, which is not installed; pip install 'glassgrad[bfloat16]'"
-        ) from None
+    ml_dtypes = extra_module(
+        "ml_dtypes", "bfloat16: needs the package ml_dtypes, which is not installed; pip install 'glassgrad[bfloat16]'"
+    )
     dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     return dtype
 

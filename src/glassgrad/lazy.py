@@ -20,11 +20,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
 
 
-def scipy_module(name: str, missing: str) -> Any:
-    """The module ``scipy.name``; without SciPy a MissingExtraError that says ``missing``."""
+def extra_module(name: str, missing: str) -> Any:
+    """A module of a library that need not be installed; without it a MissingExtraError that says ``missing``."""
     try:
         with undivided:
-            return import_module(f"scipy.{name}")
+            return import_module(name)
     except ImportError:
         raise MissingExtraError(missing) from None
 
@@ -32,7 +32,7 @@ def scipy_module(name: str, missing: str) -> Any:
 def scipy_function(module: str, name: str) -> Callable[..., Any]:
     """The function ``scipy.module.name``. MissingExtraError without SciPy."""
     missing = f"{name}: SciPy evaluates this function and is not installed; pip install 'glassgrad[scipy]'"
-    found: Callable[..., Any] = getattr(scipy_module(module, missing), name)
+    found: Callable[..., Any] = getattr(extra_module(f"scipy.{module}", missing), name)
     return found
 
 

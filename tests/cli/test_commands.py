@@ -373,7 +373,7 @@ def test_standard_streams_that_are_closed(furnished: Path, tmp_path: Path) -> No
 
 
 def test_missing_scikit_learn_names_the_extra(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     done = run("train", "digits")
     assert done.code == 1
     assert "pip install 'glassgrad[train]'" in done.err

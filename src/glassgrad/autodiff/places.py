@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..graph.node import Node, shape_of
-from ..lazy import scipy_module
+from ..lazy import extra_module
 from ..ops import conv, indexing
 
 Pattern = Any  # scipy.sparse.csr_array of bool [elements, elements of the arguments]
@@ -22,8 +22,8 @@ _MOST = 1 << 25  # products of a constant's nonzeros with the elements beside th
 
 def scipy_sparse() -> Any:
     """SciPy's sparse matrices."""
-    return scipy_module(
-        "sparse",
+    return extra_module(
+        "scipy.sparse",
         "sparse derivatives: SciPy is not installed, whose sparse arrays they are; pip install 'glassgrad[scipy]'",
     )
 

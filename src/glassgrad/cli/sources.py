@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ..data import Table, read_arrays, read_csv, read_idx, read_parquet
 from ..data.source import explained, is_gzip, require_file
 from ..data.table import listed
-from ..errors import DataError, MissingExtraError
+from ..errors import DataError
+from ..lazy import extra_module
 
 LABEL = "label"  # the target of images with labels
 MOST_SHOWN = 12  # names in a message
@@ -71,12 +72,10 @@ def table_of(path: str, options: argparse.Namespace, *, headless: bool, target: 
 def dataset(name: str) -> Table:
     """One of scikit-learn's data sets, with the target as its last column."""
     known = DATASETS[name]
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise MissingExtraError(
-            f"train {name}: the data comes with scikit-learn, which is not installed; pip install 'glassgrad[train]'"
-        ) from None
+    datasets = extra_module(
+        "sklearn.datasets",
+        f"train {name}: the data comes with scikit-learn, which is not installed; pip install 'glassgrad[train]'",
+    )
     data: Any = getattr(datasets, known.loader)()
     target = data.target_names[data.target] if known.named else data.target
     columns = {str(feature): data.data[:, i] for i, feature in enumerate(data.feature_names)}

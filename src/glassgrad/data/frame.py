@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, MissingExtraError
+from ..errors import DataError
+from ..lazy import extra_module
 
 
 def dataframe_columns(frame: Any) -> dict[str, Iterable[Any]]:
@@ -80,9 +80,7 @@ def _through_arrow(frame: Any) -> Any:
 
 def pyarrow(module: str) -> Any:
     """A module of PyArrow, by its name after ``pyarrow``, if it is installed."""
-    try:
-        return importlib.import_module(f"pyarrow{module}")
-    except ImportError:
-        raise MissingExtraError(
-            "table: reading this takes PyArrow, which is not installed; pip install 'glassgrad[parquet]'"
-        ) from None
+    return extra_module(
+        f"pyarrow{module}",
+        "table: reading this takes PyArrow, which is not installed; pip install 'glassgrad[parquet]'",
+    )

@@ -15,7 +15,7 @@ from ..errors import ConvergenceError, DtypeError
 from ..graph.apply import apply
 from ..graph.node import Value, spec_of, value_of
 from ..graph.origin import here
-from ..lazy import scipy_module
+from ..lazy import extra_module
 from ..ops import logic, reduction
 from ..ops.control import Check, Host, stop_gradient
 from ..ops.loop import Body, replayed
@@ -123,8 +123,8 @@ def _dense(what: str, matrix: Value, b: Value) -> Value:
 
 def _scipy_linalg(what: str) -> Any:
     """SciPy's linear algebra of operators."""
-    return scipy_module(
-        "sparse.linalg",
+    return extra_module(
+        "scipy.sparse.linalg",
         f"{what}: SciPy is not installed, whose CG, GMRES and BiCGSTAB are used; pip install 'glassgrad[scipy]', "
         f"or use the method 'dense'",
     )

@@ -13,7 +13,7 @@ from ..errors import ConvergenceError, DtypeError, UnsolvedWarning
 from ..graph.apply import apply
 from ..graph.node import Value
 from ..graph.origin import here
-from ..lazy import scipy_module
+from ..lazy import extra_module
 from ..ops.control import Host, stop_gradient
 from .equation import Equation, equation, solution, traced
 from .linear import Linear, chosen, tolerance
@@ -106,8 +106,8 @@ def _trusting(f: Equation, slope: Equation, dense: bool, maxiter: int) -> Callab
     """A function of the start and of what f and its gradient are given, that comes near the minimum by SciPy."""
 
     def solver(start: Any, *given: Any) -> Any:
-        minimize = scipy_module(
-            "optimize",
+        minimize = extra_module(
+            "scipy.optimize",
             f"{f.what}: SciPy is not installed, which looks for the minimum; pip install 'glassgrad[scipy]', or "
             f"give solve=",
         ).minimize

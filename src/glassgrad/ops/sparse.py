@@ -11,7 +11,7 @@ from ..errors import ConvergenceError
 from ..graph.apply import apply
 from ..graph.node import Spec, Value
 from ..graph.primitive import Opaque, Samples
-from ..lazy import scipy_module
+from ..lazy import extra_module
 from . import elementwise as ew
 from .solve import common_dtype
 
@@ -30,7 +30,7 @@ class Places:
 
 def _factored(values: Any, b: Any, *, places: Places, transposed: bool) -> Any:
     missing = "sparse linear systems: SciPy is not installed, which solves them; pip install 'glassgrad[scipy]'"
-    sparse, splu = scipy_module("sparse", missing), scipy_module("sparse.linalg", missing).splu
+    sparse, splu = extra_module("scipy.sparse", missing), extra_module("scipy.sparse.linalg", missing).splu
     dtype, n = common_dtype(values, b), b.shape[-1]
 
     def solved(values: Any, b: Any) -> Any:

@@ -15,7 +15,7 @@ from ..errors import DtypeError, TracedValueError
 from ..graph.node import Node, value_of
 from ..graph.origin import here
 from ..implicit.vector import Layout, layout
-from ..lazy import scipy_module
+from ..lazy import extra_module
 from ..numpy.arguments import array_of
 from ..ops import reduction, view
 
@@ -24,8 +24,8 @@ Function = Callable[..., Any]
 
 def scipy_optimize(what: str) -> Any:
     """SciPy's optimisers."""
-    return scipy_module(
-        "optimize", f"{what}: SciPy is not installed, whose solvers are run; pip install 'glassgrad[scipy]'"
+    return extra_module(
+        "scipy.optimize", f"{what}: SciPy is not installed, whose solvers are run; pip install 'glassgrad[scipy]'"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingExtraError
+from ..lazy import extra_module
 
 if TYPE_CHECKING:
     from .report import Report
@@ -29,11 +29,8 @@ def figures(report: Report) -> dict[str, Any]:
     MissingExtraError
         matplotlib is not installed.
     """
-    try:
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("report.figures: matplotlib is not installed; pip install 'glassgrad[plot]'") from None
+    missing = "report.figures: matplotlib is not installed; pip install 'glassgrad[plot]'"
+    colormaps, Figure = extra_module("matplotlib", missing).colormaps, extra_module("matplotlib.figure", missing).Figure
     rows = report.rows()
     layers = list(dict.fromkeys(row["name"] for row in rows))
     found = {"history": report.training.history.plot()} if report.training else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..errors import MissingExtraError
+from ..lazy import extra_module
 
 COLUMNS = ("epoch", "loss", "gradient_norm", "validation_loss", "lr", "seconds")
 
@@ -94,12 +94,9 @@ class History:
         MissingExtraError
             matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise MissingExtraError(
-                "history.plot: matplotlib is not installed; pip install 'glassgrad[plot]'"
-            ) from None
+        Figure = extra_module(
+            "matplotlib.figure", "history.plot: matplotlib is not installed; pip install 'glassgrad[plot]'"
+        ).Figure
         columns = self.to_dict()
         panels = [["loss", "validation_loss"], *([name] for name in self.metrics), ["gradient_norm"]]
         figure = Figure(figsize=(7, 2.2 * len(panels) + 0.6), layout="constrained")
