@@ -195,7 +195,8 @@ CASES: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
 
 
 def test_no_layer_is_forgotten() -> None:
-    own = {name for name in nn.MODULES if ":" not in name and not name.startswith("_")}
+    exemplary = {"Gated"}  # of a docstring, when that has run in this process
+    own = {name for name in nn.MODULES if ":" not in name and not name.startswith("_")} - exemplary
     elsewhere = {"MLP", "Sequential", "Function", "Dropout", "ConvTranspose2d"}  # tests of their own, or as 1d
     assert own == {name.partition(",")[0] for name in CASES} | elsewhere
 

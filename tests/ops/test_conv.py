@@ -15,7 +15,8 @@ from glassgrad.errors import ShapeError
 from glassgrad.ops import conv as module
 from glassgrad.ops import elementwise as ew
 from glassgrad.ops import reduction
-from glassgrad.ops.conv import conv, conv_transpose, convolve, convolve_nd, correlate
+from glassgrad.ops.conv import conv, conv_transpose
+from glassgrad.ops.convolve import convolve, convolve_nd, correlate
 from glassgrad.ops.pool import avg_pool, max_pool
 
 RNG = np.random.default_rng(11)

@@ -19,7 +19,8 @@ from ..ops.composite import (
     softplus,
     softsign,
 )
-from ..ops.conv import conv, conv_transpose, convolve_nd
+from ..ops.conv import conv, conv_transpose
+from ..ops.convolve import convolve_nd
 from ..ops.elementwise import sigmoid, tanh
 from ..ops.logic import relu
 from ..ops.losses import (

@@ -9,7 +9,8 @@ import numpy as np
 from ..dtypes import result_type
 from ..errors import ShapeError
 from ..graph.node import Node, Value
-from ..ops import contraction, conv, logic, view
+from ..ops import contraction, logic, view
+from ..ops import convolve as sequences
 from ..ops import elementwise as ew
 from ..ops import reduction as red
 from .arguments import array_of, cast, no_out
@@ -193,9 +194,9 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Sum of products of a with v reversed and shifted, in one dimension."""
-    return conv.convolve(array_of(a), array_of(v), mode)
+    return sequences.convolve(array_of(a), array_of(v), mode)
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Sum of products of a with conj(v) shifted, in one dimension."""
-    return conv.correlate(array_of(a), array_of(v), mode)
+    return sequences.correlate(array_of(a), array_of(v), mode)
