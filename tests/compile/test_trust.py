@@ -298,18 +298,16 @@ INTERRUPTED = """
 
     seen = threading.Event()
 
-    def interrupt_after(seconds):
+    def interrupted(after, call):
         # Again and again: Python drops the interrupt that comes while it deletes an object.
-        def send(wait=seconds):
+        def send(wait=after):
             while not seen.wait(wait):
                 os.kill(os.getpid(), signal.SIGINT)
-                wait = 1.0
+                wait = 5.0
 
         seen.clear()
-        threading.Thread(target=send, daemon=True).start()
-
-    def interrupted(call):
         try:
+            threading.Thread(target=send, daemon=True).start()
             call()
             while True:
                 time.sleep(0.01)
@@ -321,8 +319,7 @@ INTERRUPTED = """
     small = gg.jit(lambda x: np.exp(x).sum())
     x = numpy.eye(300) * 0.5
     want, total = long(x), small(x)
-    interrupt_after(0.02)
-    assert interrupted(lambda: [long(x) for _ in range(100)])
+    assert interrupted(0.02, lambda: [long(x) for _ in range(100)])
     assert (long(x) == want).all() and small(x) == total
 
     def compile_some():
@@ -330,16 +327,14 @@ INTERRUPTED = """
             gg.jit(lambda x: [np.tanh(x * k) @ x.T for k in range(n % 20 + 3)])(numpy.ones((n, 3)))
 
     for delay in (0.05, 0.11, 0.17):
-        interrupt_after(delay)
-        assert interrupted(compile_some)
+        assert interrupted(delay, compile_some)
         assert (long(x) == want).all() and small(x) == total
         assert gg.jit(lambda x: x * delay)(2.0) == 2 * delay
 
     slow = gg.jit(lambda a: np.linalg.svd(a)[1])
     a = numpy.random.default_rng(0).normal(size=(60, 60))
     first = slow(a)
-    interrupt_after(0.05)
-    assert interrupted(lambda: [slow(a) for _ in range(100_000)])
+    assert interrupted(0.05, lambda: [slow(a) for _ in range(100_000)])
     assert numpy.allclose(slow(a), first) and (long(x) == want).all()
     print("done")
 """
