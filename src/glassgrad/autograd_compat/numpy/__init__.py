@@ -10,12 +10,18 @@ from typing import Any
 import numpy
 
 from ... import numpy as _own
-from ...graph.node import Node
+from ...graph.node import Node, spec_of
 from ..either import either as _either
 from . import fft, linalg, random
 
 __getattr__ = _either(_own, "numpy")
 __version__ = numpy.__version__
+
+
+def metadata(x: Any) -> tuple[Any, ...]:
+    """Shape, number of axes, dtype, and whether it is complex."""
+    shape, dtype = spec_of(x)
+    return shape, len(shape), dtype, dtype.kind == "c"
 
 
 class _Joined:
