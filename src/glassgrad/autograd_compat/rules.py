@@ -13,7 +13,7 @@ from typing import Any
 from .. import tree
 from ..autodiff.custom import custom_jvp, custom_vjp
 from ..errors import MissingRuleError, RuleError
-from ..graph.node import Node
+from ..graph.node import is_symbolic
 from .boxes import getval, isbox
 from .differential_operators import conjugated
 from .spaces import vspace
@@ -56,9 +56,7 @@ class primitive:
 
     def _plain(self, *args: Any, **kwargs: Any) -> Any:
         """The function of the values; a traced Array has none, and is handed to NumPy's functions as it is."""
-        return self.fun(
-            *tree.map(lambda x: x.value if isinstance(x, Node) and x.value is not None else x, args), **kwargs
-        )
+        return self.fun(*tree.map(lambda x: x if is_symbolic(x) else getval(x), args), **kwargs)
 
     def _backwards(self, varying: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         ruled = custom_vjp(lambda *given: self._plain(*given, **kwargs))
@@ -129,8 +127,8 @@ def _own(fun: Any, what: str) -> primitive:
     if not isinstance(fun, primitive):
         name = getattr(fun, "__name__", fun)
         raise RuleError(
-            f"{what}: {name} is no primitive; Glassgrad's functions have derivatives already: give yours to one of your "
-            f"own, made by the decorator extend.primitive"
+            f"{what}: {name} is no primitive, and Glassgrad's functions have derivatives already; give yours to a "
+            f"function of your own, decorated with extend.primitive"
         )
     return fun
 

@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any
 
 from ..errors import GradientCheckError
-from ..graph.node import value_of
 from .core import make_jvp, make_vjp, vspace
 from .wrap_util import Function, get_name, unary_to_nary
 

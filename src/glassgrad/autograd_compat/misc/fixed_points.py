@@ -15,7 +15,7 @@ from ..boxes import getval
 def fixed_point(
     f: Callable[[Any], Callable[[Any], Any]], a: Any, x0: Any, distance: Callable[[Any, Any], Any], tol: float
 ) -> Any:
-    """x with x = ``f(a)(x)``, by iteration from x0 until the distance of two iterates is tol at most; differentiable by a.
+    """x with x = ``f(a)(x)``, iterated from x0 until two iterates are no farther apart than tol; differentiable by a.
 
     >>> from glassgrad.autograd_compat import grad
     >>> root = lambda a: fixed_point(lambda a: lambda x: 0.5 * (x + a / x), a, 1.0, lambda x, y: abs(x - y), 1e-12)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 
@@ -16,6 +16,7 @@ from ...numpy import linalg as _own
 from ..either import either as _either
 
 __getattr__ = _either(_own, "numpy.linalg")
+Triangle = Literal["L", "U", "l", "u"]
 _dot = np.matmul
 
 
@@ -24,7 +25,7 @@ def T(x: Any) -> Any:
     return numpy.swapaxes(x, -1, -2)
 
 
-def eigh(a: Any, UPLO: str = "L") -> Any:
+def eigh(a: Any, UPLO: Triangle = "L") -> Any:
     """Eigenvalues and eigenvectors of the Hermitian matrices whose lower, or upper, triangles are in a.
 
     >>> eigh(numpy.array([[2.0, 9.0], [1.0, 2.0]])).eigenvalues
@@ -33,7 +34,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
     return _own.eigh(_hermitian(a, UPLO)) if isinstance(a, Node) else numpy.linalg.eigh(a, UPLO)
 
 
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+def eigvalsh(a: Any, UPLO: Triangle = "L") -> Any:
     """The eigenvalues alone."""
     return _own.eigvalsh(_hermitian(a, UPLO)) if isinstance(a, Node) else numpy.linalg.eigvalsh(a, UPLO)
 
