@@ -45,6 +45,11 @@ DENSITIES: list[tuple[str, str, tuple[Any, ...], tuple[int, ...]]] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    np.random.seed(0)
+
+
 @pytest.mark.parametrize(
     ("name", "function", "args", "by"),
     [(name, f, args, by) for name, fs, args, by in DENSITIES for f in fs.split()],

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..errors import IndependentOutputWarning
 from ..graph import node as graph
 from ..graph.apply import Output, apply
@@ -62,9 +64,9 @@ def trace(start_node: Any, fun: Callable[[Any], Any], x: Any) -> tuple[Any, Any]
     >>> import glassgrad.autograd_compat.numpy as np
     >>> value, node = trace(Named.new_root(), lambda x: np.sin(x) * x, 2.0)
     >>> node.text
-    'multiply(sin(x), x)'
+    'mul(sin(x), x)'
     """
-    begin = graph.make(graph.Input, (), graph.NO_PARAMS, x, tracked=True)
+    begin = graph.make(graph.Input, (), graph.NO_PARAMS, np.asarray(x)[()], tracked=True)
     end = fun(begin)
     if not isinstance(end, graph.Node):
         end = graph.constant(end)
