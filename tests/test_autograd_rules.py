@@ -217,6 +217,14 @@ def test_what_rules_are_written_with() -> None:
     assert np.newaxis is None and np.linalg.T(numpy.ones((2, 3))).shape == (3, 2)
 
 
+def test_where_keeps_pythons_numbers() -> None:
+    assert [type(np.where(False, 1, y)) for y in (2, 2.0, [2, 3])] == [int, float, list]
+    assert type(np.where(True, numpy.float32(1.0), 2.0)) is numpy.ndarray
+    numpy.testing.assert_array_equal(np.where(condition=X > 0, x=X, y=Y), numpy.where(X > 0, X, Y))
+    numpy.testing.assert_array_equal(np.where([True, False, True])[0], [0, 2])
+    numpy.testing.assert_array_equal(grad(lambda x: np.sum(np.where(X > 0, x, y=0.0)))(X), [1.0, 0.0, 1.0])
+
+
 def test_what_functions_are_given() -> None:
     seen: list[Any] = []
     grad(lambda x: (seen.append(x), x * x)[1])(3.0)

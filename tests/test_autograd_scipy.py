@@ -80,7 +80,7 @@ def test_other_names_are_scipys_own() -> None:
     assert np.asarray(linalg.inv(COV)).shape == (3, 3)
 
 
-@pytest.mark.parametrize("mode", ["full", "valid"])
+@pytest.mark.parametrize("mode", ["full", "valid", "same"])
 def test_convolution(mode: str) -> None:
     from glassgrad.autograd_compat.scipy.signal import convolve
 
