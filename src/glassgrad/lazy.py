@@ -3,21 +3,62 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from types import FrameType
 from typing import Any, Generic, TypeVar, overload
 
 from .errors import MissingExtraError
 
 T = TypeVar("T")
 
-# Held while something is done that a child must not inherit half done: a library imported, LLVM entered. A fork waits
-# for it, because the locks of a thread that the child does not have are held there for ever.
-undivided = threading.RLock()
+
+class _Undivided:
+    """Held while something is done that neither a fork nor Ctrl-C may halve: a library imported, LLVM entered.
+
+    A fork waits, because the child would find the locks of threads that it does not have held for ever. Ctrl-C waits,
+    because an exception between a call into LLVM and Python's note of what became of its objects has them freed twice.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.depth = 0  # in the main thread, to which alone signals come
+        self.pressed = False
+        self.handler: Any = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            if not self.depth:
+                self.handler, self.pressed = signal.getsignal(signal.SIGINT), False
+                if callable(self.handler):
+                    try:
+                        signal.signal(signal.SIGINT, self._note)
+                    except ValueError:  # of another interpreter than the first
+                        self.handler = None
+            self.depth += 1
+        self.lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.lock.release()
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self.depth -= 1
+        if not self.depth and callable(self.handler):
+            signal.signal(signal.SIGINT, self.handler)
+            if self.pressed:
+                signal.raise_signal(signal.SIGINT)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
+
+
+undivided = _Undivided()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
+    lock = undivided.lock
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 def extra_module(name: str, missing: str) -> Any:

@@ -557,6 +557,16 @@ def test_many_threads_get_their_own_results() -> None:
 # Leaks
 
 
+def test_a_builtin_outlives_the_definition_that_another_thread_has_made_meanwhile() -> None:
+    x = np.ones(2)
+    ours = fast(copier(x, words=2))
+    call._function.cache_clear()  # what is left when two threads have asked at once: the later one's
+    theirs = fast(copier(x, words=2))
+    gc.collect()
+    taken = [ctypes.create_string_buffer(b"\xff" * 31, 32) for _ in range(1000)]  # the memory of what was freed
+    assert (ours(x)[0] == x).all() and (theirs(x)[0] == x).all() and len(taken) == 1000
+
+
 def test_references_are_given_back() -> None:
     one, two, name = np.array([1.0]), np.array([2.0]), "a name that is not interned"
     value = {name: one, "b": [two, 1.5, np.float64(2.5)], "m": Model(one, None)}

@@ -6,7 +6,7 @@ node whose derivative was the first that is not.
 
 from __future__ import annotations
 
-import threading
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NonFiniteError
-from ..graph import apply as engine
+from ..graph.apply import watched
 from ..graph.node import Node, Value
 from ..graph.primitive import Elementwise
 from ..ops.logic import Where
@@ -23,7 +23,7 @@ from . import mechanism
 from .local import derivative, product
 from .mechanism import NanOrigin
 from .trail import Watch, finite, first, has_nan
-from .vjp import Walk, Walks
+from .vjp import Walks
 from .watch import Term, Watched
 
 
@@ -216,18 +216,11 @@ def trace_nan() -> Iterator[None]:
     """
     watch = Watch()
     before = Walks.watched
-
-    def watched(needed: set[int], recording: bool) -> Walk:
-        here = watch.thread == threading.get_ident()
-        return NanWalk(watch, needed, recording) if here else Walk(needed, recording)
-
-    engine.watchers.append(watch)
-    Walks.watched = watched
+    Walks.watched = functools.partial(NanWalk, watch)
     try:
-        with np.errstate(all="ignore"):  # NumPy's warnings would say less
+        with watched(watch), np.errstate(all="ignore"):  # NumPy's warnings would say less
             yield
     finally:
-        engine.watchers.remove(watch)
         Walks.watched = before
     with np.errstate(all="ignore"):
         found = watch.unused()

@@ -6,7 +6,6 @@ mistake: a ``where`` may discard it. It is one when it reaches a result.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,7 +41,6 @@ class Watch:
     """What is remembered of one ``trace_nan`` block."""
 
     def __init__(self) -> None:
-        self.thread = threading.get_ident()
         self.events: dict[int, Event] = {}  # by the identity of the value, which the event keeps alive
         self.used: set[int] = set()
         self.made_by: dict[int, str] = {}  # zeros that an exponential underflowed to, by the identity of the value
@@ -52,7 +50,7 @@ class Watch:
 
     def __call__(self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> Any:
         """Told of an operation by the engine; in place of a loop are its steps, which are told of one by one."""
-        if self.thread != threading.get_ident() or (self.walking and op is not Scan):
+        if self.walking and op is not Scan:
             return None
         instead = None if self.walking else self.opening(op, inputs, params, value)
         if instead is not None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..array import as_array
-from ..graph import apply as engine
-from ..graph.apply import apply
+from ..graph.apply import apply, watched, watching
 from ..graph.node import Node, value_of
 from ..graph.origin import Context, Origin, scope
 from ..numpy import stack
@@ -27,15 +25,11 @@ def opened(loops: bool | None) -> Iterator[None]:
 
     ``trace_nan`` opens them itself.
     """
-    if loops is False or engine.watchers:
+    if loops is False or watching() is not None:
         yield
         return
-    watcher = Opening(float("inf") if loops else MOST)
-    engine.watchers.append(watcher)
-    try:
+    with watched(Opening(float("inf") if loops else MOST)):
         yield
-    finally:
-        engine.watchers.remove(watcher)
 
 
 class Opening:
@@ -43,7 +37,6 @@ class Opening:
 
     def __init__(self, most: float) -> None:
         self.most = most
-        self.thread = threading.get_ident()
         self.loops: Counter[str] = Counter()  # by their scope
         self.scope: str | None = None  # in which the loop was traced that is being done inside of another
         self.at: Origin | None = None  # where the operation being done stands in the loop's body
@@ -51,8 +44,6 @@ class Opening:
     def __call__(self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], value: Any) -> Any:
         steps = STEPS.get(op)
         if steps is None or not any(isinstance(x, Node) and x.tracked for x in inputs):
-            return None
-        if self.thread != threading.get_ident():  # what others do is theirs
             return None
         size = sum(times * sum(bool(n.inputs) for n in body.nodes) for body, times in _sizes(op, params, value))
         return None if size > self.most else steps(self, [as_array(x) for x in inputs], **params)

@@ -7,6 +7,7 @@ the rules are given nodes instead of arrays, and what they compute is again a gr
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,11 +29,14 @@ from ..ops.fft import Fft, Irfft, Rfft
 live: set[int] = set()
 
 
-class Walks:
-    """How many backward walks there have been, and the class of those that are watched for what they make."""
+class _Walks(threading.local):
+    """In each thread: how many backward walks there have been, and what makes those that are watched."""
 
     count = 0
     watched: Any = None
+
+
+Walks = _Walks()
 
 
 class Plan(NamedTuple):

@@ -17,7 +17,7 @@ import numpy as np
 from .. import tree
 from ..dtypes import is_inexact
 from ..errors import DtypeError, ShapeError
-from ..graph.apply import apply, watchers
+from ..graph.apply import apply, watching
 from ..graph.node import NO_PARAMS, Node, constant, creation_order, owned, spec_of
 from ..graph.origin import here
 from ..numpy.arguments import array_of
@@ -131,8 +131,9 @@ def _in_python(test: Callable[..., Any], step: CheckedStep, first: list[Any], bo
 def _result(x: Node) -> Any:
     """A leaf of the last carry; those who watch are told that it goes on."""
     result = x if recorded(x) else owned(x)
-    if watchers:
-        watchers[-1](Alias, (x,), NO_PARAMS, result.value)
+    watcher = watching()
+    if watcher is not None:
+        watcher(Alias, (x,), NO_PARAMS, result.value)
     return result
 
 

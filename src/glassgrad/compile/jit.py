@@ -20,7 +20,7 @@ from ..autodiff.trail import finite
 from ..dtypes import PYTHON_SCALARS
 from ..errors import MeetingTracesError, NonFiniteError, RetraceWarning, ShapeError
 from ..graph import program as graphs
-from ..graph.apply import watchers
+from ..graph.apply import watchers, watching
 from ..graph.node import Node, Spec, Variable, constant, next_index, value_of
 from ..native import call
 from .budget import budget_of
@@ -122,7 +122,7 @@ def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.nd
 
 def _seen(leaf: Any) -> Any:
     """A leaf as an Array; a Python number inside of one where operations are watched, which its own are not."""
-    if watchers and type(leaf) in PYTHON_SCALARS:
+    if type(leaf) in PYTHON_SCALARS and watching() is not None:
         return constant(leaf)
     return as_glassgrad(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
 
@@ -184,7 +184,7 @@ class Jitted:
         return [", ".join([*map(str, s.leaves), *(f"{k[0]}={k[2]!r}" for k in s.static)]) for s in self.compiled]
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if watchers:
+        if watchers and watching() is not None:
             return self.replay(args, kwargs)
         if not kwargs:
             static, given = self.without_static(args) if self.static else ((), args)

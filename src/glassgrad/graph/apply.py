@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from sys import modules
 from typing import Any
 
@@ -30,9 +33,31 @@ from .primitive import Elementwise, Structured
 
 _new_origin = tuple.__new__
 
-# Functions (op, inputs, params, value) that are told of every operation done eagerly; the last one is called. What it
-# returns, unless None, is the result instead.
-watchers: list[Any] = []
+Watcher = Callable[[Any, tuple[Any, ...], Params, Any], Any]
+
+watchers: list[tuple[int, Watcher]] = []  # of all threads: asked of at every operation, and nearly always empty
+
+
+@contextlib.contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tell ``watcher(op, inputs, params, value)`` of what this thread does eagerly, and those around no longer.
+
+    What it returns, unless None, is the result instead.
+    """
+    entry = (threading.get_ident(), watcher)
+    watchers.append(entry)
+    try:
+        yield
+    finally:
+        watchers.remove(entry)
+
+
+def watching() -> Watcher | None:
+    """Who is told of what this thread does."""
+    if not watchers:
+        return None
+    own = threading.get_ident()
+    return next((watcher for thread, watcher in reversed(watchers) if thread == own), None)
 
 
 def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
@@ -65,10 +90,11 @@ def apply(op: Any, inputs: tuple[Any, ...], params: Params = NO_PARAMS) -> Any:
     except (ValueError, TypeError) as error:
         _complain(op, inputs, params, error)
         raise
-    if watchers:
+    watcher = watching() if watchers else None
+    if watcher is not None:
         if held and op.name in _OPERATORS and all([type(v) in PYTHON_SCALARS for v in values]):
             value = np.asarray(value).item()  # as in a program: one Python number of others
-        instead = watchers[-1](op, inputs, params, value)
+        instead = watcher(op, inputs, params, value)
         if instead is not None:
             return instead
     if not held:

@@ -393,7 +393,7 @@ class _Definition(ctypes.Structure):
 
 @functools.cache
 def _function() -> tuple[_Definition, library.Library]:
-    """What Python needs to know of the native function; one for all builtins, and never freed."""
+    """What Python needs to know of the native function; one for all builtins, but for threads that ask at once."""
     code = library.load("enter", enter.module, host(), layout.symbols())
     return _Definition(b"program", code.address("glassgrad_enter"), _FASTCALL, None), code
 
@@ -402,5 +402,6 @@ def _builtin(state: tuple[Any, ...]) -> Callable[..., Any]:
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
         ("PyCFunction_NewEx", ctypes.pythonapi)
     )
-    made: Callable[..., Any] = make(ctypes.addressof(_function()[0]), state, None)
+    function = _function()
+    made: Callable[..., Any] = make(ctypes.addressof(function[0]), (*state, function), None)  # lives as long as it
     return made

@@ -12,7 +12,7 @@ from ...array import variable
 from ...autodiff.local import derivative
 from ...dtypes import dtype_of
 from ...errors import GlassgradError
-from ...graph import apply as engine
+from ...graph.apply import watched
 from ...graph.node import Node, reachable
 from ...graph.origin import Origin, here
 from ...graph.primitive import Elementwise
@@ -115,11 +115,8 @@ def _unused(trial: Trial, p: Any) -> Reason:
         if op.nondifferentiable and any(isinstance(x, Node) and x.tracked and opened in reachable([x]) for x in inputs):
             ends.append(End(op, here(3)))
 
-    engine.watchers.append(watch)
-    try:
+    with watched(watch):
         subject.loss_at(changed(lambda leaf: opened))
-    finally:
-        engine.watchers.remove(watch)
     if not ends:
         return Reason("detached by NumPy", None)
     return Reason("detached" if ends[0].op.name == "stop_gradient" else "kink", ends[0])
