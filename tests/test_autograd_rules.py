@@ -54,6 +54,7 @@ def test_a_rule_that_is_missing(product: Any) -> None:
     for derivative in (grad, deriv):
         with pytest.raises(NotImplementedError, match="no VJP is defined by argument 0"):
             derivative(product)(1.0, 2.0)
+    assert primitive(product).vjps is not product.vjps
     extend.defjvp(product, None, argnums=[1])
     with pytest.raises(errors.MissingRuleError, match="no JVP is defined by argument 0"):
         deriv(product)(1.0, 2.0)

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import tree
 from ..autodiff.custom import custom_jvp, custom_vjp
+from ..dtypes import is_inexact
 from ..errors import MissingRuleError, RuleError
 from ..graph.node import is_symbolic
 from .boxes import getval, isbox
@@ -39,16 +40,16 @@ class primitive:
     __name__: str
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)  # first, for it copies the attributes of a function that has some
         self.fun = function
         self.vjps: dict[int, Maker | None] = {}
         self.jvps: dict[int, Maker | str | None] = {}
-        functools.update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        varying = tuple(k for k, x in enumerate(args) if any(map(isbox, tree.leaves(x))))
+        varying = tuple(k for k, x in enumerate(args) if any(map(_varies, tree.leaves(x))))
         if not varying:
             return self._plain(*args, **kwargs)
         forwards = self in primitive_jvps and self not in primitive_vjps
@@ -107,6 +108,10 @@ class primitive:
 
 primitive_vjps: dict[Any, Maker] = {}
 primitive_jvps: dict[Any, Maker] = {}
+
+
+def _varies(x: Any) -> bool:
+    return isbox(x) and is_inexact(x.dtype)
 
 
 def _given(fun: primitive, rules: dict[Any, Any], key: Any, kind: str, argnum: int) -> Any:
