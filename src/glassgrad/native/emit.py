@@ -62,8 +62,8 @@ LINE = 64  # bytes that a light loop handles at once, in however many registers 
 def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir.Statement], extent: int) -> int:
     """Lanes of the main loop: a register of the widest dtype in the body, times how many of them to interleave.
 
-    Folds wait for each other, so light ones go four abreast; a body with many values, or with long instructions such as
-    exp, has enough to do at once, and would run out of registers.
+    Folds wait for each other, so light ones go four abreast. A long instruction such as exp is a chain in which each
+    step waits for the one before: two abreast, if there are registers for it. A body with many values has enough to do.
     """
     dtypes, values, heavy, folds, ordered = set[str](), 0, False, False, False
     for statement in statements(body):
@@ -80,8 +80,10 @@ def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir
     register = target.lanes(max((SIZES[MEMORY[dtype]] for dtype in dtypes), default=4))
     if values > 3 * target.registers and not heavy and not ordered:
         abreast = 3  # long chains wait for themselves more than for what is spilled
-    elif ordered or heavy or values > target.registers:
+    elif ordered or values > target.registers:
         abreast = 1
+    elif heavy:
+        abreast = min(LINE // target.vector, target.registers // 8)
     elif folds:
         abreast = 4 if values <= target.registers // 4 else 2
     else:
