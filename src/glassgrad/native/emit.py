@@ -21,6 +21,7 @@ from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, num
 from .casts import FLOATS, MEMORY, REGISTER, cast, literal
 from .driver import Driver
 from .target import Target
+from .traffic import fetched_ahead
 
 
 def module(program: ir.Program, target: Target) -> str:
@@ -135,6 +136,7 @@ class KernelEmitter:
         self.buffers = [self.buffer(i, formal) for i, formal in enumerate(kernel.formals)]
         said = [s.value for s in statements(kernel.body) if isinstance(s, ir.Let) and isinstance(s.value, ir.Scalar)]
         self.often = Counter(s.instruction for s in said if s.instruction in math.INSTRUCTIONS)
+        self.ahead: dict[str, int] = {}
         self.status, self.begin, self.end = (f.arguments[name] for name in ("status", "begin", "end"))
 
     def buffer(self, index: int, formal: ir.Formal) -> Buffer:
@@ -176,7 +178,10 @@ class KernelEmitter:
     def let(self, let: ir.Let, scope: Scope) -> None:
         said = let.value
         if isinstance(said, ir.Load):
-            value = access.load(self.f, scope, self.spot(said.buffer, said.index, said.mask, scope))
+            spot = self.spot(said.buffer, said.index, said.mask, scope)
+            value = access.load(self.f, scope, spot)
+            if let.name in self.ahead:
+                access.fetch(self.f, scope, spot.moved(self.ahead[let.name]))
         elif isinstance(said, ir.Position):
             value = access.positions(self.f, scope, said.index)
         else:
@@ -255,6 +260,7 @@ class KernelEmitter:
         if loop.kind == "vector":
             self.vector_loop(loop, scope)
             return
+        self.ahead |= fetched_ahead(loop, self.kernel.formals)
         parallel = loop.kind == "parallel"
         span = self.f.loop(self.begin, self.end) if parallel else repeated(self.f, 0, loop.extent, 1)
         with span as index:
