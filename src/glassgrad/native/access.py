@@ -26,12 +26,16 @@ _NO_TERMS: Terms = ()
 
 
 class Accumulator(NamedTuple):
-    """A register in the making: LLVM turns the memory into one."""
+    """A register in the making: LLVM turns the memory into one.
+
+    ``lost`` is one more, of integers that are not 0 where NaN has passed by; without it, NaN is in the value.
+    """
 
     place: Value
     type: Type
     reducer: str
     dtype: str
+    lost: Accumulator | None = None
 
 
 @dataclass

@@ -121,6 +121,7 @@ def empty(reducer: str, dtype: str, lanes: int) -> Value:
     return Value(f"splat ({value.type} {value.text})", Type(value.type.scalar, lanes)) if lanes else value
 
 
+EXTREMES = {"maximum": "fcmp ogt", "minimum": "fcmp olt"}  # reducers, and when they keep what they have
 OFTEN = 12  # more of one mathematical function in a kernel are calls of one copy
 
 
@@ -243,15 +244,39 @@ class KernelEmitter:
         self.f.store(empty(reducer, dtype, lanes), place)
         return Accumulator(place, type, reducer, dtype)
 
+    def partial(self, whole: Accumulator, lanes: int) -> Accumulator:
+        """One for parts of another, that is put together from its lanes.
+
+        To keep NaN in a maximum takes four instructions. To lose it takes one, and two more to see in two registers
+        whether there was any.
+        """
+        made = self.accumulator(whole.reducer, whole.dtype, lanes)
+        if whole.reducer not in EXTREMES or whole.dtype not in FLOATS:
+            return made
+        size = SIZES[made.type.scalar]
+        pairs = lanes % 2 == 0 and lanes * size >= 2 * self.target.vector
+        return made._replace(lost=self.accumulator("or", f"int{8 * size}", lanes // 2 if pairs else lanes))
+
     def accumulate(self, accumulate: ir.Accumulate, scope: Scope) -> None:
         value, _ = self.atom(accumulate.value, scope)
         self.fold(scope.accumulators[accumulate.name], value)
 
     def fold(self, a: Accumulator, value: Value) -> None:
         f = self.f
-        before = f.load(a.place, a.type)
         value = f.splat(value, a.type.lanes)
-        f.store(scalars.fold(f, self.target, a.reducer, a.dtype, before, value), a.place)
+        f.store(self.folded(a, f.load(a.place, a.type), value), a.place)
+        if a.lost:
+            pair = (value, value) if a.lost.type.lanes == value.type.lanes else self.halves(value)
+            self.fold(a.lost, f.convert("sext", f.compare("fcmp uno", *pair), a.lost.type.scalar))
+
+    def folded(self, a: Accumulator, before: Value, value: Value) -> Value:
+        if a.lost:
+            return self.f.select(self.f.compare(EXTREMES[a.reducer], before, value), before, value)
+        return scalars.fold(self.f, self.target, a.reducer, a.dtype, before, value)
+
+    def halves(self, value: Value) -> list[Value]:
+        half = value.type.lanes // 2
+        return [self.f.shuffle(value, None, range(start, start + half)) for start in (0, half)]
 
     # Loops
 
@@ -279,35 +304,37 @@ class KernelEmitter:
         inner = {s.name for s in statements(loop.body) if isinstance(s, ir.Reset)}
         folded = {s.name for s in statements(loop.body) if isinstance(s, ir.Accumulate)} - inner
         outside = {name: a for name, a in scope.accumulators.items() if name in folded}
-        parts: dict[str, list[Value]] = {name: [] for name in outside}
+        parts: dict[str, list[Accumulator]] = {name: [] for name in outside}
         for begin, end, step in ((0, whole, lanes), (whole, loop.extent, loop.extent - whole)):
             if begin == end:
                 continue
             count = step if step > 1 else 0
-            partial = {name: self.accumulator(a.reducer, a.dtype, count) for name, a in outside.items()}
+            partial = {name: self.partial(a, count) for name, a in outside.items()}
             with repeated(self.f, begin, end, step) as base:
                 inside = scope.inside(loop.axis, base, count)
                 inside.accumulators.update(partial)
                 self.run(loop.body, inside)
             for name, a in partial.items():
-                parts[name].append(self.f.load(a.place, a.type))
+                parts[name].append(a)
         for name, a in outside.items():
-            self.fold(a, self.together(a, parts[name]))
+            self.fold(a, self.together(parts[name]))
 
-    def together(self, a: Accumulator, parts: list[Value]) -> Value:
+    def together(self, parts: list[Accumulator]) -> Value:
         """The lanes of all parts folded to one value: the second part into the first, then halves into halves."""
-        f, first = self.f, parts[0]
-        length = 1 << (max(first.type.lanes, 1) - 1).bit_length()
-        total = self.padded(a, first, length)
-        for part in parts[1:]:
-            total = scalars.fold(f, self.target, a.reducer, a.dtype, total, self.padded(a, part, length))
-        while length > 2:
-            length //= 2
-            low, high = (f.shuffle(total, None, range(start, start + length)) for start in (0, length))
-            total = scalars.fold(f, self.target, a.reducer, a.dtype, low, high)
-        if not total.type.lanes:
-            return total
-        return scalars.fold(f, self.target, a.reducer, a.dtype, f.extract(total, 0), f.extract(total, 1))
+        f, a = self.f, parts[0]
+        length = 1 << (max(a.type.lanes, 1) - 1).bit_length()
+        total, *others = (self.padded(a, f.load(part.place, part.type), length) for part in parts)
+        for other in others:
+            total = self.folded(a, total, other)
+        while total.type.lanes > 2:
+            total = self.folded(a, *self.halves(total))
+        if total.type.lanes:
+            total = self.folded(a, f.extract(total, 0), f.extract(total, 1))
+        for lost in (part.lost for part in parts if part.lost):
+            seen = f.load(lost.place, lost.type)
+            there = scalars.anywhere(f, f.compare("icmp ne", seen, number(0, seen.type)))
+            total = f.select(there, number(float("nan"), total.type), total)
+        return total
 
     def padded(self, a: Accumulator, value: Value, length: int) -> Value:
         """As many lanes as that, the ones added being of no effect."""
