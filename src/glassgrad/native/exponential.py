@@ -83,7 +83,7 @@ EXP2_RANGE = {"float": (-151.0, 129.0), "double": (-1076.0, 1025.0)}
 
 
 def whole(x: Term, factor: float = 1.0, plus: int = 0) -> tuple[Term, Term]:
-    """The whole number nearest to factor · x, below 2^(mantissa - 2), and an integer that ends in its bits ``plus`` that."""
+    """The whole number n nearest to factor · x, below 2^(mantissa - 2), and an integer that ends in n + ``plus``."""
     rounder = x.format.rounder + plus
     shifted = x + rounder if factor == 1.0 else mul_add(x, factor, rounder)
     return shifted - rounder, shifted.bits()

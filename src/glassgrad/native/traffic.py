@@ -40,13 +40,14 @@ def fetched_ahead(rows: ir.Loop, formals: Sequence[ir.Formal]) -> dict[str, int]
 
 
 def _streamed(rows: ir.Loop, phase: ir.Loop, formals: Sequence[ir.Formal]) -> Iterator[tuple[Key, str, int]]:
-    """The loads that go along whole rows of a large buffer, one after the other: what is read, by what name, and the
-    distance to what memory can bring in time."""
+    """The loads that go along whole rows of a large buffer: what is read, by what name, and how far on to fetch."""
     for let in phase.body:
         if isinstance(let, ir.Let) and isinstance(let.value, ir.Load) and isinstance(let.value.index, ir.Affine):
             buffer, index, mask = let.value
-            size = SIZES[MEMORY[formals[buffer].dtype]]
+            formal = formals[buffer]
+            size = SIZES[MEMORY[formal.dtype]]
             row = ix.coefficient(index, rows.axis)
-            whole = ix.coefficient(index, phase.axis) == 1 and phase.extent <= row <= ROW // size
-            if whole and mask is None and not formals[buffer].local and formals[buffer].size * size > CACHED:
-                yield (buffer, ix.substitute(index, {phase.axis: ix.axis("")})), let.name, row * -(-AHEAD // (row * size))
+            whole = mask is None and ix.coefficient(index, phase.axis) == 1 and phase.extent <= row <= ROW // size
+            if whole and not formal.local and formal.size * size > CACHED:
+                key = buffer, ix.substitute(index, {phase.axis: ix.axis("")})
+                yield key, let.name, row * -(-AHEAD // (row * size))
