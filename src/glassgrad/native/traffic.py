@@ -42,12 +42,14 @@ def fetched_ahead(rows: ir.Loop, formals: Sequence[ir.Formal]) -> dict[str, int]
 def _streamed(rows: ir.Loop, phase: ir.Loop, formals: Sequence[ir.Formal]) -> Iterator[tuple[Key, str, int]]:
     """The loads that go along whole rows of a large buffer: what is read, by what name, and how far on to fetch."""
     for let in phase.body:
-        if isinstance(let, ir.Let) and isinstance(let.value, ir.Load) and isinstance(let.value.index, ir.Affine):
-            buffer, index, mask = let.value
-            formal = formals[buffer]
-            size = SIZES[MEMORY[formal.dtype]]
-            row = ix.coefficient(index, rows.axis)
-            whole = mask is None and ix.coefficient(index, phase.axis) == 1 and phase.extent <= row <= ROW // size
-            if whole and not formal.local and formal.size * size > CACHED:
-                key = buffer, ix.substitute(index, {phase.axis: ix.axis("")})
-                yield key, let.name, row * -(-AHEAD // (row * size))
+        if not isinstance(let, ir.Let) or not isinstance(load := let.value, ir.Load):
+            continue
+        if not isinstance(load.index, ir.Affine) or load.mask is not None:
+            continue
+        index, formal = load.index, formals[load.buffer]
+        size = SIZES[MEMORY[formal.dtype]]
+        row = ix.coefficient(index, rows.axis)
+        whole = ix.coefficient(index, phase.axis) == 1 and phase.extent <= row <= ROW // size
+        if whole and not formal.local and formal.size * size > CACHED:
+            key = load.buffer, ix.substitute(index, {phase.axis: ix.axis("")})
+            yield key, let.name, row * -(-AHEAD // (row * size))
