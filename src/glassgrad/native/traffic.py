@@ -20,7 +20,7 @@ def fetched_ahead(rows: ir.Loop, formals: Sequence[ir.Formal]) -> dict[str, int]
     """The loads beside which a later row is fetched, by name, and how many elements further on it is.
 
     Where several phases go along a row, memory would have nothing to do after the first, and the first would wait for
-    it. So the first to read again what has been read fetches the same of a row to come.
+    it. So the last to read what has been read fetches the same of a row to come: it has most to compute, as a rule.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def fetched_ahead(rows: ir.Loop, formals: Sequence[ir.Formal]) -> dict[str, int]
             found = list(_streamed(rows, phase, formals))
             for key, name, distance in found:
                 if key in before:
-                    again.setdefault(key, (name, distance))
+                    again[key] = name, distance
             before.update(key for key, _, _ in found)
     return dict(again.values())
 
