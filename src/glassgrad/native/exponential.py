@@ -158,7 +158,8 @@ def _grown(r: Term) -> Term:
 def _exp(x: Term, rest: Term | None = None, *, times: float = 1.0, below: bool = False) -> Term:
     """times · e^(x + rest) for x in the range, the rest a rounding error of x; ``below`` promises x ≤ 0."""
     bits, r = _reduced(x, spare(x.format, below), rest)
-    return scaled(polynomial(r, [c * times for c in (1.0, 1.0, *EXP[x.type.scalar])]), bits, below=below)
+    slope = mul_add(r, polynomial(r, [c * times for c in EXP[x.type.scalar]]), times)
+    return scaled(mul_add(r, slope, times), bits, below=below)
 
 
 def exp(x: Term) -> Term:
@@ -187,7 +188,7 @@ def _exp2_sum(x: Term, rest: Term | None) -> Term:
     """2^(x + rest) for x in the range."""
     n, bits = whole(x, plus=spare(x.format, False))
     r = x - n if rest is None else (x - n) + rest
-    return scaled(polynomial(r, (1.0, *EXP2[x.type.scalar])), bits)
+    return scaled(mul_add(r, polynomial(r, EXP2[x.type.scalar]), 1.0), bits)
 
 
 def expm1(x: Term) -> Term:
