@@ -34,6 +34,7 @@ from glassgrad.kernel.ir import (
 from glassgrad.native import emit, library
 from glassgrad.native.driver import failed
 from glassgrad.native.target import PORTABLE, host
+from glassgrad.native.traffic import fetched_ahead
 from tests.kernel.test_interpret import collatz
 from tests.native.by_hand import (
     at,
@@ -346,11 +347,15 @@ def test_nan_wins_wherever_it_is(place: int) -> None:
     x = draw("float32", 91)
     x[place] = np.nan
     for reducer in ("maximum", "minimum"):
-        loop = vector("i", 91, read("x", "float32", 0, at(i=1)), Accumulate("s", Name("x")))
-        kernel = Kernel(sized(x_float32=91, y_float32=1), (Reset("s", reducer, "float32"), loop, write(1, at(), "s")))
+        begin, fold = Reset("s", reducer, "float32"), (read("x", "float32", 0, at(i=1)), Accumulate("s", Name("x")))
+        kernel = Kernel(sized(x_float32=91, y_float32=1), (begin, vector("i", 91, *fold), write(1, at(), "s")))
         out = np.zeros(1, np.float32)
         compiled(program_of(kernel))(x, out)
         assert np.isnan(out[0])
+        each = vector("i", 91, begin, serial("r", 2, *fold), write(1, at(i=1), "s"))
+        outs = np.zeros(91, np.float32)
+        compiled(program_of(Kernel(sized(x_float32=91, y_float32=91), (each,))))(x, outs)
+        np.testing.assert_array_equal(outs, x)
 
 
 def test_sums_over_either_axis() -> None:
@@ -397,6 +402,21 @@ def test_softmax_of_rows(columns: int) -> None:
     _, y = both(program_of(softmax(7, columns), chunks=3), x, np.empty_like(x), exact=False)
     e = np.exp(x.reshape(7, columns).astype(np.float64))
     np.testing.assert_allclose(y.reshape(7, columns), e / e.sum(1, keepdims=True), rtol=1e-6)
+
+
+def test_the_next_row_is_fetched_by_who_reads_again() -> None:
+    rows, columns = 300, 256
+    kernel = softmax(rows, columns)
+    assert fetched_ahead(kernel.body[0], kernel.formals) == {"y": 2 * columns}
+    small = softmax(7, columns)
+    assert fetched_ahead(small.body[0], small.formals) == {}
+    for one, some in ((kernel, True), (small, False)):
+        assert ("call void @llvm.prefetch" in emit.module(program_of(one), host())) == some
+    x = draw("float32", rows * columns)
+    y = np.empty_like(x)
+    compiled(program_of(kernel, chunks=3))(x, y)
+    e = np.exp(x.reshape(rows, columns).astype(np.float64))
+    np.testing.assert_allclose(y.reshape(rows, columns), e / e.sum(1, keepdims=True), rtol=1e-6)
 
 
 # Products

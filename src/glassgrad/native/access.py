@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..kernel import ir
-from .builder import I32, SIZES, Builder, Type, Value, integer, number
+from .builder import I32, PTR, SIZES, Builder, Type, Value, integer, number
 from .casts import MEMORY
 from .scalars import fold
 from .target import Target
 
+LINE = 64  # bytes that memory brings at once
 LONGEST_STRIDE = 4  # up to here a strided vector is picked from plain ones
 
 VOID = Type("void")
@@ -25,12 +26,16 @@ _NO_TERMS: Terms = ()
 
 
 class Accumulator(NamedTuple):
-    """A register in the making: LLVM turns the memory into one."""
+    """A register in the making: LLVM turns the memory into one.
+
+    ``lost`` is one more, of integers that are not 0 where NaN has passed by; without it, NaN is in the value.
+    """
 
     place: Value
     type: Type
     reducer: str
     dtype: str
+    lost: Accumulator | None = None
 
 
 @dataclass
@@ -174,6 +179,15 @@ def load(f: Builder, scope: Scope, spot: Spot) -> Value:
     else:
         value = _load_masked(f, scope, spot, step)
     return _in_registers(f, value, spot.buffer.dtype)
+
+
+def fetch(f: Builder, scope: Scope, spot: Spot) -> None:
+    """Have the lanes' elements brought to the first cache; they lie side by side, and need not exist."""
+    first, size = _address(f, scope, spot), SIZES[spot.scalar]
+    to_read, of_first_cache, of_data = (Value(text, I32) for text in "031")
+    for place in range(0, max(scope.lanes, 1) * size, LINE):
+        line = f.address(first, "i8", integer(place))
+        f.intrinsic("prefetch", VOID, line, to_read, of_first_cache, of_data, overload=[PTR])
 
 
 def _load_one(f: Builder, scope: Scope, spot: Spot) -> Value:
