@@ -19,7 +19,7 @@ from .nest import opened
 
 PART = 15_000.0  # nanoseconds of work that are worth another thread's while
 SHORT = 30_000.0  # a region of less is shared with threads that are awake only, in two parts
-LEAST = 4_000.0  # ... of at least so much each
+LEAST = 3_000.0  # ... of at least so much each
 PARTS = 16  # the most parts of a region
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
 LARGE = 100_000.0  # a launch of so many nanoseconds is a region of its own
