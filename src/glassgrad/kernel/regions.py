@@ -186,9 +186,10 @@ def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:
     times = [max(work(kernels[launch.kernel]), 1e-3) for launch in region.launches]
     found, before, total = [], 0.0, sum(times)
     for launch, time in zip(region.launches, times, strict=True):
-        extent = kernels[launch.kernel].extent
+        kernel = kernels[launch.kernel]
+        extent, step = kernel.extent, ROWS if isinstance(kernel.body[0], MatMul) else 1
         done = [min(max((total * c / region.chunks - before) / time, 0.0), 1.0) for c in chunks[1:-1]]
-        found.append((0, *(extent if share == 1.0 else int(share * extent) // ROWS * ROWS for share in done), extent))
+        found.append((0, *(extent if share == 1.0 else int(share * extent) // step * step for share in done), extent))
         before += time
     return found
 
