@@ -31,6 +31,7 @@ from glassgrad.kernel.ir import (
     Repeat,
     Reset,
 )
+from glassgrad.kernel.regions import cuts
 from glassgrad.native import emit, library
 from glassgrad.native.driver import failed
 from glassgrad.native.target import PORTABLE, host
@@ -532,6 +533,24 @@ def test_launches_of_a_region_share_parts() -> None:
     a, b, c = draw(f, n, 1), draw(f, n, 2), np.empty(n, f)
     assert run(a, b, c) == 0
     np.testing.assert_array_equal(c, a + b + b)
+
+
+@pytest.mark.parametrize("chunks", [2, 3, 5, 50])
+def test_separate_launches_are_cut_end_to_end(chunks: int) -> None:
+    extents = (100, 1, 40, 7)
+    kernels = tuple(add_into(4 * n) for n in extents)
+    buffers = [Buffer("float32", 4 * n, Place("argument", 3 * i + j)) for i, n in enumerate(extents) for j in range(3)]
+    launches = tuple(Launch(i, (3 * i, 3 * i + 1, 3 * i + 2)) for i in range(len(extents)))
+    region = Region(launches, chunks, separate=True)
+    for extent, where in zip(extents, cuts(region, kernels), strict=True):
+        assert where[0] == 0
+        assert where[-1] == extent
+        assert sorted(where) == list(where)
+    program = Program(kernels, tuple(buffers), (region,), 0)
+    given = [draw("float32", b.size, i) for i, b in enumerate(buffers)]
+    found = both(program, *given)
+    for a, b, c in zip(found[::3], found[1::3], found[2::3], strict=True):
+        np.testing.assert_array_equal(c, a + b)
 
 
 CALLED = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)

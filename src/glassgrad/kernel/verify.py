@@ -183,9 +183,14 @@ class _Memory:
         outside, used = self.where, dict[int, bool]()
         for launch in region.launches:
             self.where = [*outside, f"launch of kernel {launch.kernel}"]
+            own = dict[int, bool]()
             for number, use in self.launch(launch, loops):
                 owner = self.spans[number].owner
-                used[owner] = used.get(owner, False) or use.written
+                own[owner] = own.get(owner, False) or use.written
+            for owner, written in own.items():
+                clash = region.separate and owner in used and (written or used[owner])
+                self.demand(not clash, f"buffer {owner} is not its own")
+                used[owner] = used.get(owner, False) or written
         self.where = outside
         if region.chunks > 1:  # while one part is at the last launch, another is at the first
             self.apart(list(used.items()))
