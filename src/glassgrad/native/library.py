@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..lazy import undivided
+from ..lazy import uncollected, undivided
 from . import disk
 from .target import Target
 
@@ -68,7 +68,7 @@ def load(key: str, make_text: Callable[[], str], target: Target, symbols: Mappin
     """
     started = time.perf_counter()
     given = dict(symbols or {})
-    with undivided:
+    with uncollected():
         name = _entry_name(key, target)
         identity = (name, tuple(sorted(given.items())))
         library = _loaded.get(identity)
