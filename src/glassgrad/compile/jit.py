@@ -98,9 +98,8 @@ class Compiled:
         outputs = []
         for number, spec in enumerate(executable.specs):
             source = executable.donated.get(number)
-            if source is not None:
-                if source in shared or not _own(given[source], leaves[self.varying[source]]):
-                    given[source] = given[source].copy()
+            if source is not None and (source in shared or not _own(given[source], leaves[self.varying[source]])):
+                given[source] = given[source].copy()
             outputs.append(np.empty(spec.shape, spec.dtype) if source is None else given[source])
         code = executable.run(given, outputs)
         if code:
