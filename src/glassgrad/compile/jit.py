@@ -94,7 +94,7 @@ class Compiled:
         """Run on the leaves of the arguments."""
         executable = self.executable
         given = [as_array(leaves[i], self.signature.leaves[i]) for i in self.varying]
-        shared = _overlapping(given) if executable.donated else set()
+        shared = _overlapping(given) if executable.donated else set[int]()
         outputs = []
         for number, spec in enumerate(executable.specs):
             source = executable.donated.get(number)

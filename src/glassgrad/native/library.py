@@ -25,8 +25,8 @@ _OPTIMISE = 1  # LLVM's -O1 for functions: SROA, CSE, instcombine, loop rotation
 # it, code made quickly serves as well. Level 0 takes a quarter of the time of level 2.
 EFFORTS = {"full": (2, True), "some": (2, False), "least": (0, False)}
 
-# Functions written as they are to be: of ``tiles.py``, and the calls of ``driver.py``
-_FINISHED = ("tile_", "dot_", "pack_", "region", "run")
+# Functions written as they are to be: of ``tiles.py``; and the regions of ``driver.py``, which are calls one after another
+_FINISHED = ("tile_", "dot_", "pack_", "region")
 
 _numbers = itertools.count()
 _loaded: weakref.WeakValueDictionary[Any, Library] = weakref.WeakValueDictionary()
