@@ -21,11 +21,9 @@ from .target import Target
 
 _SOURCES = ("kernel", "native")  # the folders whose code decides what is generated for a key
 _OPTIMISE = 1  # LLVM's -O1 for functions: SROA, CSE, instcombine, loop rotation, LICM; level 2 found little more to do
-# How machine code is made, and whether all of those passes run before: where most of a program's time is not spent in
-# it, code made quickly serves as well. Level 0 takes a quarter of the time of level 2.
-EFFORTS = {"full": (2, True), "some": (2, False), "least": (0, False)}
+_CODE, _QUICK_CODE = 2, 0  # levels of machine code; the second takes a quarter of the time of the first
 
-# Functions written as they are to be: of ``tiles.py``; and the regions of ``driver.py``, which are calls one after another
+# Functions written as they are to be: of ``tiles.py``; and regions of ``driver.py``, calls one after another
 _FINISHED = ("tile_", "dot_", "pack_", "region")
 
 _numbers = itertools.count()
@@ -60,7 +58,7 @@ def load(
     make_text: Callable[[], str],
     target: Target,
     symbols: Mapping[str, int] | None = None,
-    effort: str = "full",
+    quick: bool = False,
 ) -> Library:
     """The library made from LLVM IR, from memory or disk if its like has been made before.
 
@@ -70,7 +68,7 @@ def load(
     make_text : writes the IR; called only if nothing was kept
     target : the machine, which must be able to run on this one
     symbols : addresses by name for what the IR declares; names not here are looked up in the process
-    effort : of ``EFFORTS``; the same for a key at all times
+    quick : whether code made quickly will do, since little time is spent in it; the same for a key at all times
 
     Raises
     ------
@@ -84,7 +82,7 @@ def load(
         identity = (name, tuple(sorted(given.items())))
         library = _loaded.get(identity)
         if library is None:
-            library = _from_disk(name, given, started) or _made(name, make_text(), target, given, started, effort)
+            library = _from_disk(name, given, started) or _made(name, make_text(), target, given, started, quick)
             _loaded[identity] = library
     return library
 
@@ -113,11 +111,10 @@ def _from_disk(name: str, symbols: dict[str, int], started: float) -> Library | 
         return None
 
 
-def _made(name: str, text: str, target: Target, symbols: dict[str, int], started: float, effort: str) -> Library:
+def _made(name: str, text: str, target: Target, symbols: dict[str, int], started: float, quick: bool) -> Library:
     llvm = _llvm()
-    level, all_passes = EFFORTS[effort]
-    machine = _machine(target, level)
-    module = _optimise(text, target, machine, all_passes)
+    machine = _machine(target, _QUICK_CODE if quick else _CODE)
+    module = _optimise(text, target, machine, quick)
     exports = [
         value.name
         for value in itertools.chain(module.functions, module.global_variables)
@@ -144,7 +141,7 @@ def _link(code: bytes, exports: list[str], symbols: dict[str, int], cached: bool
     return Library(resource, {name: resource[name] for name in exports}, cached, time.perf_counter() - started)
 
 
-def _optimise(text: str, target: Target, machine: Any, all_passes: bool = True) -> Any:
+def _optimise(text: str, target: Target, machine: Any, quick: bool = False) -> Any:
     """The text as a module, checked and simplified."""
     llvm = _llvm()
     layout = f'target datalayout = "{machine.target_data}"\ntarget triple = "{target.triple}"\n'
@@ -164,7 +161,7 @@ def _optimise(text: str, target: Target, machine: Any, all_passes: bool = True) 
     light.add_simplify_cfg_pass()
     for function in module.functions:
         if not function.is_declaration:
-            (passes if all_passes and not function.name.startswith(_FINISHED) else light).run(function, builder)
+            (light if quick or function.name.startswith(_FINISHED) else passes).run(function, builder)
     return module
 
 
@@ -180,7 +177,7 @@ def _llvm() -> Any:
 
 
 @functools.cache
-def _machine(target: Target, level: int = EFFORTS["full"][0]) -> Any:
+def _machine(target: Target, level: int = _CODE) -> Any:
     llvm = _llvm()
     if target.triple != llvm.get_process_triple():
         llvm.initialize_all_targets()
