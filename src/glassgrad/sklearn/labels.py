@@ -47,10 +47,10 @@ class Labels:
     def columns(self, y: Any) -> NDArray[Any]:
         """[rows] -> [rows, columns]."""
         if self.kind == "multilabel-indicator":
-            y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+            y = y.toarray() if sparse.issparse(y) else y
             if y.shape[1:] != self.classes.shape:
                 raise ValueError(f"fit: bad y: got an array {y.shape}, expected [rows, {len(self.classes)}], as before")
-            return y
+            return np.asarray(y)
         y = np.asarray(y)
         if y.ndim != 1:
             raise ValueError(f"fit: bad y: got an array {y.shape}, expected a label for each row, as before")
@@ -61,9 +61,8 @@ class Labels:
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has "
                 f"{np.unique(y[~known])}."
             )
-        if self.kind == "binary":
-            return places[:, None]
-        return (places[:, None] == np.arange(len(self.classes))).astype(int)
+        columns: NDArray[Any] = places[:, None]
+        return columns if self.kind == "binary" else (columns == np.arange(len(self.classes))).astype(int)
 
     def of(self, outputs: NDArray[Any]) -> Any:
         """The likeliest label of each row; zeros and ones [rows, classes] where there are several, sparse as y was."""
