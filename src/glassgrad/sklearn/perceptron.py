@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
@@ -83,7 +83,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": ["array-like", None],
+        "callbacks": ["array-like", callable, HasMethods("on_epoch"), None],
     }
 
     def _remember(self, given: Mapping[str, Any]) -> None:
@@ -130,9 +130,9 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, X_val, y_val)
 
     def _fit(self, X: Any, y: Any, weight: Any, X_val: Any, y_val: Any, incremental: bool = False) -> Self:
-        sizes = [int(size) for size in np.ravel(self.hidden_layer_sizes)]
-        if any(size < 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        sizes = np.ravel(self.hidden_layer_sizes).tolist()
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, whole numbers, got {sizes}.")
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X, y = self._checked(X, y, FLOATS if first else self.coefs_[0].dtype, first)
         self._begin(y, incremental)
