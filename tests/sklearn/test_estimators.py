@@ -70,6 +70,35 @@ def test_wrong_parameters_are_refused(wrong: dict[str, Any]) -> None:
         MLPClassifier(**wrong).fit(X, y)
 
 
+@pytest.mark.parametrize(("good", "wrong"), [({"max_iter": 1}, {"max_iter": True}), ({"alpha": 1}, {"alpha": True})])
+def test_what_equals_a_good_parameter_is_looked_at(good: dict[str, Any], wrong: dict[str, Any]) -> None:
+    MLPClassifier(**{**QUICK, **good}).fit(X, y)
+    own, other = (
+        [_refused(module.MLPClassifier(**{**QUICK, **given})) for given in (wrong, {**wrong, "solver": "Adam"})]
+        for module in (gg_sklearn, theirs)
+    )
+    assert own == other and own[1]
+
+
+def _refused(model: Any) -> bool:
+    try:
+        model.fit(X, y)
+    except ValueError:
+        return True
+    return False
+
+
+def test_a_class_of_ones_own_may_have_other_parameters() -> None:
+    class Narrow(MLPClassifier):
+        def __init__(self, width: int = 3, alpha: float = 1e-4) -> None:
+            super().__init__((width,), max_iter=2, random_state=0, alpha=alpha)
+            self.width = width
+
+    assert clone(Narrow(5)).fit(X, y).coefs_[0].shape == (4, 5)
+    with pytest.raises(ValueError, match="alpha"):
+        Narrow(alpha=-1.0).fit(X, y)
+
+
 @pytest.mark.parametrize("sizes", [(3, 0), (3.5,), ("a",), (True, -1)])
 def test_wrong_sizes_are_refused(sizes: Any) -> None:
     with pytest.raises(ValueError, match="hidden_layer_sizes must be > 0, whole numbers"):

@@ -43,9 +43,9 @@ class Knobs(NamedTuple):
 
 
 # What goes from step to step, as plain tuples, which native code puts together itself: the parameters, a tuple of
-# averages for each of them, the steps taken, and the knobs.
-Carry = tuple[Any, Any, Any, Any]
-Epoch = Callable[[Carry, NDArray[np.int64]], tuple[Carry, list[float]]]
+# averages for each of them, and the steps taken.
+Carry = tuple[Any, Any, Any]
+Epoch = Callable[[Carry, tuple[Any, ...], NDArray[np.int64]], tuple[Carry, list[float]]]
 
 
 def _sgd(g: Value, averages: tuple[Value, ...], count: Value, k: Knobs, nesterov: bool) -> Any:
@@ -90,15 +90,15 @@ def steps_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
     update = SOLVERS[settings.solver][1]
     derive = value_and_grad(objective, has_aux=True)
 
-    def step(carry: Carry, batch: dict[str, Value]) -> tuple[Carry, tuple[Value, ...]]:
-        parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*carry[3])
+    def step(carry: Carry, batch: dict[str, Value], knobs: tuple[Any, ...]) -> tuple[Carry, tuple[Value, ...]]:
+        parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*knobs)
         alpha = logic.astype(k.alpha, dtype_of(parameters.coefs[0]))
         (_, reported), slopes = derive(parameters, batch, alpha, settings.activation, settings.output)
         leaves, gradients = ([*p.coefs, *p.intercepts] for p in (parameters, slopes))
         found = [update(g, held, count, k, settings.nesterov) for g, held in zip(gradients, averages, strict=True)]
         moved = [p + change for p, (change, _) in zip(leaves, found, strict=True)]
         layers = len(parameters.coefs)
-        carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count, carry[3]
+        carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count
         if settings.watched:
             return carry, (reported, ew.sqrt(sum([(g * g).sum() for g in gradients])))
         return carry, (reported,)
@@ -107,7 +107,7 @@ def steps_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
 
 
 def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int) -> Epoch:
-    """A pass over the rows of ``data``: ``carry, means = run(carry, order)``.
+    """A pass over the rows of ``data``: ``carry, means = run(carry, knobs, order)``.
 
     The means are over rows, of the batches' losses and gradients' lengths, which are 0 unless watched. A sparse ``x``
     is made dense for as many batches at a time as DENSE elements hold.
@@ -123,10 +123,10 @@ def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int)
         if start < end
     ]
 
-    def run(carry: Carry, order: NDArray[np.int64]) -> tuple[Carry, list[float]]:
+    def run(carry: Carry, knobs: tuple[Any, ...], order: NDArray[np.int64]) -> tuple[Carry, list[float]]:
         means = [0.0, 0.0]
         for part, size, steps in parts:
-            carry, outputs = steps(carry, data, None if size == n else order[part].reshape(-1, size))
+            carry, outputs = steps(carry, data, None if size == n else order[part].reshape(-1, size), knobs)
             for k, kept in enumerate(outputs):
                 means[k] += math.fsum(kept.tolist()) * size / n
         return carry, means
@@ -135,7 +135,13 @@ def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int)
 
 
 def _by_parts(
-    settings: Settings, data: dict[str, Any], batch: int, stride: int, carry: Carry, order: NDArray[np.int64]
+    settings: Settings,
+    data: dict[str, Any],
+    batch: int,
+    stride: int,
+    carry: Carry,
+    knobs: tuple[Any, ...],
+    order: NDArray[np.int64],
 ) -> tuple[Carry, list[float]]:
     """The same for a sparse ``x``, so many rows at a time."""
     n, means = len(order), [0.0, 0.0]
@@ -143,6 +149,6 @@ def _by_parts(
         chosen = order[start : start + stride]
         part = {name: column[chosen] for name, column in data.items()}
         part["x"] = part["x"].toarray()
-        carry, found = epoch_of(settings, part, carry, batch)(carry, np.arange(len(chosen)))
+        carry, found = epoch_of(settings, part, carry, batch)(carry, knobs, np.arange(len(chosen)))
         means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
     return carry, means

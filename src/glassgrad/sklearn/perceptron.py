@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
@@ -27,6 +28,7 @@ from .watch import Watch
 
 Matrix = NDArray[Any]
 FLOATS = (np.float64, np.float32)
+PLAIN = {str, int, float, bool, type(None)}
 UNIT = Interval(Real, 0, 1, closed="left")
 
 
@@ -54,6 +56,18 @@ def goes_by_epochs(estimator: Any) -> bool:
             f"partial_fit: needs a stochastic solver: got solver={estimator.solver!r}, expected one of {list(SOLVERS)}"
         )
     return True
+
+
+def _plain(value: Any) -> bool:
+    """Whether it is what it equals: text, a number, or the sizes of layers."""
+    return type(value) in PLAIN or (type(value) is tuple and all(type(size) is int for size in value))
+
+
+@functools.lru_cache(maxsize=256)
+def _validated(kind: type[Perceptron], types: tuple[type, ...], values: tuple[Any, ...]) -> None:
+    """Refuse parameters of that kind of estimator; ``types`` tells 1 from True and 1.0."""
+    given = dict(zip(kind._parameter_constraints, values, strict=True))
+    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
 
 
 class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
@@ -89,6 +103,14 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
     def _remember(self, given: Mapping[str, Any]) -> None:
         """Keep what ``__init__`` was called with, as it is."""
         self.__dict__.update({name: value for name, value in given.items() if name not in ("self", "__class__")})
+
+    def _validate_params(self) -> None:
+        """scikit-learn's look at the parameters; once in a process for the same plain values, as it takes long."""
+        values = [getattr(self, name) for name in self._parameter_constraints]
+        if all(map(_plain, values)):
+            _validated(type(self), tuple(map(type, values)), tuple(values))
+        else:
+            super()._validate_params()
 
     # What a subclass says
 
@@ -259,14 +281,14 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         settings = Settings(
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )
-        carry = tuple(self._parameters), at.averages, at.count, self._knobs(at.rate)
+        carry = tuple(self._parameters), at.averages, at.count
         run, order = epoch_of(settings, data, carry, batch), np.arange(n)
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
                 if self.shuffle:
                     random.shuffle(order)
-                carry, (self.loss_, norm) = run(carry, order)
+                carry, (self.loss_, norm) = run(carry, self._knobs(watch.lr), order)
                 self._parameters = Parameters(*carry[0])
                 self.n_iter_ += 1
                 self.t_ += n
@@ -274,7 +296,6 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                 self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 self._improve(held, watch)
                 watch.epoch(norm)
-                carry = (*carry[:3], self._knobs(watch.lr))
                 if incremental:
                     break
                 if self.n_iter_ == self.max_iter and not watch.stopped:
@@ -286,7 +307,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                     )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        self._descent = Descent(self.solver, watch.lr, *carry[1:3])
+        self._descent = Descent(self.solver, watch.lr, *carry[1:])
         watch.end()
 
     def _knobs(self, rate: float) -> tuple[Any, ...]:
