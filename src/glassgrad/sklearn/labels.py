@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 
@@ -41,13 +40,13 @@ class Labels:
         self.kind = type_of_target(y, input_name="y")
         if "multioutput" in self.kind:
             raise ValueError("fit: bad y: got several numbers a row, expected one label, or zeros and ones only")
-        self.sparse = type(y) if sparse.issparse(y) else None
+        self.sparse = type(y) if hasattr(y, "toarray") else None
         self.classes: NDArray[Any] = unique_labels(y, ys_types={self.kind})
 
     def columns(self, y: Any) -> NDArray[Any]:
         """[rows] -> [rows, columns]."""
         if self.kind == "multilabel-indicator":
-            y = y.toarray() if sparse.issparse(y) else y
+            y = y.toarray() if hasattr(y, "toarray") else y
             if y.shape[1:] != self.classes.shape:
                 raise ValueError(f"fit: bad y: got an array {y.shape}, expected [rows, {len(self.classes)}], as before")
             return np.asarray(y)
