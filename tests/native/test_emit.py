@@ -249,6 +249,36 @@ def test_rows_of_a_table() -> None:
     np.testing.assert_array_equal(z, table.reshape(9, 17)[rows, 0])
 
 
+@pytest.mark.parametrize("step", [1, -1, 3, 7])
+def test_rows_of_a_table_lie_side_by_side(step: int) -> None:
+    """What is read and written there, in which order and by which lanes, without a gather where it needs none."""
+    width, last = 19, 18 * abs(step)
+    body = (
+        read("row", "int64", 1, at(r=1)),
+        let("start", "int64", "multiply", "row", Literal(last + 1, "int64")),
+        vector(
+            "i", width,
+            Let("i0", "int64", Position(at(last if step < 0 else 0, i=step))),
+            let("at", "int64", "add", "start", "i0"),
+            read("v", "float32", 0, Name("at")),
+            let("some", "bool", "greater", "v", Literal(0.0, "float32")),
+            read("w", "float32", 0, Name("at"), "some"),
+            write(2, at(r=width, i=1), "w"),
+            write(3, Name("at"), "v", "add"),
+            write(3, Name("at"), "v", mask="some"),
+        ),
+    )  # fmt: skip
+    rows, size = np.array([3, 0, 8, 3, 5]), 9 * (last + 1)
+    table, total = draw("float32", size), draw("float32", size, 1)
+    kernel = Kernel(sized(t_float32=size, r_int64=5, y_float32=5 * width, z_float32=size), (serial("r", 5, *body),))
+    program = program_of(kernel)
+    _, _, y, _ = both(program, table, rows, np.empty(5 * width, np.float32), total)
+    chosen = table.reshape(9, -1)[rows][:, :: abs(step)][:, :: np.sign(step)]
+    np.testing.assert_array_equal(y.reshape(5, width), np.maximum(chosen, 0))
+    text = emit.module(program, host())
+    assert (".gather." in text or ".scatter." in text) == (step != 1)
+
+
 def test_reading_at_an_accumulator() -> None:
     """The last positive element: its position is folded, and read at."""
     body = (

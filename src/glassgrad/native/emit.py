@@ -16,7 +16,7 @@ from typing import Any
 from ..kernel import ir
 from ..kernel.instructions import identity
 from . import access, math, matmul, scalars
-from .access import Accumulator, Buffer, Scope, Spot
+from .access import Accumulator, Buffer, Line, Scope, Spot
 from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, number
 from .casts import FLOATS, MEMORY, REGISTER, cast, literal
 from .driver import Driver
@@ -147,7 +147,7 @@ class KernelEmitter:
         return Buffer(self.f.arguments[f"b{index}"], formal.dtype, formal.size)
 
     def emit(self) -> None:
-        scope = Scope({}, {}, {}, {})
+        scope = Scope({}, {}, {}, {}, {})
         body = self.kernel.body
         first = body[0]
         if len(body) == 1 and isinstance(first, ir.MatMul):
@@ -173,7 +173,10 @@ class KernelEmitter:
         return scope.names[atom.id]
 
     def spot(self, buffer: int, index: ir.Index, mask: ir.Name | None, scope: Scope) -> Spot:
-        where = self.atom(index, scope)[0] if isinstance(index, ir.Name) else index
+        if isinstance(index, ir.Name):
+            where: ir.Affine | Line | Value = scope.lines.get(index.id) or self.atom(index, scope)[0]
+        else:
+            where = index
         return Spot(self.buffers[buffer], where, self.atom(mask, scope)[0] if mask else None)
 
     def let(self, let: ir.Let, scope: Scope) -> None:
@@ -188,6 +191,20 @@ class KernelEmitter:
         else:
             value = self.scalar(said, let.dtype, scope)
         scope.names[let.name] = (value, let.dtype)
+        line = self.line(said, scope)
+        if line:
+            scope.lines[let.name] = line
+
+    def line(self, said: ir.Load | ir.Scalar | ir.Position, scope: Scope) -> Line | None:
+        """What is said as positions that go up evenly, if it is: those of an index, or such ones moved."""
+        if isinstance(said, ir.Position) and scope.step(said.index):
+            return Line(access.position(self.f, scope, said.index), scope.step(said.index))
+        if isinstance(said, ir.Scalar) and said.instruction == "add":
+            for one, other in (said.args, said.args[::-1]):
+                line, distance = scope.lines.get(getattr(one, "id", "")), self.atom(other, scope)[0]
+                if line and not distance.type.lanes:
+                    return Line(access.add(self.f, line.first, distance), line.step)
+        return None
 
     def scalar(self, said: ir.Scalar, dtype: str, scope: Scope) -> Value:
         """An instruction, on vectors if any argument is one."""
