@@ -1,7 +1,8 @@
-"""Matrix products: sums of several as one, sums of one's rows, signs, equal rows, and those that only pick rows.
+"""Matrix products: sums of several as one, sums of rows before the product, signs, and products that only pick rows.
 
-The sums of products are taken in another order, which changes how they are rounded, and where they overflow. Where a product with ones and zeros
-picks a row, the zeros are left out: an inf or NaN in another row, which 0 · inf would carry into this one, stays there.
+The sums of products are taken in another order, which changes how they are rounded, and what overflows. Where a product
+with ones and zeros picks a row, the zeros are left out: an inf or NaN in another row, which 0 · inf would carry into
+this one, stays there.
 """
 
 from __future__ import annotations
