@@ -54,6 +54,9 @@ def test_edges() -> None:
     assert gg.special.logsumexp([np.inf, 0.0]).item() == np.inf
     np.testing.assert_array_equal(gg.grad(gg.special.logsumexp)(np.array([-np.inf, -np.inf])), [0.0, 0.0])
     np.testing.assert_array_equal(gg.grad(gg.special.logsumexp)(np.array([0.0, -np.inf])), [1.0, 0.0])
+    rows = np.array([[-np.inf, -np.inf], [0.5, 2.0]])
+    of_rows = gg.grad(lambda x: (gg.special.logsumexp(x, 1) * np.array([2.0, 3.0])).sum())(rows)
+    np.testing.assert_allclose(of_rows, [[0.0, 0.0], 3 * scipy_special.softmax(rows[1])], rtol=1e-15)
 
 
 def test_single_precision_stays() -> None:

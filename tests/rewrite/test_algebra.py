@@ -50,6 +50,7 @@ FLOATING: list[tuple[Function, list[str]]] = [
     (lambda x: gnp.abs(-x), ["abs"]),
     (lambda x: gnp.maximum(x, x), []),
     (lambda x: (-x).reshape(3, 4).reshape(12) + x, ["sub"]),
+    (lambda x: (x[:, None] > x).astype(x.dtype) / x, ["reshape", "greater", "div", "div", "where"]),
 ]
 
 KEPT: list[tuple[Function, list[str]]] = [

@@ -15,6 +15,7 @@ from tests.rewrite.programs import check, names, ops
 
 Function = Callable[..., Any]
 X = np.random.default_rng(0).normal(size=(4, 6))
+MATRIX = np.random.default_rng(1).normal(size=(6, 9))
 
 
 def close(a: Any, b: Any) -> None:
@@ -215,6 +216,28 @@ def test_a_matrix_of_equal_rows_is_multiplied_once() -> None:
         assert names(simple) == ["matmul", "add", "broadcast_to"]
     _, simple = check(lambda w: w @ np.ones((5, 2)), w)
     assert names(simple) == ["matmul", "broadcast_to"]
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda x: (x @ MATRIX).sum(0), ["sum", "matmul"]),
+        (lambda x: (x @ MATRIX).sum(1), ["matmul"]),
+        (lambda x: (x @ MATRIX).sum(), ["sum", "matmul"]),
+        (lambda x: (x @ MATRIX).sum(0, keepdims=True), ["sum", "matmul", "reshape"]),
+        (lambda x: gnp.einsum("nj,kj->nk", x, MATRIX.T).sum(0), ["sum", "einsum"]),
+        (lambda x: gnp.einsum("nj,kj->nk", -x, MATRIX[:, :4].T).sum(1), ["einsum", "neg"]),
+        (lambda x: gnp.einsum("nj,nk->njk", x, x + 1).sum(1), ["add", "sum", "einsum"]),
+        (lambda x: gnp.einsum("nj,nk->njk", x, x + 1).sum(0), ["add", "einsum", "sum"]),  # n belongs to both
+        (lambda x: gnp.sum(x @ MATRIX, 0) + gnp.max(x @ MATRIX, 0), ["matmul", "sum", "max", "add"]),
+        (lambda x: -x @ MATRIX[:, :2], ["matmul", "neg"]),
+        (lambda x: MATRIX.T[:2, :4] @ -x, ["matmul", "neg"]),
+        (lambda x: -x @ MATRIX, ["neg", "matmul"]),  # the product has more elements to negate
+    ],
+)
+def test_sums_and_signs_of_products(function: Function, left: list[str]) -> None:
+    _, simple = check(function, X, equal=close)
+    assert names(simple) == left
 
 
 @pytest.mark.parametrize("window", [2, 3])

@@ -22,25 +22,30 @@ if TYPE_CHECKING:
     from .lower import Lowering
 
 LONG = 4096  # a longer fold is made of parts, so that they can be shared out and rounding errors stay small
+ROWS = 128  # about so many rows of many numbers each are folded into one part: they stay in cache
+MANY = 16  # numbers in such a row, at least
 EMPTY = {"add": 0, "multiply": 1, "or": False, "and": True}  # what folding nothing gives
+Element = Callable[[Block, dict[str, Affine]], list[Atom]]
+Finish = Callable[[Block, list[Atom]], None]
 
 
 def folded(
     lowering: Lowering,
     outer: list[Axis],
     inner: list[Axis],
-    element: Callable[[Block, dict[str, Affine]], list[Atom]],
+    element: Element,
     folds: Sequence[tuple[str, str]],
-    finish: Callable[[Block, list[Atom]], None],
+    finish: Finish,
+    size: int = 0,
 ) -> Written:
-    """Nests that fold elements over the inner axes, in two stages where that is long.
+    """Nests that fold elements over the inner axes, in two stages where that is long or ``size`` is given.
 
     ``element(block, values)`` gives the atoms to fold, one per (reducer, dtype) of ``folds``, with axes replaced by
     ``values``; ``finish(block, results)`` stores.
     """
     length = math.prod(a.extent for a in inner)
-    if length > LONG:
-        return _in_parts(lowering, outer, inner, element, folds, finish)
+    if length > LONG or size:
+        return _in_parts(lowering, outer, inner, element, folds, finish, size)
     block = Block(lowering.names)
     if not length and any(reducer not in EMPTY for reducer, _ in folds):
         name = folds[0][0]
@@ -60,16 +65,49 @@ def _in_parts(
     lowering: Lowering,
     outer: list[Axis],
     inner: list[Axis],
-    element: Callable[[Block, dict[str, Affine]], list[Atom]],
+    element: Element,
     folds: Sequence[tuple[str, str]],
-    finish: Callable[[Block, list[Atom]], None],
+    finish: Finish,
+    size: int,
 ) -> Written:
     first, *rest = inner
     behind = math.prod(a.extent for a in rest)
-    size = max(LONG // behind, 1)
-    size = min(size, first.extent)
-    # A divisor leaves no remainder, which would need a nest of its own.
-    size = next((s for s in range(size, max(size // 4, 1) - 1, -1) if first.extent % s == 0), size)
+    if not size:
+        size = min(max(LONG // behind, 1), first.extent)
+        # A divisor leaves no remainder, which would need a nest of its own.
+        size = next((s for s in range(size, max(size // 4, 1) - 1, -1) if first.extent % s == 0), size)
+
+    def piece(axes: list[Axis], inside: Axis, value: dict[str, Affine], keep: Finish) -> Written:
+        within = [a for a in (inside, *rest) if a.extent > 1]
+        of_part: Element = lambda block, values: element(
+            block, {**values, first.name: ix.substitute(value[first.name], values)}
+        )
+        return folded(lowering, axes, within, of_part, folds, keep)
+
+    return parted(lowering, outer, first, size, piece, folds, finish)
+
+
+def rows_at_once(extent: int) -> int:
+    """How many rows of many numbers each are folded into one part, a divisor if there is one near ROWS; 0 for all."""
+    if extent < 4 * ROWS:
+        return 0
+    return next((s for s in range(ROWS + ROWS // 4, ROWS // 2, -1) if extent % s == 0), ROWS)
+
+
+def parted(
+    lowering: Lowering,
+    outer: list[Axis],
+    first: Axis,
+    size: int,
+    piece: Callable[[list[Axis], Axis, dict[str, Affine], Finish], Written],
+    folds: Sequence[tuple[str, str]],
+    finish: Finish,
+) -> Written:
+    """Nests that fold an axis ``size`` values at a time, and those that fold what the parts gave, in order.
+
+    ``piece(axes, inside, values, keep)`` gives the nests that fold the axis ``inside`` for all of ``axes``, where
+    ``values`` says what to put for the axis ``first``, and hand the results to ``keep``.
+    """
     whole, left = divmod(first.extent, size)
     rows = math.prod(a.extent for a in outer)
     parts = whole + (left > 0)
@@ -87,16 +125,7 @@ def _in_parts(
                 block.store(buffer, where, result)
 
         axes = [a for a in (number, *outer) if a.extent > 1]
-        nests.extend(
-            folded(
-                lowering,
-                axes,
-                [a for a in (inside, *rest) if a.extent > 1],
-                lambda block, values: element(block, {**values, first.name: ix.substitute(value, values)}),
-                folds,
-                keep,
-            )
-        )
+        nests.extend(piece(axes, inside, {first.name: value}, keep))
 
     part(0, whole, size)
     if left:
@@ -147,7 +176,9 @@ def _reduction(lowering: Lowering, node: Node) -> Written:
             value = Complex(Real(results[0], dtype), Real(results[1], dtype))
         store(lowering, block, lowering.place[node], where, value)
 
-    return folded(lowering, outer, inner, element, [(reducer, dtype)] * parts, finish)
+    down = len(inner) == 1 and inner[0] == axes[0] and math.prod(a.extent for a in outer) >= MANY
+    size = rows_at_once(inner[0].extent) if down else 0
+    return folded(lowering, outer, inner, element, [(reducer, dtype)] * parts, finish, size)
 
 
 def _arg_extreme(lowering: Lowering, node: Node) -> Written:

@@ -10,16 +10,18 @@ from ..graph.node import Node
 from ..ops import contraction, conv
 from . import index as ix
 from . import scalars
-from .folds import folded
+from .folds import Finish, folded, parted, rows_at_once
 from .index import Axis
 from .ir import Affine, Atom, Let, Load, Name
-from .nest import Block, Nest, Product
+from .nest import Block, Nest, Product, moved
 from .read import broadcast, storage_dtype
 from .scalars import Complex, Number, Real
 from .write import Rule, Written, as_stored, fill, store, written
 
 if TYPE_CHECKING:
     from .lower import Lowering
+
+SMALL = 4096  # elements of a result of which each part of a long sum may have its own
 
 
 def _matmul(lowering: Lowering, node: Node) -> Written:
@@ -114,11 +116,22 @@ def _product(
     if len(names) < 3:
         return None
     outer = [axes[c] for c in out if c in axes and c not in (row, column)]
-    name = lowering.names("s")
-    after = Block(lowering.names)
-    after.store(lowering.place[node], where, Name(name))
-    product = Product(axes[inner], loads[0], loads[1], name, dtype)
-    return [lowering.finish(Nest([*outer, axes[row], axes[column]], after=after.statements, product=product))]
+
+    def piece(around: list[Axis], inside: Axis, values: dict[str, Affine], finish: Finish) -> Written:
+        name = lowering.names("s")
+        after = Block(lowering.names)
+        finish(after, [Name(name)])
+        a, b = (moved(load, values) for load in loads)
+        return [lowering.finish(Nest(around, after=after.statements, product=Product(inside, a, b, name, dtype)))]
+
+    def finish(block: Block, results: list[Atom]) -> None:
+        block.store(lowering.place[node], where, results[0])
+
+    around = [*outer, axes[row], axes[column]]
+    size = rows_at_once(axes[inner].extent) if axes[row].extent * axes[column].extent <= SMALL else 0
+    if size:
+        return parted(lowering, around, axes[inner], size, piece, [("add", dtype)], finish)
+    return piece(around, axes[inner], {}, finish)
 
 
 def _convolution(lowering: Lowering, node: Node) -> Written:

@@ -3,17 +3,20 @@
 A launch is cut along its outermost axis. Where part c of a launch needs, of what an earlier one makes, the same rows
 only, both can be one region: a thread that has done its rows of one goes on with its rows of the next. All layers of a
 network go over the rows of a batch in this way. The gradients of all its weights, which need each other not at all, are
-another region: laid end to end, and cut like one long launch, so that nearly all of them are done in one piece.
+another region: laid end to end, and cut like one long launch, so that nearly all of them are done in one piece. What is
+large is cut into parts whose rows stay in cache from one launch to the next.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from . import index as ix
 from .cost import work
+from .instructions import itemsize
 from .ir import Affine, Index, Kernel, Launch, Let, Load, Loop, MatMul, Region, Store
 from .nest import opened
 
@@ -22,7 +25,9 @@ SHORT = 30_000.0  # a region of less is shared with threads that are awake only,
 LEAST = 3_000.0  # ... of at least so much each
 PARTS = 16  # the most parts of a region
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
-LARGE = 100_000.0  # a launch of so many nanoseconds is a region of its own
+LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
+CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
+WANTED = 128 << 10  # ... beside what every part needs all of
 
 
 class Rows(NamedTuple):
@@ -83,17 +88,41 @@ def _rows(index: Index, name: str, extent: int, extents: dict[str, int]) -> Rows
     return Rows(extent, stride) if low >= 0 and high < stride else WHOLE
 
 
+def _streams(kernel: Kernel) -> bool:
+    """Whether what each part needs all of leaves room in the cache."""
+    found = uses(kernel).reads.items()
+    return sum(kernel.formals[f].size * itemsize(kernel.formals[f].dtype) for f, n in found if n == WHOLE) <= WANTED
+
+
 class _Open:
-    """A region being filled."""
+    """A region being filled.
+
+    ``common`` divides the extents of launches that share rows though one takes several of the other's at once, and so
+    must the number of parts; 0 if there are none.
+    """
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
         self.separate = True  # so far none uses what another writes
         self.reads: dict[int, Rows] = {}
         self.writes: dict[int, Rows] = {}
+        self.common = 0
+        self.large = False
+        self.streams = True
+        self.bytes: dict[int, int] = {}  # of each buffer of which a part uses its rows
 
-    def takes(self, kernel: Kernel, buffers: Sequence[int]) -> bool:
-        """Whether its part c shares what is written with part c of those before only."""
+    def takes(self, kernel: Kernel, buffers: Sequence[int], large: bool) -> bool:
+        """Whether it fits: what is large must find rows in cache."""
+        if large or self.large:
+            reads = uses(kernel).reads
+            linked = any(buffers[n] in self.writes for f, n in _numbers(kernel).items() if f in reads)
+            if not (linked and self.streams and _streams(kernel)):
+                return False
+        return self.common_with(kernel, buffers) is not None
+
+    def common_with(self, kernel: Kernel, buffers: Sequence[int]) -> int | None:
+        """The common divisor with a launch; None if its part c shares more with those before than with their part c."""
+        common = self.common
         reads, writes = uses(kernel)
         local = _numbers(kernel)
         for kind, before in ((reads, (self.writes,)), (writes, (self.writes, self.reads))):
@@ -102,12 +131,21 @@ class _Open:
                     continue
                 for earlier in before:
                     found = earlier.get(buffers[local[formal]])
-                    if found is not None and (found != rows or rows == WHOLE):
-                        return False
-        return True
+                    if found is None:
+                        continue
+                    if rows == WHOLE or not _cover(found, rows):
+                        return None
+                    if found != rows:
+                        common = math.gcd(common, found.extent, rows.extent)
+                        if common < PARTS:
+                            return None
+        return common
 
-    def add(self, launch: Launch, kernel: Kernel, buffers: Sequence[int]) -> None:
+    def add(self, launch: Launch, kernel: Kernel, buffers: Sequence[int], large: bool) -> None:
+        self.common = self.common_with(kernel, buffers) or 0
         self.launches.append(launch)
+        self.large |= large
+        self.streams &= _streams(kernel)
         local = _numbers(kernel)
         reads, writes = ({buffers[local[formal]] for formal in kind if formal in local} for kind in uses(kernel))
         self.separate &= self.writes.keys().isdisjoint(reads | writes) and self.reads.keys().isdisjoint(writes)
@@ -115,7 +153,28 @@ class _Open:
             for formal, rows in kind.items():
                 if formal in local:
                     buffer = buffers[local[formal]]
-                    seen[buffer] = rows if seen.get(buffer, rows) == rows else WHOLE
+                    before = seen.get(buffer, rows)
+                    same = before == rows or (buffer in self.writes and _cover(before, rows))  # then ``common`` holds
+                    seen[buffer] = rows if same else WHOLE
+                    if rows != WHOLE:
+                        self.bytes[buffer] = kernel.formals[formal].size * itemsize(kernel.formals[formal].dtype)
+
+    def chunks(self, kernels: Sequence[Kernel], total: float, separate: bool) -> int:
+        """Into how many parts it is cut: small ones where rows are to stay in cache."""
+        own = [kernels[n.kernel] for n in self.launches]
+        wanted = parts(own, total, separate)
+        if self.large and len(own) > 1:
+            most = min(k.extent // (ROWS // 2 if isinstance(k.body[0], MatMul) else 1) for k in own)
+            wanted = max(wanted, min(most, -(-sum(self.bytes.values()) // CACHED)))
+        if not self.common or wanted == 1:
+            return wanted
+        divisors = [n for n in range(1, self.common + 1) if self.common % n == 0]
+        return min(divisors, key=lambda n: max(n / wanted, wanted / n))
+
+
+def _cover(a: Rows, b: Rows) -> bool:
+    """Whether equal parts of both are the same elements."""
+    return a == b or (a.extent * a.stride == b.extent * b.stride and WHOLE not in (a, b))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -136,24 +195,22 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
     while waiting.ready:
         region, total = _Open(), 0.0
         refused: set[int] = set()  # a region only grows, so that what it once refused it refuses for good
-        chosen = min(waiting.ready)
+        chosen = min(waiting.ready, key=lambda number: (times[number] >= LARGE, number))
         while chosen >= 0:
             launch = launches[chosen]
-            region.add(launch, kernels[launch.kernel], [storage[b] for b in launch.buffers])
+            region.add(launch, kernels[launch.kernel], [storage[b] for b in launch.buffers], times[chosen] >= LARGE)
             total += times[chosen]
             waiting.done(chosen)
-            if times[chosen] >= LARGE:
-                break
             chosen = -1
             for number in sorted(waiting.ready - refused):
                 launch = launches[number]
-                fits = times[number] < LARGE
-                if fits and region.takes(kernels[launch.kernel], [storage[b] for b in launch.buffers]):
+                stored = [storage[b] for b in launch.buffers]
+                if region.takes(kernels[launch.kernel], stored, times[number] >= LARGE):
                     chosen = number
                     break
                 refused.add(number)
         separate = region.separate and len(region.launches) > 1 and total >= SHORT
-        chunks = parts([kernels[n.kernel] for n in region.launches], total, separate)
+        chunks = region.chunks(kernels, total, separate)
         found.append(Region(tuple(region.launches), chunks, chunks > 1 and total < SHORT, chunks > 1 and separate))
     return found
 

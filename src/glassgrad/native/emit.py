@@ -185,7 +185,7 @@ class KernelEmitter:
             spot = self.spot(said.buffer, said.index, said.mask, scope)
             value = access.load(self.f, scope, spot)
             if let.name in self.ahead:
-                access.fetch(self.f, scope, spot.moved(self.ahead[let.name]))
+                access.fetch(self.f, scope, spot.moved(self.f, self.ahead[let.name]))
         elif isinstance(said, ir.Position):
             value = access.positions(self.f, scope, said.index)
         else:

@@ -44,11 +44,13 @@ def safe_sqrt(x: Value) -> Value:
 def logsumexp(x: Value, axis: Axis = None, keepdims: bool = False) -> Value:
     """ln Σ eˣ, shifted by the largest element so that nothing overflows.
 
-    The shift is a constant to the gradient, which is exactly softmax; of nothing but -inf it is 0.
+    The shift is a constant to the gradient, which is exactly softmax; of nothing but -inf it is 0. That case is told
+    apart by constants: a choice between values would send a mask through all of the gradient.
     """
     top = peak(x, axis)
     weight = reduction.sum(ew.exp(x - top), axis, keepdims=True)
-    total = logic.where(weight == 0, -np.inf, ew.log(logic.where(weight == 0, 1, weight))) + top
+    nothing = weight == 0
+    total = ew.log(weight + logic.astype(nothing, dtype_of(weight))) + logic.where(nothing, -np.inf, top)
     return total if keepdims else without_axes(total, x, axis)
 
 

@@ -66,6 +66,16 @@ def _by_number(b: Rewriter, n: Node, x: Node, c: Node) -> Node | None:
     return None if inverse is None else b.make(n, ew.Mul, x, b.constant(inverse))  # x / 2ᵏ -> x * 2⁻ᵏ
 
 
+def _share(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
+    """c / y -> where(c, 1 / y, 0 / y) for a condition c and fewer y: the share of each of the largest that tie"""
+    condition = _of(x)
+    fewer = y.value is None and math.prod(y.shape) < math.prod(n.shape)
+    if not fewer or condition.dtype.kind != "b" or kind_of(n.dtype) != "f" or {x.dtype, y.dtype} != {n.dtype}:
+        return None
+    shares = [b.make(n, ew.Div, b.constant(number), y) for number in (1.0, 0.0)]
+    return b.make(n, logic.Where, condition, *shares)
+
+
 def _exact_inverse(number: Any, dtype: np.dtype[Any]) -> float | None:
     """1 / c where c is a power of two, and neither is too small for a normal number of the dtype."""
     if number is None or not math.isfinite(number) or not number:
@@ -137,6 +147,7 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     ),
     ew.Div: (
         second(Constant, _by_number),
+        first(logic.Cast, _share),
         # -x / y -> -(x / y)
         first(ew.Neg, lambda b, n, x, y: _outward(b, n, x, lambda: b.make(n, ew.Div, _of(x), y))),
         # x / -y -> -(x / y)

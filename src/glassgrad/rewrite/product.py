@@ -1,7 +1,8 @@
-"""Matrix products: sums of several as one, those with equal rows, and those that only pick rows or columns.
+"""Matrix products: sums of several as one, sums of rows before the product, signs, and products that only pick rows.
 
-The sums of products are taken in another order, which changes how they are rounded. Where a product with ones and zeros
-picks a row, the zeros are left out: an inf or NaN in another row, which 0 · inf would carry into this one, stays there.
+The sums of products are taken in another order, which changes how they are rounded, and what overflows. Where a product
+with ones and zeros picks a row, the zeros are left out: an inf or NaN in another row, which 0 · inf would carry into
+this one, stays there.
 """
 
 from __future__ import annotations
@@ -94,6 +95,47 @@ def _one(b: Rewriter, x: Node, axis: int) -> Node | None:
     if b.number(x) is None or len(x.shape) < 2 or x.shape[axis] == 1:
         return None
     return b.constant(x.value[:1] if axis == -2 else x.value[..., :1]) if len(x.shape) == 2 else None
+
+
+# Sums of a product's rows or columns
+
+
+def _sum_of_rows(b: Rewriter, n: Node, x: Node, *, axis: tuple[int, ...], keepdims: bool) -> Node | None:
+    """Σᵢ x y -> (Σᵢ x) y, and the same for the columns of y: what only one factor has is summed before the product.
+
+    The gradient of what was subtracted from each row before it was multiplied by a matrix.
+    """
+    subscripts = "ab,bc->ac" if x.op is contraction.Matmul else x.params["subscripts"]
+    terms, out = subscripts.split("->")
+    terms = terms.split(",")
+    if len(terms) != 2 or n.dtype.kind != "f" or b.uses.get(x, 1) > 1 or len(out) != len(x.shape):
+        return None
+    if any(len(y.shape) != len(term) or y.dtype != n.dtype for term, y in zip(terms, x.inputs, strict=True)):
+        return None
+    folded = {out[i] for i in axis}
+    if not folded or any(sum(c in term for term in terms) > 1 for c in folded):
+        return None
+    factors = []
+    for term, y in zip(terms, x.inputs, strict=True):
+        own = tuple([i for i, c in enumerate(term) if c in folded])
+        factors.append(b.make(n, reduction.Sum, y, axis=own, keepdims=False) if own else y)
+    short = ["".join(c for c in word if c not in folded) for word in (*terms, out)]
+    if x.op is contraction.Matmul:
+        found = b.make(n, contraction.Matmul, *factors)
+    else:
+        found = b.make(n, contraction.Einsum, *factors, subscripts=f"{short[0]},{short[1]}->{short[2]}")
+    return b.reshape(n, found, n.shape)
+
+
+def _negated(b: Rewriter, n: Node, *factors: Node, **params: Any) -> Node | None:
+    """(-x) y -> -(x y), the same bits, where that is fewer negations"""
+    inputs = list(factors)
+    for k, factor in enumerate(factors):
+        fewer = factor.value is None and factor.op is ew.Neg and math.prod(n.shape) <= math.prod(factor.shape)
+        if fewer and factor.dtype == n.dtype and n.dtype.kind == "f":
+            inputs[k] = factor.inputs[0]
+            return b.make(n, ew.Neg, b.make(n, n.op, *inputs, **params))
+    return None
 
 
 # Bases: ones along a diagonal, which derivatives by all elements at once begin with
@@ -191,7 +233,11 @@ def _scaled_basis(b: Rewriter, n: Node, x: Node, y: Node) -> Node | None:
 
 RULES: dict[Any, tuple[Rule, ...]] = {
     ew.Add: (second(contraction.Matmul, _sum_of_products),),
-    reduction.Sum: (first(ew.Mul, _sum_of_picked),),
+    reduction.Sum: (
+        first(ew.Mul, _sum_of_picked),
+        first(contraction.Matmul, _sum_of_rows),
+        first(contraction.Einsum, _sum_of_rows),
+    ),
     contraction.Matmul: (
         first(Constant, _equal_rows),
         second(Constant, _equal_columns),
@@ -199,6 +245,9 @@ RULES: dict[Any, tuple[Rule, ...]] = {
         second(Constant, _picked),
         first(ew.Mul, _scaled_basis),
         second(ew.Mul, _scaled_basis),
+        first(ew.Neg, _negated),
+        second(ew.Neg, _negated),
     ),
+    contraction.Einsum: (first(ew.Neg, _negated), second(ew.Neg, _negated)),
 }
-FRUGAL = {contraction.Matmul: RULES[contraction.Matmul]}  # a sum of products as one needs the factors of all at once
+FRUGAL = {op: rules for op, rules in RULES.items() if op is not ew.Add}  # one product needs the factors of all at once
