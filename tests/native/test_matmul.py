@@ -165,6 +165,16 @@ def test_blocks(small_caches: None, layout: str) -> None:
     check("double", (196, 203, 48), layout)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "layout"), [((1024, 300, 140), "tn"), ((1024, 40, 300), "tt"), ((1031, 40, 300), "tt")]
+)
+def test_columns_that_share_places_in_the_cache(sizes: Sizes, layout: str) -> None:
+    """The columns of a left factor that lie a page apart are copied; those a few bytes further apart are not."""
+    packed = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout)).packed
+    assert packed == ("both" if sizes[0] == 1024 else "whole")
+    check("float", sizes, layout)
+
+
 def test_broadcast_operands() -> None:
     for sizes in ((20, 40, 30), (20, 40, 7), (1, 30, 64), (40, 1, 64), (40, 3, 64)):
         check("float", sizes, "rn")
