@@ -134,6 +134,8 @@ def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ((33, 65, 67), "nn", "tile"),
         ((17, 10, 40), "tn", "tile"),
         ((60, 100, 300), "nn", "tile"),
+        ((1, 1100, 251), "nn", "tile"),
+        ((3, 700, 400), "sn", "tile"),
         ((20, 49, 700), "ss", "tile"),
         ((150, 520, 70), "tt", "tile"),
         ((37, 1, 83), "nn", "dot"),

@@ -20,6 +20,7 @@ STRIP = 64  # columns of a fold over rows that are one piece of work
 LARGE_PRODUCT = 1e7  # operations of a matrix product that is shared out by columns
 LARGE_FACTOR = 1 << 18  # elements of a factor that takes as long to read as a large product does to compute
 MOST = 8  # ... and into how many strips at most
+FEW = 8  # rows of a product that is no more than reading the right factor, best in long rows
 TALL = 4  # times as many rows as columns: the rows are shared out instead
 STREAMS = 2  # arrays that are read as a product is finished, from which long rows of them matter more
 SCRATCH = 1 << 16  # bytes of a row that may stay in its own memory
@@ -310,7 +311,7 @@ def _strips(rows: int, columns: int, inner: int, streams: int) -> int:
     small = 2.0 * rows * columns * inner < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
     if rows > (TALL if streams < STREAMS else 1) * columns or small:
         return 0
-    least = max(columns // MOST, 2 * STRIP if rows > columns else 0)
+    least = max(columns // MOST, 2 * STRIP if rows > columns else 8 * STRIP if rows <= FEW else 0)
     fits = [w for w in range(STRIP // 4, columns // 2 + 1, STRIP // 4) if columns % w == 0 and w >= least]
     return fits[0] if fits and columns // fits[0] > 1 else 0
 

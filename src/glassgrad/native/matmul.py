@@ -29,6 +29,9 @@ PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level 
 STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
 STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
+FEW = 8  # rows of a result for which so many rows of a large b are read together, as they lie in memory
+PAGE = 4 << 10  # bytes of a row of b that are read before the next row
+OUTSIDE = 1 << 20  # bytes of a b that the second-level cache does not hold
 CACHE = 16 << 20  # bytes of a that can be read again for every panel
 WAYS, WAY = 8, 64 << 10  # of the second-level cache: lines that are WAY bytes apart share WAYS places
 
@@ -107,6 +110,8 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
             span = max(1, STRIP // (k * width * size)) * width
             if a.columns != 1 and WAYS * WAY // math.gcd(a.columns * size, WAY) <= depth:
                 packed, height = "both", 48 // rows * rows
+    elif m <= rows <= FEW and n * size >= PAGE // 2 and k * n * size >= OUTSIDE:
+        depth, span = FEW, max(1, PAGE // (width * size)) * width
     elif depth < k:
         height = 64 // rows * rows
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
