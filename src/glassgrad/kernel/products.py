@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .lower import Lowering
 
 ONE = "row"  # the letter of a row that is the only one
-LARGE_FACTOR = 1 << 18  # elements of a matrix that a row is multiplied with as matrices are, a few rows at a time
+LARGE_FACTOR = 1 << 18  # elements of a factor that takes as long to read as a large product does to compute
 
 
 def _matmul(lowering: Lowering, node: Node) -> Written:
@@ -56,7 +56,7 @@ def _contract(lowering: Lowering, node: Node, terms: list[str], out: str) -> Wri
     columns = [c for c in out if c in axes and len(terms) == 2 and c in terms[1] and c not in terms[0]]
     inner = [c for c in sizes if c not in out and sizes[c] != 1]
     if columns and not rows and len(inner) == 1 and sizes[inner[0]] * sizes[columns[-1]] >= LARGE_FACTOR:
-        axes[ONE] = lowering.axis(1)
+        axes[ONE] = lowering.axis(1)  # a matrix product reads a few rows of the factor together, a fold one at a time
         rows = [ONE]
     made: Written | None = None
     if len(terms) == 2 and node.dtype.kind == "f" and rows and columns and len(inner) == 1:

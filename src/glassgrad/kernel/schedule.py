@@ -14,11 +14,11 @@ from .instructions import itemsize
 from .ir import Accumulate, Affine, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
 from .lower import Holding, Lowered, Outside
 from .nest import Nest, moved, opened, renamed_axes, with_atoms, with_axes
+from .products import LARGE_FACTOR
 
 BLOCK = 4096  # elements of a long map that are one piece of work
 STRIP = 64  # columns of a fold over rows that are one piece of work
 LARGE_PRODUCT = 1e7  # operations of a matrix product that is shared out by columns
-LARGE_FACTOR = 1 << 18  # elements of a factor that takes as long to read as a large product does to compute
 MOST = 8  # ... and into how many strips at most
 FEW = 8  # rows of a product that is no more than reading the right factor, best in long rows
 TALL = 4  # times as many rows as columns: the rows are shared out instead
