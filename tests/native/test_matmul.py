@@ -134,6 +134,8 @@ def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ((33, 65, 67), "nn", "tile"),
         ((17, 10, 40), "tn", "tile"),
         ((60, 100, 300), "nn", "tile"),
+        ((1, 1100, 251), "nn", "tile"),
+        ((3, 700, 400), "sn", "tile"),
         ((20, 49, 700), "ss", "tile"),
         ((150, 520, 70), "tt", "tile"),
         ((37, 1, 83), "nn", "dot"),
@@ -163,6 +165,16 @@ def test_blocks(small_caches: None, layout: str) -> None:
     assert choose(PORTABLE["x86-64-v4"], 4, (230, 530, 131), *of).packed == "part"
     check("float", (230, 530, 131), layout)
     check("double", (196, 203, 48), layout)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layout"), [((1024, 300, 140), "tn"), ((1024, 40, 300), "tt"), ((1031, 40, 300), "tt")]
+)
+def test_columns_that_share_places_in_the_cache(sizes: Sizes, layout: str) -> None:
+    """The columns of a left factor that lie a page apart are copied; those a few bytes further apart are not."""
+    packed = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout)).packed
+    assert packed == ("both" if sizes[0] == 1024 else "whole")
+    check("float", sizes, layout)
 
 
 def test_broadcast_operands() -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .lower import Lowering
 
 SMALL = 4096  # elements of a result of which each part of a long sum may have its own
+ONE = "row"  # the letter of a row that is the only one
+LARGE_FACTOR = 1 << 18  # elements of a factor that takes as long to read as a large product does to compute
 
 
 def _matmul(lowering: Lowering, node: Node) -> Written:
@@ -54,6 +56,9 @@ def _contract(lowering: Lowering, node: Node, terms: list[str], out: str) -> Wri
     rows = [c for c in out if c in axes and len(terms) == 2 and c in terms[0] and c not in terms[1]]
     columns = [c for c in out if c in axes and len(terms) == 2 and c in terms[1] and c not in terms[0]]
     inner = [c for c in sizes if c not in out and sizes[c] != 1]
+    if columns and not rows and len(inner) == 1 and sizes[inner[0]] * sizes[columns[-1]] >= LARGE_FACTOR:
+        axes[ONE] = lowering.axis(1)  # a matrix product reads a few rows of the factor together, a fold one at a time
+        rows = [ONE]
     made: Written | None = None
     if len(terms) == 2 and node.dtype.kind == "f" and rows and columns and len(inner) == 1:
         made = _product(lowering, node, terms, (rows[-1], columns[-1], inner[0]), out, axes, value, where)

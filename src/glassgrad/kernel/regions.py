@@ -24,6 +24,7 @@ PART = 15_000.0  # nanoseconds of work that are worth another thread's while
 SHORT = 30_000.0  # a region of less is shared with threads that are awake only, in two parts
 LEAST = 3_000.0  # ... of at least so much each
 PARTS = 16  # the most parts of a region
+LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
@@ -232,7 +233,8 @@ def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False)
     products = [kernel.extent // rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
     longest = (sum if separate else max)(products or [kernel.extent for kernel in kernels])
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
-    return max(1, int(min(worthwhile, PARTS, longest)))
+    most = LARGE_PARTS if products and len(kernels) == 1 and nanoseconds >= LARGE else PARTS
+    return max(1, int(min(worthwhile, most, longest)))
 
 
 def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:

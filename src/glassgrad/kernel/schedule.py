@@ -14,12 +14,15 @@ from .instructions import itemsize
 from .ir import Accumulate, Affine, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
 from .lower import Holding, Lowered, Outside
 from .nest import Nest, moved, opened, renamed_axes, with_atoms, with_axes
+from .products import LARGE_FACTOR
 
 BLOCK = 4096  # elements of a long map that are one piece of work
 STRIP = 64  # columns of a fold over rows that are one piece of work
 LARGE_PRODUCT = 1e7  # operations of a matrix product that is shared out by columns
-LARGE_FACTOR = 1 << 18  # elements of a factor that takes as long to read as a large product does to compute
 MOST = 8  # ... and into how many strips at most
+FEW = 8  # rows of a product that is no more than reading the right factor, best in long rows
+TALL = 4  # times as many rows as columns: the rows are shared out instead
+STREAMS = 2  # arrays that are read as a product is finished, from which long rows of them matter more
 SCRATCH = 1 << 16  # bytes of a row that may stay in its own memory
 
 
@@ -144,7 +147,7 @@ class _Scheduler:
         assert isinstance(first.index, Affine)
         if ix.coefficient(first.index, columns.name) != 1 and ix.coefficient(first.index, rows.name) == 1:
             rows, columns, a, b = columns, rows, b, a  # (a b)ᵀ = bᵀ aᵀ
-        width = 0 if others else _strips(rows.extent, columns.extent, product.inner.extent)
+        width = 0 if others else _strips(rows.extent, columns.extent, product.inner.extent, _streams(nest, rows))
         after = tuple(nest.after)
         if width:
             number, inside = self.axis(columns.extent // width), self.axis(width)
@@ -292,16 +295,24 @@ def _along_lanes(nest: Nest, axes: Sequence[Axis]) -> Axis | None:
     return axes[max(range(len(axes)), key=score)]
 
 
-def _strips(rows: int, columns: int, inner: int) -> int:
+def _streams(nest: Nest, rows: Axis) -> int:
+    """How many arrays as long as the result what follows a product reads."""
+    loads = [s.value for s in nest.after if isinstance(s, Let) and isinstance(s.value, Load)]
+    return sum(isinstance(x.index, Affine) and ix.coefficient(x.index, rows.name) != 0 for x in loads)
+
+
+def _strips(rows: int, columns: int, inner: int, streams: int) -> int:
     """The width of the strips of columns that a product is shared out by; 0 to share out its rows.
 
-    Every part of the work arranges the factor that it needs all of; so the cut goes through the longer side. The width
-    keeps vectors whole.
+    Every part of the work packs what it needs of the right factor: cut by columns, each element is packed once, and
+    the rows fill their tiles. But the left factor is read by every part, and other arrays in short pieces of rows: a
+    tall product is cut by rows, and one with such arrays if it is taller than wide. The width keeps vectors whole.
     """
     small = 2.0 * rows * columns * inner < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
-    if rows > columns or small:
+    if rows > (TALL if streams < STREAMS else 1) * columns or small:
         return 0
-    fits = [w for w in range(STRIP // 4, columns // 2 + 1, STRIP // 4) if columns % w == 0 and w >= columns // MOST]
+    least = max(columns // MOST, 2 * STRIP if rows > columns else 8 * STRIP if rows <= FEW else 0)
+    fits = [w for w in range(STRIP // 4, columns // 2 + 1, STRIP // 4) if columns % w == 0 and w >= least]
     return fits[0] if fits and columns // fits[0] > 1 else 0
 
 

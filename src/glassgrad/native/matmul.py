@@ -29,7 +29,11 @@ PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level 
 STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
 STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
+FEW = 8  # rows of a result for which so many rows of a large b are read together, as they lie in memory
+PAGE = 4 << 10  # bytes of a row of b that are read before the next row
+OUTSIDE = 1 << 20  # bytes of a b that the second-level cache does not hold
 CACHE = 16 << 20  # bytes of a that can be read again for every panel
+WAYS, WAY = 8, 64 << 10  # of the second-level cache: lines that are WAY bytes apart share WAYS places
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class Plan(NamedTuple):
         "column": a tile of the result's transpose
     rows, width : what is held in registers at once
     height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
-    packed : what is copied before it is used: the "whole" of a block's panels of b; "part" of one, and as much of a; or
-        ""
+    packed : what is copied before it is used: the "whole" of a block's panels of b; "both" these and a part
+        of a block's rows of a; "part" of one panel, and as much of a; or ""
     lanes : what the epilogue is given at once
     """
 
@@ -61,6 +65,10 @@ class Plan(NamedTuple):
     depth: int
     packed: str
     lanes: int
+
+    @property
+    def rows_packed(self) -> bool:
+        return self.packed in ("both", "part")
 
 
 @functools.cache
@@ -101,6 +109,10 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
         else:
             span = strip
+            if width % lanes == 0 and a.columns != 1 and WAYS * WAY // math.gcd(a.columns * size, WAY) <= depth:
+                packed, height = "both", 48 // rows * rows
+    elif m <= rows <= FEW and n * size >= PAGE // 2 and k * n * size >= OUTSIDE:
+        depth, span = FEW, max(1, PAGE // (width * size)) * width
     elif depth < k:
         height = 64 // rows * rows
     else:
@@ -258,12 +270,12 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     f, plan, (_, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(plan.height * p.pitch)
     if plan.packed:
-        elements = k * -(-plan.span // plan.width) if plan.packed == "whole" else plan.depth
+        elements = plan.depth if plan.packed == "part" else k * -(-plan.span // plan.width)
         p.panel = p.local(elements * panel_pitch(p.target, p.scalar, plan.width))
-    if plan.packed == "part":
-        p.rows = p.local(plan.height * plan.depth)
+    if plan.rows_packed:
+        p.rows = p.local(plan.height * plan.depth + panel_pitch(p.target, p.scalar, plan.rows) - plan.rows)
     with steps(f, n, plan.span) as j:
-        if plan.packed == "whole":
+        if plan.packed in ("whole", "both"):
             with panels(p, j) as j1:
                 pack(p, j, j1, integer(0), integer(k))
         with f.loop(begin, end, plan.height) as first:
@@ -272,7 +284,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
                 clear(p, plan.height * p.pitch)
             with steps(f, k, plan.depth) as k0:
                 depth = until(f, k0, k, plan.depth)
-                if plan.packed == "part":
+                if plan.rows_packed:
                     pack_rows(p, first, last, k0, depth)
                 with panels(p, j) as j1:
                     if plan.packed == "part":
@@ -348,8 +360,16 @@ def pack(p: Product, j: Value, j1: Value, k0: Value, depth: Value) -> None:
 
 
 def pack_rows(p: Product, first: Value, last: Value, k0: Value, depth: Value) -> None:
-    """Copy what the tiles of a block need of a, tile by tile in the order they need it."""
+    """Copy what the tiles of a block need of a, in the order they need it.
+
+    Where a's columns lie in memory they are read whole, for all tiles: from one to the next may be a page or more.
+    """
     f, rows = p.f, p.plan.rows
+    if p.a.rows == 1:
+        with f.loop(integer(0), depth) as k, f.loop(first, last, rows) as i:
+            values = f.load(p.at(rows_at(p, i, k0), (k, p.a.columns)), Type(p.scalar, rows if rows > 1 else 0))
+            f.store(values, p.at(p.rows, (i, p.plan.depth), (first, -p.plan.depth), (k, rows)))
+        return
     name = "@" + emit_pack(f.module, p.target, p.scalar, rows, rows, Strides(p.a.columns, p.a.rows))
     with f.loop(first, last, rows) as i:
         to = p.at(p.rows, (i, p.plan.depth), (first, -p.plan.depth))
@@ -366,7 +386,7 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
     f, plan, k = p.f, p.plan, p.sizes[2]
     pitch = panel_pitch(p.target, p.scalar, plan.width) if plan.packed else p.b.rows
     padded = bool(plan.packed) and p.b.columns == 1
-    strides = Strides(1, plan.rows) if plan.packed == "part" else Strides(p.a.rows, p.a.columns)
+    strides = Strides(1, plan.rows) if plan.rows_packed else Strides(p.a.rows, p.a.columns)
 
     def name(width: int) -> str:
         if plan.way == "dot":
@@ -379,10 +399,10 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
     function = by_width(p, j1, name)
     b = p.at(p.b.pointer, (k0, p.b.rows), (j1, p.b.columns))
     if plan.packed:
-        b = p.at(panel_at(p, j, j1), (k0, pitch)) if plan.packed == "whole" else p.panel
+        b = p.panel if plan.packed == "part" else p.at(panel_at(p, j, j1), (k0, pitch))
     right = ((j1, 1), (j, -1)) if plan.span > plan.width else ()
     with f.loop(first, last, plan.rows) as i:
-        if plan.packed == "part":
+        if plan.rows_packed:
             a = p.at(p.rows, (i, plan.depth), (first, -plan.depth))
         else:
             a = rows_at(p, i, k0)
