@@ -104,7 +104,7 @@ def _bytes(array: Array) -> Array:
 
 @dataclass
 class _Machine:
-    """A program being run: its memory, the iteration of each Repeat around, the codes that failed."""
+    """A program being run: its memory, the iteration of each loop around, the codes that failed."""
 
     program: Program
     places: dict[str, list[Array]]
@@ -134,8 +134,10 @@ class _Machine:
 
     def region(self, region: Region) -> None:
         for chunk in reversed(range(region.chunks)):
-            for launch in region.launches:
-                self.launch(launch, *steps_of(self.program.kernels[launch.kernel].extent, region.chunks, chunk))
+            for i in range(region.count):
+                self.iterations[region.loop] = i
+                for launch in region.launches:
+                    self.launch(launch, *steps_of(self.program.kernels[launch.kernel].extent, region.chunks, chunk))
 
     def launch(self, launch: Launch, begin: int, end: int) -> None:
         if begin < end:

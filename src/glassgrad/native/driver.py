@@ -120,9 +120,7 @@ class Driver:
 
     def region(self, region: ir.Region, frame: Frame, context: Value) -> None:
         if region.chunks == 1:
-            for launch in region.launches:
-                extent = self.program.kernels[launch.kernel].extent
-                self.launch(launch, frame, integer(0), integer(extent))
+            self.part(region, frame, integer(0))
             return
         task = self.task(region)
         self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
@@ -139,17 +137,27 @@ class Driver:
         table, status = (f.load(slot(f, context, i), PTR) for i in range(2))
         iterations = {loop: f.load(slot(f, context, 2 + i), I64) for i, loop in enumerate(self.loops)}
         frame = Frame(f, table, status, self.entry(f, table, "arena"), iterations)
+        self.part(region, frame, chunk)
+        f.line("ret void")
+        f.finish()
+        return name
+
+    def part(self, region: ir.Region, frame: Frame, chunk: Value) -> None:
+        """One part of every launch, as often as the region goes round."""
+        f = frame.f
+        if region.loop:
+            with f.loop(integer(0), integer(region.count)) as iteration:
+                within = frame._replace(iterations={**frame.iterations, region.loop: iteration})
+                self.part(region._replace(loop=""), within, chunk)
+            return
         following = f.op("add nuw nsw", chunk, integer(1))
         for launch in region.launches:
             extent = self.program.kernels[launch.kernel].extent
-            begin, end = (part(f, extent, region.chunks, c) for c in (chunk, following))
+            begin, end = (begins(f, extent, region.chunks, c) for c in (chunk, following))
             # A kernel without a range does all its work each time it is called.
             some = f.when(f.compare("icmp slt", begin, end)) if extent < region.chunks else contextlib.nullcontext()
             with some:
                 self.launch(launch, frame, begin, end)
-        f.line("ret void")
-        f.finish()
-        return name
 
     def call(self, call: ir.Call, frame: Frame, context: Value) -> None:
         """``i32 function(ptr buffers)``. What it returns other than 0 ends the run, with the code of ``failed``."""
@@ -230,8 +238,10 @@ def slot(f: Builder, base: Value, index: int) -> Value:
     return f.address(base, "ptr", integer(index))
 
 
-def part(f: Builder, extent: int, chunks: int, chunk: Value) -> Value:
+def begins(f: Builder, extent: int, chunks: int, chunk: Value) -> Value:
     """Where a part begins: the formula of ``ir.steps_of``."""
+    if chunks == 1:
+        return integer(extent * int(chunk.text))
     return f.op("udiv", f.op("mul nuw nsw", chunk, integer(extent)), integer(chunks))
 
 
