@@ -120,7 +120,7 @@ class Driver:
 
     def region(self, region: ir.Region, frame: Frame, context: Value) -> None:
         if region.chunks == 1:
-            self.part(region, frame, integer(0))
+            self.part(region, frame, integer(0), integer(1))
             return
         task = self.task(region)
         self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
@@ -137,20 +137,19 @@ class Driver:
         table, status = (f.load(slot(f, context, i), PTR) for i in range(2))
         iterations = {loop: f.load(slot(f, context, 2 + i), I64) for i, loop in enumerate(self.loops)}
         frame = Frame(f, table, status, self.entry(f, table, "arena"), iterations)
-        self.part(region, frame, chunk)
+        self.part(region, frame, chunk, f.op("add nuw nsw", chunk, integer(1)))
         f.line("ret void")
         f.finish()
         return name
 
-    def part(self, region: ir.Region, frame: Frame, chunk: Value) -> None:
+    def part(self, region: ir.Region, frame: Frame, chunk: Value, following: Value) -> None:
         """One part of every launch, as often as the region goes round."""
         f = frame.f
         if region.loop:
             with f.loop(integer(0), integer(region.count)) as iteration:
                 within = frame._replace(iterations={**frame.iterations, region.loop: iteration})
-                self.part(region._replace(loop=""), within, chunk)
+                self.part(region._replace(loop=""), within, chunk, following)
             return
-        following = f.op("add nuw nsw", chunk, integer(1))
         for launch in region.launches:
             extent = self.program.kernels[launch.kernel].extent
             begin, end = (begins(f, extent, region.chunks, c) for c in (chunk, following))
