@@ -205,6 +205,7 @@ class _Placing:
             for buffer in written | reads(piece):
                 users.setdefault(buffer, []).append(number)
         dropped: set[int] = set()
+        targets = {target for target, _ in pairs}
         earlier: dict[int, int] = {}  # a piece -> the one that it goes before
         for target, source in pairs:
             begun = copies(pieces, writers.get(target, []), target, source)
@@ -214,7 +215,9 @@ class _Placing:
                 continue
             (last,) = writers.get(target, [-1])[-1:]
             after = [number for number in users.get(source, ()) if number > last]
-            alone = len(writers.get(target, ())) == 1 and all(self.may_go(pieces, number, last) for number in after)
+            alone = len(writers.get(target, ())) == 1 and all(
+                self.may_go(pieces, number, last) and not writes(pieces[number]) & targets for number in after
+            )
             if alone and _overwrites(pieces[last], target, source):
                 self.same[target] = source
                 earlier.update({number: min(last, earlier.get(number, last)) for number in after})
