@@ -31,7 +31,7 @@ def rnn(w: Any, u: Any, v: Any, b: Any, x: Any, reverse: bool = False) -> Any:
         h = gnp.tanh(row @ w + h @ u + b)
         return h, gnp.sin(h @ v)
 
-    h, ys = gg.scan(step, gnp.zeros(x.shape[1:-1] + (UNITS,)), x, reverse=reverse)
+    h, ys = gg.scan(step, gnp.zeros((*x.shape[1:-1], UNITS)), x, reverse=reverse)
     return (h**2).sum() + (ys**2).sum()
 
 

@@ -76,12 +76,11 @@ class _Memory:
 
     def count(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            loop = "" if isinstance(step, (Branch, Call)) else step.loop
-            if loop:
-                self.where = [f"{type(step).__name__.lower()} {loop}"]
-                self.demand(loop not in self.names, "the name is taken")
-                self.names.add(loop)
-            if loop and not isinstance(step, While):
+            if isinstance(step, (Repeat, While, Region)) and step.loop:
+                self.where = [f"{type(step).__name__.lower()} {step.loop}"]
+                self.demand(step.loop not in self.names, "the name is taken")
+                self.names.add(step.loop)
+            if isinstance(step, (Repeat, Region)) and step.loop:
                 self.demand(step.count > 0, f"{step.count} times")
                 self.counts[step.loop] = step.count
             for steps in inside(step):

@@ -61,6 +61,7 @@ def _outputs(b: Rewriter, scan: Node) -> list[Node] | None:
     s = _Steps(scan)
     n, m, length = len(s.carry), len(s.carry) + len(s.xs), s.length
     inputs, outputs = s.body.inputs, s.body.outputs
+    trace: Any = inputs[0].program if inputs else None
     stay = [k for k in range(n) if k not in s.sums]
     after = [outputs[k] for k in stay]
     elsewhere = s.early | s.late
@@ -72,15 +73,15 @@ def _outputs(b: Rewriter, scan: Node) -> list[Node] | None:
     rows, same = [x for x in given if x in s.early], [x for x in given if x not in s.early]
     values = dict(zip(inputs[n:], scan.inputs[n:], strict=True))
     before = _adopted(b, scan.inputs, given, values, s)
-    places = {x: x for x in inputs} | {x: placeholder(x, inputs[0].program, x.tracked) for x in given}
+    places = {x: x for x in inputs} | {x: placeholder(x, trace, x.tracked) for x in given}
     step = Body(
         [*(inputs[k] for k in stay), *s.xs, *(places[x] for x in rows), *inputs[m:], *(places[x] for x in same)],
-        copied([*after, *ys], places, inputs[0].program),
+        copied([*after, *ys], places, trace),
     )
     starts, xs, captured = [scan.inputs[k] for k in stay], scan.inputs[n:m], scan.inputs[m:]
     arguments = (*starts, *xs, *(before[x] for x in rows), *captured, *(before[x] for x in same))
     sizes = Counts(len(stay), len(xs) + len(rows), len(captured) + len(same))
-    specs = (*(x.spec for x in after), *(Spec((length, *y.shape), y.dtype) for y in ys))
+    specs: Any = (*(x.spec for x in after), *(Spec((length, *y.shape), y.dtype) for y in ys))
     made = b.made(scan, Scan, arguments, {**scan.params, "body": step, "counts": sizes}, specs)
     results = [b.made(scan, Output, (made,), {"index": i}, spec) for i, spec in enumerate(specs)]
     stacks = dict(zip(ys, results[len(stay) :], strict=True))
@@ -115,7 +116,7 @@ class _Steps:
         self.factors = {x for node in self.body.nodes if node.op is contraction.Matmul for x in node.inputs}
         self.same = self.made_of(self.body.inputs[m:])
         varying = self.made_of(self.body.inputs[n:]) - self.same
-        self.early = self.leaving(filter(self.merges, varying), varying)
+        self.early = self.leaving(filter(self.merges, varying), varying, varying)
         self.sums = {k: found for k in range(n) if (found := self.sum(k))}
         free = self.free(varying)
         self.sums = {k: found for k, found in self.sums.items() if self.leaving([found.term], free)}
@@ -160,8 +161,9 @@ class _Steps:
         matrix = node.inputs[1]
         return len(matrix.shape) == 2 and (matrix in self.same or matrix.value is not None)
 
-    def leaving(self, starts: Iterable[Node], among: set[Node]) -> set[Node]:
-        """Those from which to start that can leave the steps, and what is made of them."""
+    def leaving(self, starts: Iterable[Node], among: set[Node], along: Collection[Node] = frozenset()) -> set[Node]:
+        """Those from which to start that can leave the steps, and what is made of them; what they are made of goes
+        along."""
         found: set[Node] = set()
         for start in starts:
             group = {start}
@@ -169,7 +171,8 @@ class _Steps:
                 if node in among and not group.isdisjoint(node.inputs):
                     group.add(node)
             before = {x for node in group for x in node.inputs if x not in self.same and x.value is None}
-            if all(map(_at_once, group)) and self.length * sum(map(_bytes, group | before)) <= STACK:
+            whole = [x for x in reachable(group, follow=lambda x: x in group or x in along) if x.inputs]  # noqa: B023
+            if all(map(_at_once, whole)) and self.length * sum(map(_bytes, group | before)) <= STACK:
                 found |= group
         return found
 
@@ -224,8 +227,8 @@ def _at_once(node: Node) -> bool:
     """Whether the op does all steps at once as well as each by itself."""
     if issubclass(node.op, Contraction):
         return node.op is contraction.Matmul and 2.0 * math.prod(node.shape) * node.inputs[0].shape[-1] < LARGE
-    static = node.op is indexing.Gather and len(node.inputs) == 1
-    return static or (issubclass(node.op, (Elementwise, Reduction, View)) and not getattr(node.op, "called", False))
+    kinds = (Elementwise, Reduction, View, indexing.Gather)
+    return issubclass(node.op, kinds) and not getattr(node.op, "called", False)
 
 
 def _bytes(x: Node) -> int:
