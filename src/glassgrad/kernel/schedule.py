@@ -49,8 +49,8 @@ def schedule(groups: Sequence[Group], lowered: Lowered, repeated: bool = False) 
     them: each part of the work can then go through the rounds by itself.
     """
     scheduler = _Scheduler(lowered)
-    if repeated:
-        rest = [g for g in groups if not g.outside and not (len(g.nests) == 1 and _flat(g.nests[0]))]
+    if repeated and not any(group.outside for group in groups):
+        rest = [group for group in groups if len(group.nests) > 1 or not _flat(group.nests[0])]
         scheduler.cut = rows_of(schedule(rest, lowered))
     readers: dict[int, set[int]] = {}
     for number, group in enumerate(groups):
