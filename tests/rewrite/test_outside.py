@@ -150,12 +150,12 @@ def test_a_budget_is_met_as_before() -> None:
 
 
 def test_what_only_sums_up_and_is_looked_at_stays() -> None:
-    """The sum so far is wanted at each step, or doubled, or is read by another carry: it is no sum over steps."""
+    """The sum so far is wanted at each step, or doubled, or read by another carry; or the same is added each time."""
 
     def sums(u: Any, x: Any, kind: int) -> Any:
         def step(carry: Any, row: Any) -> Any:
             total, other = carry
-            term = gnp.transpose(row) @ row
+            term = gnp.transpose(x[0]) @ x[1] if kind == 3 else gnp.transpose(row) @ row
             after = total + term if kind != 1 else total + total + term
             return (after, other + (total.sum() if kind == 2 else 0.0)), (after if kind == 0 else None)
 

@@ -148,7 +148,7 @@ class _Steps:
         while term.op in TURNED and self.once(term):
             views.append(term)
             term = term.inputs[0]
-        fits = term.op in (contraction.Matmul, reduction.Sum) and self.once(term)
+        fits = term.op in (contraction.Matmul, reduction.Sum) and self.once(term) and term not in self.same
         return Sum(term, views) if fits and (views or [term])[0].spec == carry.spec else None
 
     def once(self, node: Node) -> bool:
