@@ -45,6 +45,11 @@ DENSITIES: list[tuple[str, str, tuple[Any, ...], tuple[int, ...]]] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    np.random.seed(0)
+
+
 @pytest.mark.parametrize(
     ("name", "function", "args", "by"),
     [(name, f, args, by) for name, fs, args, by in DENSITIES for f in fs.split()],
@@ -75,7 +80,7 @@ def test_other_names_are_scipys_own() -> None:
     assert np.asarray(linalg.inv(COV)).shape == (3, 3)
 
 
-@pytest.mark.parametrize("mode", ["full", "valid"])
+@pytest.mark.parametrize("mode", ["full", "valid", "same"])
 def test_convolution(mode: str) -> None:
     from glassgrad.autograd_compat.scipy.signal import convolve
 

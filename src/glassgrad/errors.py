@@ -47,6 +47,10 @@ class RuleError(GlassgradError, TypeError):
     """A derivative rule broke its contract: number, shape or dtype of what it returned."""
 
 
+class MissingRuleError(RuleError, NotImplementedError):
+    """A derivative was asked of a function whose rule was to be given by hand, and was not."""
+
+
 class UnsupportedError(GlassgradError, TypeError):
     """A NumPy feature that cannot work on a Glassgrad array; the message names the way out."""
 

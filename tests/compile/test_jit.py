@@ -472,6 +472,17 @@ def test_donated_arguments_that_share_memory(views: Callable[[Any], tuple[Any, A
         assert not np.shares_memory(*got)
 
 
+def test_donated_arguments_one_of_which_holds_others() -> None:
+    memory = arange(100)
+    given = memory, memory[10:20], memory[30:40], memory[90:], arange(10)
+    want = [2 * a for a in given]
+    got = gg.jit(lambda *arrays: [2 * a for a in arrays], donate=range(5))(*given)
+    for ours, theirs in zip(got, want, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert got[4] is given[4]
+    assert not any(np.shares_memory(ours, memory) for ours in got)
+
+
 def test_donated_arguments_are_exchanged_and_turned_around() -> None:
     swap = gg.jit(lambda a, b: (b, a), donate=(0, 1))
     rotate = gg.jit(lambda a, b, c: (b + 0, c[::-1], a * 2), donate=(0, 1, 2))

@@ -231,7 +231,7 @@ def test_a_forked_child_computes_too() -> None:
 def test_a_child_forked_while_another_thread_compiles_computes_too() -> None:
     process = started(
         """
-        import os, threading, time, warnings
+        import gc, os, threading, time, warnings
         import numpy as np, glassgrad as gg
         warnings.simplefilter("ignore")
         os.environ["GLASSGRAD_CACHE_DIR"] = "off"
@@ -246,12 +246,33 @@ def test_a_child_forked_while_another_thread_compiles_computes_too() -> None:
             time.sleep(0.05)
             child = os.fork()
             if not child:
-                os._exit(0 if np.isfinite(f(np.ones(3))).all() else 3)
+                os._exit(0 if gc.isenabled() and np.isfinite(f(np.ones(3))).all() else 3)
             children.append(child)
         print([os.waitpid(child, 0)[1] for child in children])
         """
     )
     assert finished(process) == "[0, 0, 0, 0, 0, 0]"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_compiling_leaves_the_garbage_collector_as_it_was(enabled: bool) -> None:
+    seen = []
+
+    def function(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        return x * 2
+
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        gg.jit(function)(np.ones(3))
+        seen.append(gc.isenabled())
+        with pytest.raises(RuntimeError):
+            library.load("refused", lambda: "no IR at all", host())
+        seen.append(gc.isenabled())
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [enabled] * 3
 
 
 def doubled(n: int) -> float:

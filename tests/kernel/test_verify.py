@@ -315,6 +315,9 @@ PROGRAMS = {
     "step 1, step 0, launch of kernel 0: buffer 2 is read": program(
         region((0, 2)), Repeat("t", 2, (region((2, 1)), region((0, 3)))), buffers=(IN, OUT, buffer(24, "arena"), B)
     ),
+    "step 0, launch of kernel 0: buffer 2 is not its own": program(
+        Region((Launch(0, (0, 2)), Launch(0, (2, 1))), 4, separate=True),
+    ),
     "step 0: buffers 2 and 3 share memory": program(
         region((0, 2), (2, 1), (0, 3), chunks=2), buffers=(IN, OUT, buffer(24, "arena"), B)
     ),

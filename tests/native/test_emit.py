@@ -31,9 +31,11 @@ from glassgrad.kernel.ir import (
     Repeat,
     Reset,
 )
+from glassgrad.kernel.regions import cuts
 from glassgrad.native import emit, library
 from glassgrad.native.driver import failed
 from glassgrad.native.target import PORTABLE, host
+from glassgrad.native.traffic import fetched_ahead
 from tests.kernel.test_interpret import collatz
 from tests.native.by_hand import (
     at,
@@ -247,6 +249,36 @@ def test_rows_of_a_table() -> None:
     np.testing.assert_array_equal(z, table.reshape(9, 17)[rows, 0])
 
 
+@pytest.mark.parametrize("step", [1, -1, 3, 7])
+def test_rows_of_a_table_lie_side_by_side(step: int) -> None:
+    """What is read and written there, in which order and by which lanes, without a gather where it needs none."""
+    width, last = 19, 18 * abs(step)
+    body = (
+        read("row", "int64", 1, at(r=1)),
+        let("start", "int64", "multiply", "row", Literal(last + 1, "int64")),
+        vector(
+            "i", width,
+            Let("i0", "int64", Position(at(last if step < 0 else 0, i=step))),
+            let("at", "int64", "add", "start", "i0"),
+            read("v", "float32", 0, Name("at")),
+            let("some", "bool", "greater", "v", Literal(0.0, "float32")),
+            read("w", "float32", 0, Name("at"), "some"),
+            write(2, at(r=width, i=1), "w"),
+            write(3, Name("at"), "v", "add"),
+            write(3, Name("at"), "v", mask="some"),
+        ),
+    )  # fmt: skip
+    rows, size = np.array([3, 0, 8, 3, 5]), 9 * (last + 1)
+    table, total = draw("float32", size), draw("float32", size, 1)
+    kernel = Kernel(sized(t_float32=size, r_int64=5, y_float32=5 * width, z_float32=size), (serial("r", 5, *body),))
+    program = program_of(kernel)
+    _, _, y, _ = both(program, table, rows, np.empty(5 * width, np.float32), total)
+    chosen = table.reshape(9, -1)[rows][:, :: abs(step)][:, :: np.sign(step)]
+    np.testing.assert_array_equal(y.reshape(5, width), np.maximum(chosen, 0))
+    text = emit.module(program, host())
+    assert (".gather." in text or ".scatter." in text) == (step != 1)
+
+
 def test_reading_at_an_accumulator() -> None:
     """The last positive element: its position is folded, and read at."""
     body = (
@@ -346,11 +378,15 @@ def test_nan_wins_wherever_it_is(place: int) -> None:
     x = draw("float32", 91)
     x[place] = np.nan
     for reducer in ("maximum", "minimum"):
-        loop = vector("i", 91, read("x", "float32", 0, at(i=1)), Accumulate("s", Name("x")))
-        kernel = Kernel(sized(x_float32=91, y_float32=1), (Reset("s", reducer, "float32"), loop, write(1, at(), "s")))
+        begin, fold = Reset("s", reducer, "float32"), (read("x", "float32", 0, at(i=1)), Accumulate("s", Name("x")))
+        kernel = Kernel(sized(x_float32=91, y_float32=1), (begin, vector("i", 91, *fold), write(1, at(), "s")))
         out = np.zeros(1, np.float32)
         compiled(program_of(kernel))(x, out)
         assert np.isnan(out[0])
+        each = vector("i", 91, begin, serial("r", 2, *fold), write(1, at(i=1), "s"))
+        outs = np.zeros(91, np.float32)
+        compiled(program_of(Kernel(sized(x_float32=91, y_float32=91), (each,))))(x, outs)
+        np.testing.assert_array_equal(outs, x)
 
 
 def test_sums_over_either_axis() -> None:
@@ -397,6 +433,21 @@ def test_softmax_of_rows(columns: int) -> None:
     _, y = both(program_of(softmax(7, columns), chunks=3), x, np.empty_like(x), exact=False)
     e = np.exp(x.reshape(7, columns).astype(np.float64))
     np.testing.assert_allclose(y.reshape(7, columns), e / e.sum(1, keepdims=True), rtol=1e-6)
+
+
+def test_the_next_row_is_fetched_by_who_reads_again() -> None:
+    rows, columns = 300, 256
+    kernel = softmax(rows, columns)
+    assert fetched_ahead(kernel.body[0], kernel.formals) == {"y": 2 * columns}
+    small = softmax(7, columns)
+    assert fetched_ahead(small.body[0], small.formals) == {}
+    for one, some in ((kernel, True), (small, False)):
+        assert ("call void @llvm.prefetch" in emit.module(program_of(one), host())) == some
+    x = draw("float32", rows * columns)
+    y = np.empty_like(x)
+    compiled(program_of(kernel, chunks=3))(x, y)
+    e = np.exp(x.reshape(rows, columns).astype(np.float64))
+    np.testing.assert_allclose(y.reshape(rows, columns), e / e.sum(1, keepdims=True), rtol=1e-6)
 
 
 # Products
@@ -512,6 +563,24 @@ def test_launches_of_a_region_share_parts() -> None:
     a, b, c = draw(f, n, 1), draw(f, n, 2), np.empty(n, f)
     assert run(a, b, c) == 0
     np.testing.assert_array_equal(c, a + b + b)
+
+
+@pytest.mark.parametrize("chunks", [2, 3, 5, 50])
+def test_separate_launches_are_cut_end_to_end(chunks: int) -> None:
+    extents = (100, 1, 40, 7)
+    kernels = tuple(add_into(4 * n) for n in extents)
+    buffers = [Buffer("float32", 4 * n, Place("argument", 3 * i + j)) for i, n in enumerate(extents) for j in range(3)]
+    launches = tuple(Launch(i, (3 * i, 3 * i + 1, 3 * i + 2)) for i in range(len(extents)))
+    region = Region(launches, chunks, separate=True)
+    for extent, where in zip(extents, cuts(region, kernels), strict=True):
+        assert where[0] == 0
+        assert where[-1] == extent
+        assert sorted(where) == list(where)
+    program = Program(kernels, tuple(buffers), (region,), 0)
+    given = [draw("float32", b.size, i) for i, b in enumerate(buffers)]
+    found = both(program, *given)
+    for a, b, c in zip(found[::3], found[1::3], found[2::3], strict=True):
+        np.testing.assert_array_equal(c, a + b)
 
 
 CALLED = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)

@@ -239,6 +239,17 @@ def test_special_values(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", SCALARS)
+@pytest.mark.parametrize("name", CASES)
+def test_nan_whatever_else_its_bits_say(name: str, dtype: str) -> None:
+    bits = np.dtype(f"i{np.dtype(dtype).itemsize}")
+    low = np.r_[0, 2 ** np.arange(np.finfo(dtype).nmant - 1), 2 ** np.arange(1, np.finfo(dtype).nmant - 1) - 1]
+    nan = (np.array(np.nan, dtype).view(bits) + low.astype(bits)).view(dtype)
+    args = (nan, np.full_like(nan, 2)) if name in PAIRED else (nan,)
+    assert np.isnan(run(name, args, WIDE[dtype])).all()
+    assert np.isnan(run(name, tuple(np.negative(a) for a in args), WIDE[dtype])).all()
+
+
+@pytest.mark.parametrize("dtype", SCALARS)
 def test_exact_results(dtype: str) -> None:
     n = np.arange(-30, 31).astype(dtype)
     powers = np.ldexp(np.ones_like(n), n.astype(int))

@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 import sklearn
+from scipy.sparse import csr_matrix
 from sklearn import neural_network as theirs
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_regression
@@ -28,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
+from glassgrad import sklearn as gg_sklearn
 from glassgrad import train
 from glassgrad.compile.jit import Compiled
 from glassgrad.errors import DataError
@@ -66,6 +68,81 @@ def test_wrong_parameters_are_refused(wrong: dict[str, Any]) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         MLPClassifier(**wrong).fit(X, y)
+
+
+@pytest.mark.parametrize(("good", "wrong"), [({"max_iter": 1}, {"max_iter": True}), ({"alpha": 1}, {"alpha": True})])
+def test_what_equals_a_good_parameter_is_looked_at(good: dict[str, Any], wrong: dict[str, Any]) -> None:
+    MLPClassifier(**{**QUICK, **good}).fit(X, y)
+    own, other = (
+        [_refused(module.MLPClassifier(**{**QUICK, **given})) for given in (wrong, {**wrong, "solver": "Adam"})]
+        for module in (gg_sklearn, theirs)
+    )
+    assert own == other and own[1]
+
+
+def _refused(model: Any) -> bool:
+    try:
+        model.fit(X, y)
+    except ValueError:
+        return True
+    return False
+
+
+def test_a_class_of_ones_own_may_have_other_parameters() -> None:
+    class Narrow(MLPClassifier):
+        def __init__(self, width: int = 3, alpha: float = 1e-4) -> None:
+            super().__init__((width,), max_iter=2, random_state=0, alpha=alpha)
+            self.width = width
+
+    assert clone(Narrow(5)).fit(X, y).coefs_[0].shape == (4, 5)
+    with pytest.raises(ValueError, match="alpha"):
+        Narrow(alpha=-1.0).fit(X, y)
+
+
+@pytest.mark.parametrize("sizes", [(3, 0), (3.5,), ("a",), (True, -1)])
+def test_wrong_sizes_are_refused(sizes: Any) -> None:
+    with pytest.raises(ValueError, match="hidden_layer_sizes must be > 0, whole numbers"):
+        MLPClassifier(hidden_layer_sizes=sizes).fit(X, y)
+    assert MLPClassifier(**{**QUICK, "hidden_layer_sizes": np.array([3, 2])}).fit(X, y).n_layers_ == 4
+
+
+@pytest.mark.parametrize("name", ["one class", "two", "text", "objects", "truths", "several", "sparse"])
+def test_labels_come_back_as_theirs(name: str) -> None:
+    several = np.c_[y == 0, y > 1, y > 0].astype(int)
+    kinds = {
+        "one class": np.full(150, 7),
+        "two": np.where(y > 0, 5.0, -5.0),
+        "text": np.array(["cat", "ant", "dog"])[y],
+        "objects": np.array(["cat", "ant", "dog"], object)[y],
+        "truths": y > 0,
+        "several": several,
+        "sparse": csr_matrix(several),
+    }[name]
+    own, other = (module.MLPClassifier(**QUICK).fit(X, kinds) for module in (gg_sklearn, theirs))
+    found, expected = own.predict(X), other.predict(X)
+    assert (
+        type(found) is type(expected) and found.dtype == expected.dtype and own.classes_.dtype == other.classes_.dtype
+    )
+    dense = [a.toarray() if name == "sparse" else a for a in (found, expected)]
+    np.testing.assert_array_equal(*dense)
+    np.testing.assert_array_equal(own.classes_, other.classes_)
+    np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=1e-6)
+
+
+def test_targets_that_do_not_fit_are_refused() -> None:
+    several = np.c_[y == 0, y > 1].astype(int)
+    with pytest.raises(ValueError, match="several numbers a row"):
+        MLPClassifier(**QUICK).fit(X, np.c_[y, y])
+    with pytest.raises(ValueError, match="Unknown label type"):
+        MLPClassifier(**QUICK).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="expected \\[rows, 2\\], as before"):
+        MLPClassifier(**QUICK).fit(X, several, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="a label for each row"):
+        MLPClassifier(**QUICK).fit(X, y, X_val=X, y_val=several)
+    with pytest.raises(DataError, match="got 2 numbers a row, expected 1"):
+        MLPRegressor(**QUICK).fit(X, y, X_val=X, y_val=several)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        MLPRegressor(**QUICK).fit(X, y, X_val=X, y_val=y[1:])
 
 
 def test_in_a_pipeline_a_search_and_cross_validation() -> None:
@@ -270,6 +347,9 @@ def test_callbacks_keep_the_best_and_set_the_rate() -> None:
     assert model.loss_curve_[-1] == pytest.approx(model.loss_curve_[-2], rel=1e-12)
     stopped = MLPClassifier(**{**QUICK, "max_iter": 300}, callbacks=[train.EarlyStopping(1, "accuracy", largest=True)])
     assert stopped.fit(X, y, X_val=X, y_val=y).n_iter_ < 100
+    losses: list[float] = []
+    MLPClassifier(**QUICK, callbacks=lambda epoch, fit: losses.append(epoch.loss)).fit(X, y)
+    assert len(losses) == 20
     with pytest.raises(TypeError, match="not a callback"):
         MLPClassifier(**QUICK, callbacks=["print"]).fit(X, y)
 

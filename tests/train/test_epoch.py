@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,15 @@ def test_the_carry_is_updated_in_place_and_nothing_is_compiled_again() -> None:
 def test_a_row_that_is_not_there_is_refused() -> None:
     with pytest.raises(IndexError):
         native_epoch(step)((np.zeros(3), np.int64(0)), DATA, np.array([[3, 23]]))
+
+
+@PASSES
+def test_what_is_fixed_reaches_every_step(make: Callable[..., Pass]) -> None:
+    run = make(lambda total, x, scale, shift: (total + scale * x.sum() + shift["by"], total))
+    rows = np.array([[5, 0], [1, 2]])
+    for given, scale in ((rows, 2.0), (rows, -1.0), (None, 3.0)):
+        total, before = run(np.float64(1.0), np.arange(6.0), given, np.float64(scale), {"by": np.float64(10.0)})
+        sums = [5.0, 3.0] if given is not None else [15.0]
+        seen = np.cumsum([1.0, *(scale * s + 10.0 for s in sums)])
+        np.testing.assert_allclose(before, seen[:-1])
+        np.testing.assert_allclose(total, seen[-1])

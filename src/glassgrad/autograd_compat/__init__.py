@@ -34,4 +34,4 @@ from .differential_operators import (
     value_and_grad,
     vector_jacobian_product,
 )
-from .extend import primitive
+from .rules import primitive

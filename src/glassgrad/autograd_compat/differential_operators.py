@@ -70,7 +70,9 @@ def value_and_grad(fun: Function, x: Any) -> tuple[Any, Any]:
 
 @unary_to_nary
 def grad(fun: Function, x: Any) -> Any:
-    """The gradient of a function that returns one number, by argument number ``argnum``, or a tuple of them.
+    """
+    Returns a function which takes the same arguments and gives the gradient of ``fun``, which returns one number, by
+    argument number ``argnum``, or a tuple of them.
 
     >>> float(grad(lambda a, b: a * b, 1)(2.0, 3.0))
     2.0

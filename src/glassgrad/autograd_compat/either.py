@@ -21,11 +21,12 @@ def either(own: Any, plain: str) -> Callable[[str], Any]:
 
     @functools.cache
     def find(name: str) -> Any:
-        ours, theirs = getattr(own, name, None), getattr(import_module(plain), name, None)
-        if name.startswith("__") or (ours is None and theirs is None):
+        found = [getattr(m, name) for m in (own, import_module(plain)) if hasattr(m, name)]
+        if name.startswith("__") or not found:
             raise AttributeError(f"module {plain!r} has no attribute {name!r}")
-        if ours is None or theirs is None or isinstance(theirs, type) or not callable(ours):
-            return ours if theirs is None else theirs
+        ours, theirs = found[0], found[-1]
+        if len(found) == 1 or isinstance(theirs, type) or not callable(ours):
+            return theirs
         return _chosen(ours, theirs)
 
     return find

@@ -8,6 +8,8 @@ from typing import Any
 
 Function = Callable[..., Any]
 Argnum = int | Sequence[int]
+NAME = "{op}_of_{fun}_wrt_argnum_{argnum}"
+DOC = "    {op} of function {fun} with argument number {argnum} varied; it takes the same arguments."
 
 
 def unary(fun: Function, argnum: Argnum, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Function, Any]:
@@ -20,6 +22,7 @@ def unary(fun: Function, argnum: Argnum, args: tuple[Any, ...], kwargs: dict[str
             given[k] = part
         return fun(*given, **kwargs)
 
+    alone.__name__ = get_name(fun)
     return alone, args[argnum] if isinstance(argnum, int) else tuple(args[k] for k in argnum)
 
 
@@ -33,11 +36,33 @@ def unary_to_nary(of_one: Function) -> Callable[..., Function]:
     """
 
     @functools.wraps(of_one)
-    def operator(fun: Function, argnum: Argnum = 0, *further: Any) -> Function:
-        @functools.wraps(fun)
+    def operator(fun: Function, argnum: Argnum = 0, *further: Any, **options: Any) -> Function:
+        @wraps(fun, NAME, DOC, op=get_name(of_one), argnum=argnum)
         def derived(*args: Any, **kwargs: Any) -> Any:
-            return of_one(*unary(fun, argnum, args, kwargs), *further)
+            return of_one(*unary(fun, argnum, args, kwargs), *further, **options)
 
         return derived
 
     return operator
+
+
+def get_name(f: Any) -> str:
+    """A function's name."""
+    return str(getattr(f, "__name__", "[unknown name]"))
+
+
+def get_doc(f: Any) -> str:
+    """A function's documentation, or nothing."""
+    return str(getattr(f, "__doc__", ""))
+
+
+def wraps(fun: Function, namestr: str = "{fun}", docstr: str = "{doc}", **names: Any) -> Callable[[Function], Function]:
+    """Decorator: a function with another one's name and documentation, put into these texts."""
+
+    def named(wrapper: Function) -> Function:
+        functools.update_wrapper(wrapper, fun, updated=())
+        given = {"fun": get_name(fun), "doc": get_doc(fun), **names}
+        wrapper.__name__, wrapper.__doc__ = namestr.format(**given), docstr.format(**given)
+        return wrapper
+
+    return named

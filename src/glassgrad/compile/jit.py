@@ -94,11 +94,12 @@ class Compiled:
         """Run on the leaves of the arguments."""
         executable = self.executable
         given = [as_array(leaves[i], self.signature.leaves[i]) for i in self.varying]
+        shared = _overlapping(given) if executable.donated else set[int]()
         outputs = []
         for number, spec in enumerate(executable.specs):
             source = executable.donated.get(number)
-            if source is not None:
-                given[source] = _own(given, source, leaves[self.varying[source]])
+            if source is not None and (source in shared or not _own(given[source], leaves[self.varying[source]])):
+                given[source] = given[source].copy()
             outputs.append(np.empty(spec.shape, spec.dtype) if source is None else given[source])
         code = executable.run(given, outputs)
         if code:
@@ -112,12 +113,22 @@ class Compiled:
         return tree.unflatten(self.result, [wrap(next(supply)) if k is None else k for k in self.kept])
 
 
-def _own(given: Sequence[np.ndarray[Any, Any]], source: int, leaf: Any) -> np.ndarray[Any, Any]:
-    """A donated array itself, if it may be written to and shares no memory with another argument; else a copy."""
-    array = given[source]
-    mine = array is (leaf.value if isinstance(leaf, Node) else leaf) and array.flags.writeable
-    shared = any(np.may_share_memory(array, other) for k, other in enumerate(given) if k != source)
-    return array if mine and not shared else array.copy()
+def _own(array: np.ndarray[Any, Any], leaf: Any) -> bool:
+    """Whether this is the donated array itself, and may be written to."""
+    return array is (leaf.value if isinstance(leaf, Node) else leaf) and array.flags.writeable
+
+
+def _overlapping(arrays: Sequence[np.ndarray[Any, Any]]) -> set[int]:
+    """Which of these contiguous arrays share memory with another."""
+    spans = sorted((call.data(a), call.data(a) + a.nbytes, k) for k, a in enumerate(arrays) if a.nbytes)
+    found = set[int]()
+    reached, furthest = 0, -1  # of those that begin before this one, the end that is furthest, and whose it is
+    for begin, end, number in spans:
+        if begin < reached:
+            found |= {number, furthest}
+        if end > reached:
+            reached, furthest = end, number
+    return found
 
 
 def _seen(leaf: Any) -> Any:

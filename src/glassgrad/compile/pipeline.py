@@ -23,7 +23,7 @@ from ..kernel.instructions import DTYPES
 from ..kernel.ir import Call, Program
 from ..kernel.show import show
 from ..kernel.verify import verify as verify_program
-from ..lazy import lazy
+from ..lazy import lazy, uncollected
 from ..native import call, driver, emit, library, routines, signals, threads
 from ..native.target import Target, host
 from ..rewrite import rescan, simplify
@@ -102,6 +102,10 @@ class Executable:
     passes: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        with uncollected():
+            self._passed()
+
+    def _passed(self) -> None:
         for step in PASSES:
             started = time.perf_counter()
             result = step.function(self)

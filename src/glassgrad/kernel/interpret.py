@@ -44,8 +44,8 @@ from .ir import (
     Step,
     Store,
     While,
-    steps_of,
 )
+from .regions import cuts
 
 Array = np.ndarray[Any, Any]
 UNWRITTEN = 0xFF  # as every byte: NaN in all float formats, -1 in integers
@@ -133,11 +133,12 @@ class _Machine:
                 self.region(step)
 
     def region(self, region: Region) -> None:
+        where = cuts(region, self.program.kernels)
         for chunk in reversed(range(region.chunks)):
             for i in range(region.count):
                 self.iterations[region.loop] = i
-                for launch in region.launches:
-                    self.launch(launch, *steps_of(self.program.kernels[launch.kernel].extent, region.chunks, chunk))
+                for launch, at in zip(region.launches, where, strict=True):
+                    self.launch(launch, at[chunk], at[chunk + 1])
 
     def launch(self, launch: Launch, begin: int, end: int) -> None:
         if begin < end:

@@ -206,15 +206,17 @@ class Launch(NamedTuple):
 
 
 class Region(NamedTuple):
-    """Launches whose extents are cut into ``chunks`` parts, each thread taking parts: part c of a launch needs, of the
-    launches before it in the region, part c only. A ``short`` one is not worth waking a thread for.
+    """Launches that are cut into ``chunks`` parts, each thread taking parts; ``regions.cuts`` says where.
 
-    With a ``loop`` each part does its launches ``count`` times, in order, whatever round the other parts are in.
+    Part c of a launch needs, of the launches before it in the region, part c only. Launches that are ``separate`` need
+    nothing of each other, and are cut as if they were one. A ``short`` region is not worth waking a thread for. With a
+    ``loop`` each part does its launches ``count`` times, in order, whatever round the other parts are in.
     """
 
     launches: tuple[Launch, ...]
     chunks: int
     short: bool = False
+    separate: bool = False
     loop: str = ""
     count: int = 1  # type: ignore[assignment]
 
@@ -284,8 +286,3 @@ class Program:
     functions: tuple[object, ...] = ()
     failures: tuple[str, ...] = ()
     given: tuple[int, int, int] = (0, 0, 0)
-
-
-def steps_of(extent: int, chunks: int, chunk: int) -> tuple[int, int]:
-    """The part [begin, end) of an extent that chunk number ``chunk`` of ``chunks`` does."""
-    return extent * chunk // chunks, extent * (chunk + 1) // chunks

@@ -8,6 +8,7 @@ say themselves (``scalars.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class Memory(NamedTuple):
     loop: str = ""
 
 
+@cache
 def storage_dtype(dtype: np.dtype[Any]) -> tuple[str, int]:
     """The kernel's dtype for elements of this one, and how many of them make one."""
     if dtype.kind == "c":

@@ -2,8 +2,8 @@
 
 A launch is cut along its outermost axis. Where part c of a launch needs, of what an earlier one makes, the same rows
 only, both can be one region: a thread that has done its rows of one goes on with its rows of the next. All layers of a
-network go over the rows of a batch in this way; the gradients of all its weights, which need each other not at all, are
-another region.
+network go over the rows of a batch in this way. The gradients of all its weights, which need each other not at all, are
+another region: laid end to end, and cut like one long launch, so that nearly all of them are done in one piece.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class _Open:
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
+        self.separate = True  # so far none uses what another writes
         self.reads: dict[int, Rows] = {}
         self.writes: dict[int, Rows] = {}
 
@@ -108,6 +109,8 @@ class _Open:
     def add(self, launch: Launch, kernel: Kernel, buffers: Sequence[int]) -> None:
         self.launches.append(launch)
         local = _numbers(kernel)
+        reads, writes = ({buffers[local[formal]] for formal in kind if formal in local} for kind in uses(kernel))
+        self.separate &= self.writes.keys().isdisjoint(reads | writes) and self.reads.keys().isdisjoint(writes)
         for kind, seen in zip(uses(kernel), (self.reads, self.writes), strict=True):
             for formal, rows in kind.items():
                 if formal in local:
@@ -149,8 +152,9 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
                     chosen = number
                     break
                 refused.add(number)
-        chunks = parts([kernels[n.kernel] for n in region.launches], total)
-        found.append(Region(tuple(region.launches), chunks, chunks > 1 and total < SHORT))
+        separate = region.separate and len(region.launches) > 1 and total >= SHORT
+        chunks = parts([kernels[n.kernel] for n in region.launches], total, separate)
+        found.append(Region(tuple(region.launches), chunks, chunks > 1 and total < SHORT, chunks > 1 and separate))
     return found
 
 
@@ -176,7 +180,7 @@ def in_rounds(
     used = [kernels[launch.kernel] for launch in region.launches]
     total = count * sum(map(work, used))
     chunks = parts(used, total)
-    return Region(region.launches, chunks, chunks > 1 and total < SHORT, loop, count)
+    return Region(region.launches, chunks, chunks > 1 and total < SHORT, loop=loop, count=count)
 
 
 def alone(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequence[int]) -> list[Region]:
@@ -190,13 +194,29 @@ def alone(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequen
     return found
 
 
-def parts(kernels: Sequence[Kernel], nanoseconds: float) -> int:
+def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False) -> int:
     """Into how many parts a region is cut: by its work, never by the number of threads."""
-    rows = ROWS if nanoseconds < LARGE else ROWS // 2
+    rows = ROWS if max(map(work, kernels)) < LARGE else ROWS // 2
     products = [kernel.extent // rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
-    longest = max(products or [kernel.extent for kernel in kernels])
+    longest = (sum if separate else max)(products or [kernel.extent for kernel in kernels])
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
     return max(1, int(min(worthwhile, PARTS, longest)))
+
+
+def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:
+    """For each launch of a region where its parts begin, and where the last one ends."""
+    chunks = range(region.chunks + 1)
+    if not region.separate:
+        return [tuple([kernels[n.kernel].extent * c // region.chunks for c in chunks]) for n in region.launches]
+    times = [max(work(kernels[launch.kernel]), 1e-3) for launch in region.launches]
+    found, before, total = [], 0.0, sum(times)
+    for launch, time in zip(region.launches, times, strict=True):
+        kernel = kernels[launch.kernel]
+        extent, step = kernel.extent, ROWS if isinstance(kernel.body[0], MatMul) else 1
+        done = [min(max((total * c / region.chunks - before) / time, 0.0), 1.0) for c in chunks[1:-1]]
+        found.append((0, *(extent if share == 1.0 else int(share * extent) // step * step for share in done), extent))
+        before += time
+    return found
 
 
 class _Dependencies:

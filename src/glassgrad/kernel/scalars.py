@@ -119,13 +119,19 @@ def cast(let: Let, x: Number, dtype: np.dtype[Any] | str) -> Number:
             part = f"float{dtype.itemsize * 4}"
             re, im = x if isinstance(x, Complex) else (x, Real(Literal(0, "bool"), "bool"))
             return Complex(_cast(let, re, part), _cast(let, im, part))
-        dtype = "float32" if dtype.name in HALVES else dtype.name
+        dtype = register(dtype)
     if isinstance(x, Real):
         return _cast(let, x, dtype)
     if dtype != "bool":
         return _cast(let, x.re, dtype)
     either = tuple(_cast(let, part, dtype).atom for part in x)
     return Real(let("bool", Scalar("logical_or", either)), "bool")
+
+
+@cache
+def register(dtype: np.dtype[Any]) -> str:
+    """The dtype that elements of this real one are computed with."""
+    return "float32" if dtype.name in HALVES else dtype.name
 
 
 def multiply(let: Let, x: Number, y: Number) -> Number:

@@ -93,7 +93,7 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
     for step in steps:
         if isinstance(step, Region):
             often = f", {step.loop} < {step.count}" if step.loop else ""
-            yield f"{'short ' if step.short else ''}region in {step.chunks}{often}:"
+            yield f"{'short ' * step.short}region in {step.chunks}{' end to end' * step.separate}{often}:"
             yield from _indented(map(_launch, step.launches))
         elif isinstance(step, Call):
             often = f" every {step.every} rounds" if step.every > 1 else ""

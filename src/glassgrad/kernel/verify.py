@@ -184,9 +184,14 @@ class _Memory:
         within = loops | {region.loop} if region.loop else loops
         for launch in region.launches * min(region.count, 2):  # the second time with what the first has overwritten
             self.where = [*outside, f"launch of kernel {launch.kernel}"]
+            own = dict[int, bool]()
             for number, use in self.launch(launch, within):
                 owner = self.spans[number].owner
-                used[owner] = used.get(owner, False) or use.written
+                own[owner] = own.get(owner, False) or use.written
+            for owner, written in own.items():
+                clash = region.separate and owner in used and (written or used[owner])
+                self.demand(not clash, f"buffer {owner} is not its own")
+                used[owner] = used.get(owner, False) or written
         self.where = outside
         if region.chunks > 1:  # while one part is at the last launch, another is at the first
             self.apart(list(used.items()))

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..kernel import ir
-from .builder import I32, SIZES, Builder, Type, Value, integer, number
+from .builder import I32, PTR, SIZES, Builder, Type, Value, integer, number
 from .casts import MEMORY
 from .scalars import fold
 from .target import Target
 
+LINE = 64  # bytes that memory brings at once
 LONGEST_STRIDE = 4  # up to here a strided vector is picked from plain ones
 
 VOID = Type("void")
@@ -25,12 +26,23 @@ _NO_TERMS: Terms = ()
 
 
 class Accumulator(NamedTuple):
-    """A register in the making: LLVM turns the memory into one."""
+    """A register in the making: LLVM turns the memory into one.
+
+    ``lost`` is one more, of integers that are not 0 where NaN has passed by; without it, NaN is in the value.
+    """
 
     place: Value
     type: Type
     reducer: str
     dtype: str
+    lost: Accumulator | None = None
+
+
+class Line(NamedTuple):
+    """Computed positions that go up by the same number from lane to lane: lane 0's, and that number."""
+
+    first: Value
+    step: int
 
 
 @dataclass
@@ -38,11 +50,13 @@ class Scope:
     """What statements can see at one point.
 
     ``axes`` maps an axis to its value, in order of nesting; on the vector axis that of lane 0. ``lanes`` is 0 outside
-    vector loops. ``offsets`` holds the sums of terms computed so far.
+    vector loops. ``lines`` are those names that go up evenly from lane to lane. ``offsets`` holds the sums of terms
+    computed so far.
     """
 
     axes: dict[str, Value]
     names: dict[str, tuple[Value, str]]
+    lines: dict[str, Line]
     accumulators: dict[str, Accumulator]
     offsets: dict[Terms, Value]
     vector: str = ""
@@ -52,7 +66,9 @@ class Scope:
         """One loop further in: what is named there is not seen outside. ``lanes`` makes it the vector axis."""
         vector, count = (self.vector, self.lanes) if lanes is None else (axis, lanes)
         axes = {**self.axes, axis: base}
-        return Scope(axes, dict(self.names), dict(self.accumulators), dict(self.offsets), vector, count)
+        return Scope(
+            axes, dict(self.names), dict(self.lines), dict(self.accumulators), dict(self.offsets), vector, count
+        )
 
     def step(self, index: ir.Affine) -> int:
         """How far the index moves from lane to lane."""
@@ -71,7 +87,7 @@ class Spot(NamedTuple):
     """Elements of a buffer: their index, computed already if it is gathered, and whether to touch them."""
 
     buffer: Buffer
-    where: ir.Affine | Value
+    where: ir.Affine | Line | Value
     mask: Value | None
 
     @property
@@ -82,10 +98,12 @@ class Spot(NamedTuple):
         """From lane to lane; None if that is not the same between all lanes."""
         if isinstance(self.where, Value):
             return None if self.where.type.lanes else 0
-        return scope.step(self.where)
+        return self.where.step if isinstance(self.where, Line) else scope.step(self.where)
 
-    def moved(self, distance: int) -> Spot:
-        assert isinstance(self.where, ir.Affine)
+    def moved(self, f: Builder, distance: int) -> Spot:
+        assert not isinstance(self.where, Value)
+        if isinstance(self.where, Line):
+            return self._replace(where=self.where._replace(first=add(f, self.where.first, integer(distance))))
         return self._replace(where=self.where._replace(offset=self.where.offset + distance))
 
 
@@ -135,6 +153,8 @@ def ramp(lanes: int, step: int) -> Value:
 
 
 def _offset(f: Builder, scope: Scope, spot: Spot) -> Value:
+    if isinstance(spot.where, Line):
+        return spot.where.first
     return spot.where if isinstance(spot.where, Value) else position(f, scope, spot.where)
 
 
@@ -147,7 +167,7 @@ def _addresses(f: Builder, scope: Scope, spot: Spot) -> Value:
     """Where each lane's element is: a vector of pointers."""
     if isinstance(spot.where, Value):
         return f.address(spot.buffer.pointer, spot.scalar, f.splat(spot.where, scope.lanes))
-    return f.address(_address(f, scope, spot), spot.scalar, ramp(scope.lanes, scope.step(spot.where)))
+    return f.address(_address(f, scope, spot), spot.scalar, ramp(scope.lanes, spot.step(scope) or 0))
 
 
 # Bits in memory are bytes
@@ -176,6 +196,15 @@ def load(f: Builder, scope: Scope, spot: Spot) -> Value:
     return _in_registers(f, value, spot.buffer.dtype)
 
 
+def fetch(f: Builder, scope: Scope, spot: Spot) -> None:
+    """Have the lanes' elements brought to the first cache; they lie side by side, and need not exist."""
+    first, size = _address(f, scope, spot), SIZES[spot.scalar]
+    to_read, of_first_cache, of_data = (Value(text, I32) for text in "031")
+    for place in range(0, max(scope.lanes, 1) * size, LINE):
+        line = f.address(first, "i8", integer(place))
+        f.intrinsic("prefetch", VOID, line, to_read, of_first_cache, of_data, overload=[PTR])
+
+
 def _load_one(f: Builder, scope: Scope, spot: Spot) -> Value:
     type, mask = Type(spot.scalar), spot.mask
     if mask is None:
@@ -190,7 +219,7 @@ def _load_one(f: Builder, scope: Scope, spot: Spot) -> Value:
 def _load_picked(f: Builder, scope: Scope, spot: Spot, step: int) -> Value:
     """The lanes' elements out of the stretch of memory they lie in."""
     length = abs(step) * (scope.lanes - 1) + 1
-    lowest = spot if step > 0 else spot.moved(1 - length)
+    lowest = spot if step > 0 else spot.moved(f, 1 - length)
     stretch = f.load(_address(f, scope, lowest), Type(spot.scalar, length))
     return stretch if step == 1 else f.shuffle(stretch, None, range(0, length)[::step])
 
@@ -227,7 +256,7 @@ def store(f: Builder, scope: Scope, spot: Spot, value: Value) -> None:
         return
     value, step = f.splat(value, scope.lanes), spot.step(scope)
     if spot.mask is None and step in (1, -1):
-        lowest = spot if step == 1 else spot.moved(1 - scope.lanes)
+        lowest = spot if step == 1 else spot.moved(f, 1 - scope.lanes)
         turned = value if step == 1 else f.shuffle(value, None, range(scope.lanes)[::-1])
         f.store(turned, _address(f, scope, lowest))
         return

@@ -100,7 +100,7 @@ class Entry:
     ) -> None:
         self._builtin: Callable[[], Callable[..., Any] | None] = lambda: None
         self._leaves, self._outputs = leaves, outputs
-        self._rest = (*map(_data, constants), *functions)
+        self._rest = (*map(data, constants), *functions)
         self._arena_bytes, self._keep = arena, (*constants, *keep)
         self._spare: list[tuple[Any, int]] = []
         self._program = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(program)
@@ -142,7 +142,7 @@ class Entry:
             arena = self._spare.pop()
         except IndexError:  # another thread may have taken it just now
             arena = _arena(self._arena_bytes)
-        addresses = [*map(_data, given), *self._rest, arena[1]]
+        addresses = [*map(data, given), *self._rest, arena[1]]
         table = (ctypes.c_int64 * len(addresses))(*addresses)
         code: int = self._program(ctypes.addressof(table))
         self._spare[:] = [arena]
@@ -372,10 +372,11 @@ def _arena(size: int) -> tuple[Any, int]:
     if not size:
         return None, 0
     memory = np.empty(size + ALIGNMENT, np.uint8)
-    return memory, -(-_data(memory) // ALIGNMENT) * ALIGNMENT
+    return memory, -(-data(memory) // ALIGNMENT) * ALIGNMENT
 
 
-def _data(array: np.ndarray[Any, Any]) -> int:
+def data(array: np.ndarray[Any, Any]) -> int:
+    """The address of its first element."""
     address: int = array.__array_interface__["data"][0]
     return address
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..kernel import ir
+from ..kernel.regions import cuts
 from .builder import I8, I32, I64, PTR, Builder, Module, Value, integer, number
 from .threads import SHORT
 
@@ -150,13 +151,22 @@ class Driver:
                 within = frame._replace(iterations={**frame.iterations, region.loop: iteration})
                 self.part(region._replace(loop=""), within, chunk, following)
             return
-        for launch in region.launches:
-            extent = self.program.kernels[launch.kernel].extent
-            begin, end = (begins(f, extent, region.chunks, c) for c in (chunk, following))
+        for launch, at in zip(region.launches, cuts(region, self.program.kernels), strict=True):
+            if region.chunks == 1:
+                self.launch(launch, frame, integer(0), integer(at[-1]))
+                continue
+            begin, end = (f.load(slot(f, self.constant(at), c), I64) for c in (chunk, following))
             # A kernel without a range does all its work each time it is called.
-            some = f.when(f.compare("icmp slt", begin, end)) if extent < region.chunks else contextlib.nullcontext()
+            some = f.when(f.compare("icmp slt", begin, end)) if len(set(at)) < len(at) else contextlib.nullcontext()
             with some:
                 self.launch(launch, frame, begin, end)
+
+    def constant(self, numbers: tuple[int, ...]) -> Value:
+        """A constant array."""
+        name = f"cut_{'_'.join(map(str, numbers))}"
+        held = ", ".join(f"i64 {number}" for number in numbers)
+        self.module.globals[name] = f"@{name} = internal constant [{len(numbers)} x i64] [{held}]"
+        return Value(f"@{name}", PTR)
 
     def call(self, call: ir.Call, frame: Frame, context: Value) -> None:
         """``i32 function(ptr buffers)``. What it returns other than 0 ends the run, with the code of ``failed``."""
@@ -232,16 +242,9 @@ STEPS: dict[type, Callable[[Driver, Any, Frame, Value], None]] = {
 }
 
 
-def slot(f: Builder, base: Value, index: int) -> Value:
+def slot(f: Builder, base: Value, index: int | Value) -> Value:
     """Place number ``index`` of eight bytes."""
-    return f.address(base, "ptr", integer(index))
-
-
-def begins(f: Builder, extent: int, chunks: int, chunk: Value) -> Value:
-    """Where a part begins: the formula of ``ir.steps_of``."""
-    if chunks == 1:
-        return integer(extent * int(chunk.text))
-    return f.op("udiv", f.op("mul nuw nsw", chunk, integer(extent)), integer(chunks))
+    return f.address(base, "ptr", index if isinstance(index, Value) else integer(index))
 
 
 def every(steps: Sequence[ir.Step]) -> Iterator[ir.Step]:

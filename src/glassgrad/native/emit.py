@@ -16,11 +16,12 @@ from typing import Any
 from ..kernel import ir
 from ..kernel.instructions import identity
 from . import access, math, matmul, scalars
-from .access import Accumulator, Buffer, Scope, Spot
+from .access import Accumulator, Buffer, Line, Scope, Spot
 from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, number
 from .casts import FLOATS, MEMORY, REGISTER, cast, literal
 from .driver import Driver
 from .target import Target
+from .traffic import fetched_ahead
 
 
 def module(program: ir.Program, target: Target) -> str:
@@ -62,8 +63,8 @@ LINE = 64  # bytes that a light loop handles at once, in however many registers 
 def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir.Statement], extent: int) -> int:
     """Lanes of the main loop: a register of the widest dtype in the body, times how many of them to interleave.
 
-    Folds wait for each other, so light ones go four abreast; a body with many values, or with long instructions such as
-    exp, has enough to do at once, and would run out of registers.
+    Folds wait for each other, so light ones go four abreast. A long instruction such as exp is a chain in which each
+    step waits for the one before: two abreast, if there are registers for it. A body with many values has enough to do.
     """
     dtypes, values, heavy, folds, ordered = set[str](), 0, False, False, False
     for statement in statements(body):
@@ -80,8 +81,10 @@ def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir
     register = target.lanes(max((SIZES[MEMORY[dtype]] for dtype in dtypes), default=4))
     if values > 3 * target.registers and not heavy and not ordered:
         abreast = 3  # long chains wait for themselves more than for what is spilled
-    elif ordered or heavy or values > target.registers:
+    elif ordered or values > target.registers:
         abreast = 1
+    elif heavy:
+        abreast = min(LINE // target.vector, target.registers // 8)
     elif folds:
         abreast = 4 if values <= target.registers // 4 else 2
     else:
@@ -118,6 +121,7 @@ def empty(reducer: str, dtype: str, lanes: int) -> Value:
     return Value(f"splat ({value.type} {value.text})", Type(value.type.scalar, lanes)) if lanes else value
 
 
+EXTREMES = {"maximum": "fcmp ogt", "minimum": "fcmp olt"}  # reducers, and when they keep what they have
 OFTEN = 12  # more of one mathematical function in a kernel are calls of one copy
 
 
@@ -133,6 +137,7 @@ class KernelEmitter:
         self.buffers = [self.buffer(i, formal) for i, formal in enumerate(kernel.formals)]
         said = [s.value for s in statements(kernel.body) if isinstance(s, ir.Let) and isinstance(s.value, ir.Scalar)]
         self.often = Counter(s.instruction for s in said if s.instruction in math.INSTRUCTIONS)
+        self.ahead: dict[str, int] = {}
         self.status, self.begin, self.end = (f.arguments[name] for name in ("status", "begin", "end"))
 
     def buffer(self, index: int, formal: ir.Formal) -> Buffer:
@@ -142,7 +147,7 @@ class KernelEmitter:
         return Buffer(self.f.arguments[f"b{index}"], formal.dtype, formal.size)
 
     def emit(self) -> None:
-        scope = Scope({}, {}, {}, {})
+        scope = Scope({}, {}, {}, {}, {})
         body = self.kernel.body
         first = body[0]
         if len(body) == 1 and isinstance(first, ir.MatMul):
@@ -168,18 +173,38 @@ class KernelEmitter:
         return scope.names[atom.id]
 
     def spot(self, buffer: int, index: ir.Index, mask: ir.Name | None, scope: Scope) -> Spot:
-        where = self.atom(index, scope)[0] if isinstance(index, ir.Name) else index
+        if isinstance(index, ir.Name):
+            where: ir.Affine | Line | Value = scope.lines.get(index.id) or self.atom(index, scope)[0]
+        else:
+            where = index
         return Spot(self.buffers[buffer], where, self.atom(mask, scope)[0] if mask else None)
 
     def let(self, let: ir.Let, scope: Scope) -> None:
         said = let.value
         if isinstance(said, ir.Load):
-            value = access.load(self.f, scope, self.spot(said.buffer, said.index, said.mask, scope))
+            spot = self.spot(said.buffer, said.index, said.mask, scope)
+            value = access.load(self.f, scope, spot)
+            if let.name in self.ahead:
+                access.fetch(self.f, scope, spot.moved(self.ahead[let.name]))
         elif isinstance(said, ir.Position):
             value = access.positions(self.f, scope, said.index)
         else:
             value = self.scalar(said, let.dtype, scope)
         scope.names[let.name] = (value, let.dtype)
+        line = self.line(said, scope)
+        if line:
+            scope.lines[let.name] = line
+
+    def line(self, said: ir.Load | ir.Scalar | ir.Position, scope: Scope) -> Line | None:
+        """What is said as positions that go up evenly, if it is: those of an index, or such ones moved."""
+        if isinstance(said, ir.Position) and scope.step(said.index):
+            return Line(access.position(self.f, scope, said.index), scope.step(said.index))
+        if isinstance(said, ir.Scalar) and said.instruction == "add":
+            for one, other in (said.args, said.args[::-1]):
+                line, distance = scope.lines.get(getattr(one, "id", "")), self.atom(other, scope)[0]
+                if line and not distance.type.lanes:
+                    return Line(access.add(self.f, line.first, distance), line.step)
+        return None
 
     def scalar(self, said: ir.Scalar, dtype: str, scope: Scope) -> Value:
         """An instruction, on vectors if any argument is one."""
@@ -236,15 +261,39 @@ class KernelEmitter:
         self.f.store(empty(reducer, dtype, lanes), place)
         return Accumulator(place, type, reducer, dtype)
 
+    def partial(self, whole: Accumulator, lanes: int) -> Accumulator:
+        """One for parts of another, that is put together from its lanes.
+
+        To keep NaN in a maximum takes four instructions. To lose it takes one, and two more to see in two registers
+        whether there was any.
+        """
+        made = self.accumulator(whole.reducer, whole.dtype, lanes)
+        if whole.reducer not in EXTREMES or whole.dtype not in FLOATS:
+            return made
+        size = SIZES[made.type.scalar]
+        pairs = lanes % 2 == 0 and lanes * size >= 2 * self.target.vector
+        return made._replace(lost=self.accumulator("or", f"int{8 * size}", lanes // 2 if pairs else lanes))
+
     def accumulate(self, accumulate: ir.Accumulate, scope: Scope) -> None:
         value, _ = self.atom(accumulate.value, scope)
         self.fold(scope.accumulators[accumulate.name], value)
 
     def fold(self, a: Accumulator, value: Value) -> None:
         f = self.f
-        before = f.load(a.place, a.type)
         value = f.splat(value, a.type.lanes)
-        f.store(scalars.fold(f, self.target, a.reducer, a.dtype, before, value), a.place)
+        f.store(self.folded(a, f.load(a.place, a.type), value), a.place)
+        if a.lost:
+            pair = (value, value) if a.lost.type.lanes == value.type.lanes else self.halves(value)
+            self.fold(a.lost, f.convert("sext", f.compare("fcmp uno", *pair), a.lost.type.scalar))
+
+    def folded(self, a: Accumulator, before: Value, value: Value) -> Value:
+        if a.lost:
+            return self.f.select(self.f.compare(EXTREMES[a.reducer], before, value), before, value)
+        return scalars.fold(self.f, self.target, a.reducer, a.dtype, before, value)
+
+    def halves(self, value: Value) -> list[Value]:
+        half = value.type.lanes // 2
+        return [self.f.shuffle(value, None, range(start, start + half)) for start in (0, half)]
 
     # Loops
 
@@ -253,6 +302,7 @@ class KernelEmitter:
         if loop.kind == "vector":
             self.vector_loop(loop, scope)
             return
+        self.ahead |= fetched_ahead(loop, self.kernel.formals)
         parallel = loop.kind == "parallel"
         span = self.f.loop(self.begin, self.end) if parallel else repeated(self.f, 0, loop.extent, 1)
         with span as index:
@@ -271,35 +321,37 @@ class KernelEmitter:
         inner = {s.name for s in statements(loop.body) if isinstance(s, ir.Reset)}
         folded = {s.name for s in statements(loop.body) if isinstance(s, ir.Accumulate)} - inner
         outside = {name: a for name, a in scope.accumulators.items() if name in folded}
-        parts: dict[str, list[Value]] = {name: [] for name in outside}
+        parts: dict[str, list[Accumulator]] = {name: [] for name in outside}
         for begin, end, step in ((0, whole, lanes), (whole, loop.extent, loop.extent - whole)):
             if begin == end:
                 continue
             count = step if step > 1 else 0
-            partial = {name: self.accumulator(a.reducer, a.dtype, count) for name, a in outside.items()}
+            partial = {name: self.partial(a, count) for name, a in outside.items()}
             with repeated(self.f, begin, end, step) as base:
                 inside = scope.inside(loop.axis, base, count)
                 inside.accumulators.update(partial)
                 self.run(loop.body, inside)
             for name, a in partial.items():
-                parts[name].append(self.f.load(a.place, a.type))
+                parts[name].append(a)
         for name, a in outside.items():
-            self.fold(a, self.together(a, parts[name]))
+            self.fold(a, self.together(parts[name]))
 
-    def together(self, a: Accumulator, parts: list[Value]) -> Value:
+    def together(self, parts: list[Accumulator]) -> Value:
         """The lanes of all parts folded to one value: the second part into the first, then halves into halves."""
-        f, first = self.f, parts[0]
-        length = 1 << (max(first.type.lanes, 1) - 1).bit_length()
-        total = self.padded(a, first, length)
-        for part in parts[1:]:
-            total = scalars.fold(f, self.target, a.reducer, a.dtype, total, self.padded(a, part, length))
-        while length > 2:
-            length //= 2
-            low, high = (f.shuffle(total, None, range(start, start + length)) for start in (0, length))
-            total = scalars.fold(f, self.target, a.reducer, a.dtype, low, high)
-        if not total.type.lanes:
-            return total
-        return scalars.fold(f, self.target, a.reducer, a.dtype, f.extract(total, 0), f.extract(total, 1))
+        f, a = self.f, parts[0]
+        length = 1 << (max(a.type.lanes, 1) - 1).bit_length()
+        total, *others = (self.padded(a, f.load(part.place, part.type), length) for part in parts)
+        for other in others:
+            total = self.folded(a, total, other)
+        while total.type.lanes > 2:
+            total = self.folded(a, *self.halves(total))
+        if total.type.lanes:
+            total = self.folded(a, f.extract(total, 0), f.extract(total, 1))
+        for lost in (part.lost for part in parts if part.lost):
+            seen = f.load(lost.place, lost.type)
+            there = scalars.anywhere(f, f.compare("icmp ne", seen, number(0, seen.type)))
+            total = f.select(there, number(float("nan"), total.type), total)
+        return total
 
     def padded(self, a: Accumulator, value: Value, length: int) -> Value:
         """As many lanes as that, the ones added being of no effect."""

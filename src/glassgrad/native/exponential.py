@@ -8,6 +8,7 @@ short interval by a polynomial, put the power of two back. The polynomials are m
 from __future__ import annotations
 
 from .formula import (
+    Format,
     Pair,
     Term,
     choose,
@@ -81,23 +82,35 @@ EXP2_RANGE = {"float": (-151.0, 129.0), "double": (-1076.0, 1025.0)}
 # Powers of two
 
 
-def whole(x: Term, factor: float = 1.0) -> tuple[Term, Term]:
-    """The whole number nearest to factor · x, below 2^(mantissa - 1), and an integer that ends in its bits."""
-    shifted = x + x.format.rounder if factor == 1.0 else mul_add(x, factor, x.format.rounder)
-    return shifted - x.format.rounder, shifted.bits()
+def whole(x: Term, factor: float = 1.0, plus: int = 0) -> tuple[Term, Term]:
+    """The whole number n nearest to factor · x, below 2^(mantissa - 2), and an integer that ends in n + ``plus``."""
+    rounder = x.format.rounder + plus
+    shifted = x + rounder if factor == 1.0 else mul_add(x, factor, rounder)
+    return shifted - rounder, shifted.bits()
 
 
 def power_of_two(exponent: Term) -> Term:
-    """2ⁿ where n is at the end of these bits, and 2ⁿ is a normal number."""
-    return ((exponent << exponent.format.mantissa) + exponent.format.one).as_float()
+    """2ⁿ where n + bias is at the end of these bits, and 2ⁿ is a normal number."""
+    return (exponent << exponent.format.mantissa).as_float()
 
 
-def scaled(x: Term, exponent: Term) -> Term:
-    """x · 2ⁿ, n as ``whole`` left it. Two factors: one alone could overflow, or lose a subnormal result's rounding."""
+def spare(form: Format, below: bool) -> int:
+    """What stands beside n in the integer that ``scaled`` takes."""
+    return 2 * form.bias - below
+
+
+def scaled(x: Term, exponent: Term, *, below: bool = False) -> Term:
+    """x · 2ⁿ, the integer ending in n + ``spare(…, below)``; ``below`` promises n ≤ 0.
+
+    Two factors, normal numbers both: one alone could overflow, or lose a subnormal result's rounding.
+    """
+    form = x.format
     if x.target.masks:  # machines with masks, AVX-512 and SVE, do it in one instruction
-        return x.times_power_of_two(exponent - x.constant(x.format.rounder).bits())
-    half = exponent >> 1
-    return x * power_of_two(half) * power_of_two(exponent - half)
+        return x.times_power_of_two(exponent - x.constant(form.rounder + spare(form, below)).bits())
+    if below:
+        return x * power_of_two(exponent) * form.smallest
+    half = power_of_two(exponent >> 1)
+    return x * ((exponent << form.mantissa) - half.bits()).as_float() * half
 
 
 def split(x: Term) -> tuple[Term, Term]:
@@ -129,32 +142,40 @@ def normal(x: Term) -> tuple[Term, Term]:
 # Exponentials
 
 
-def _reduced(x: Term, rest: Term | None = None) -> tuple[Term, Term]:
-    """x + rest = n ln2 + r: n's bits, and eʳ - 1."""
-    n, bits = whole(x, LOG2E)
+def _reduced(x: Term, plus: int, rest: Term | None = None) -> tuple[Term, Term]:
+    """x + rest = n ln2 + r: an integer that ends in n + plus, and r."""
+    n, bits = whole(x, LOG2E, plus)
     upper, lower = LN2_PARTS[x.type.scalar]
     r = mul_add(n, -lower, mul_add(n, -upper, x))
-    if rest is not None:
-        r = r + rest
-    return bits, mul_add(r * r, polynomial(r, EXP[x.type.scalar]), r)
+    return bits, r if rest is None else r + rest
+
+
+def _grown(r: Term) -> Term:
+    """eʳ - 1"""
+    return mul_add(r * r, polynomial(r, EXP[r.type.scalar]), r)
+
+
+def _exp(x: Term, rest: Term | None = None, *, times: float = 1.0, below: bool = False) -> Term:
+    """times · e^(x + rest) for x in the range, the rest a rounding error of x; ``below`` promises x ≤ 0."""
+    bits, r = _reduced(x, spare(x.format, below), rest)
+    slope = mul_add(r, polynomial(r, [c * times for c in EXP[x.type.scalar]]), times)
+    return scaled(mul_add(r, slope, times), bits, below=below)
 
 
 def exp(x: Term) -> Term:
     """eˣ"""
-    return exp_sum(x, None)
-
-
-def exp_sum(x: Term, rest: Term | None) -> Term:
-    """e^(x + rest), the rest a rounding error of x."""
     low, _, high = EXP_RANGE[x.type.scalar]
-    bits, grown = _reduced(x.at_least(low).at_most(high), rest)
-    return scaled(grown + 1.0, bits)
+    return _exp(x.at_least(low).at_most(high))
+
+
+def exp_below_zero(x: Term, rest: Term | None = None) -> Term:
+    """e^(x + rest) for x ≤ 0, the rest a rounding error of x."""
+    return _exp(x.at_least(EXP_RANGE[x.type.scalar][0]), rest, below=True)
 
 
 def _half_exp(x: Term) -> Term:
     """eˣ/2 for x ≥ 0: finite for a little longer than eˣ."""
-    bits, grown = _reduced(x.at_most(EXP_RANGE[x.type.scalar][2] + 2))
-    return scaled(grown + 1.0, bits - 1)
+    return _exp(x.at_most(EXP_RANGE[x.type.scalar][2] + 2), times=0.5)
 
 
 def exp2(x: Term) -> Term:
@@ -165,7 +186,7 @@ def exp2(x: Term) -> Term:
 
 def _exp2_sum(x: Term, rest: Term | None) -> Term:
     """2^(x + rest) for x in the range."""
-    n, bits = whole(x)
+    n, bits = whole(x, plus=spare(x.format, False))
     r = x - n if rest is None else (x - n) + rest
     return scaled(mul_add(r, polynomial(r, EXP2[x.type.scalar]), 1.0), bits)
 
@@ -173,31 +194,31 @@ def _exp2_sum(x: Term, rest: Term | None) -> Term:
 def expm1(x: Term) -> Term:
     """eˣ - 1 = 2ⁿ (eʳ - 1) + (2ⁿ - 1)"""
     _, low, high = EXP_RANGE[x.type.scalar]
-    bits, grown = _reduced(x.at_least(low).at_most(high))
-    half = power_of_two(bits - 1)  # 2ⁿ itself may overflow where the result does not
-    half_result = mul_add(half, grown, half - 0.5)
+    bits, r = _reduced(x.at_least(low).at_most(high), x.format.bias - 1)
+    half = power_of_two(bits)  # 2ⁿ itself may overflow where the result does not
+    half_result = mul_add(half, _grown(r), half - 0.5)
     tiny = 2.0 ** -(x.format.mantissa + 2)  # there the result is x, of which a half may be no number
     return choose(x.absolute() < tiny, x, half_result + half_result)
 
 
 def sigmoid(x: Term) -> Term:
     """1/(1 + e⁻ˣ) = eˣ/(1 + eˣ): the exponential of what is not positive, for accuracy on both sides."""
-    decay = exp(-x.absolute())
+    decay = exp_below_zero(-x.absolute())
     return choose(x < 0.0, decay, 1.0) / (decay + 1.0)
 
 
 def expm1_below_zero(x: Term) -> Term:
     """eˣ - 1 for -80 ≤ x ≤ 0."""
-    bits, grown = _reduced(x)
+    bits, r = _reduced(x, x.format.bias)
     scale = power_of_two(bits)
-    return mul_add(scale, grown, scale - 1.0)
+    return mul_add(scale, _grown(r), scale - 1.0)
 
 
 def tanh(x: Term) -> Term:
     """-d/(2 + d) with d = e^(-2|x|) - 1; 2 + d has a sum of its own, or it would hold d's rounding."""
     a = x.absolute().at_most({"float": 10.0, "double": 20.0}[x.type.scalar])  # where tanh is 1
-    bits, grown = _reduced(a * -2.0)
-    scale = power_of_two(bits)
+    bits, r = _reduced(a * -2.0, x.format.bias)
+    grown, scale = _grown(r), power_of_two(bits)
     return (mul_add(scale, grown, scale - 1.0) / mul_add(scale, grown, scale + 1.0)).copysign(x)
 
 
@@ -296,7 +317,7 @@ def _log10(x: Term) -> Term:
 def logaddexp(a: Term, b: Term) -> Term:
     """ln(eᵃ + eᵇ); equal infinities have no difference, so equals stand apart."""
     larger = choose(a > b, a, b)
-    return choose(a.equals(b), a + LN2, larger + log1p(exp(-(a - b).absolute())))
+    return choose(a.equals(b), a + LN2, larger + log1p(exp_below_zero(-(a - b).absolute())))
 
 
 def logaddexp2(a: Term, b: Term) -> Term:

@@ -201,8 +201,22 @@ def mul_add(a: Term, b: Term | Number, c: Term | Number) -> Term:
     return a.like(a.f.fma(a.value, a.constant(b).value, a.constant(c).value))
 
 
+LONG = 8  # coefficients from which a polynomial is two chains
+
+
 def polynomial(x: Term, coefficients: Sequence[float]) -> Term:
-    """Σ cᵢ xⁱ by Horner's rule: fewest instructions and errors, and other lanes fill the waiting."""
+    """Σ cᵢ xⁱ by Horner's rule, with fewest instructions and errors.
+
+    A long one is the sum of its even and its odd powers: in one chain each step waits for the one before, and there are
+    too few other lanes to fill the waiting.
+    """
+    if len(coefficients) < LONG:
+        return _horner(x, coefficients)
+    square = x * x
+    return mul_add(_horner(square, coefficients[1::2]), x, _horner(square, coefficients[::2]))
+
+
+def _horner(x: Term, coefficients: Sequence[float]) -> Term:
     total = x.constant(coefficients[-1])
     for c in reversed(coefficients[:-1]):
         total = mul_add(total, x, c)

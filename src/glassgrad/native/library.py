@@ -15,14 +15,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..lazy import undivided
+from ..lazy import uncollected, undivided
 from . import disk
 from .target import Target
 
 _SOURCES = ("kernel", "native")  # the folders whose code decides what is generated for a key
 _OPTIMISE = 1  # LLVM's -O1 for functions: SROA, CSE, instcombine, loop rotation, LICM; level 2 found little more to do
+_CODE, _QUICK_CODE = 2, 0  # levels of machine code; the second takes a quarter of the time of the first
 
-_FINISHED = ("tile_", "dot_", "pack_")  # functions of ``tiles.py``, written as they are to be
+# Functions written as they are to be: of ``tiles.py``; and regions of ``driver.py``, calls one after another
+_FINISHED = ("tile_", "dot_", "pack_", "region")
 
 _numbers = itertools.count()
 _loaded: weakref.WeakValueDictionary[Any, Library] = weakref.WeakValueDictionary()
@@ -51,7 +53,13 @@ class Library:
         return self.addresses[name]
 
 
-def load(key: str, make_text: Callable[[], str], target: Target, symbols: Mapping[str, int] | None = None) -> Library:
+def load(
+    key: str,
+    make_text: Callable[[], str],
+    target: Target,
+    symbols: Mapping[str, int] | None = None,
+    quick: bool = False,
+) -> Library:
     """The library made from LLVM IR, from memory or disk if its like has been made before.
 
     Parameters
@@ -60,6 +68,7 @@ def load(key: str, make_text: Callable[[], str], target: Target, symbols: Mappin
     make_text : writes the IR; called only if nothing was kept
     target : the machine, which must be able to run on this one
     symbols : addresses by name for what the IR declares; names not here are looked up in the process
+    quick : whether code made quickly will do, since little time is spent in it; the same for a key at all times
 
     Raises
     ------
@@ -68,12 +77,12 @@ def load(key: str, make_text: Callable[[], str], target: Target, symbols: Mappin
     """
     started = time.perf_counter()
     given = dict(symbols or {})
-    with undivided:
+    with uncollected():
         name = _entry_name(key, target)
         identity = (name, tuple(sorted(given.items())))
         library = _loaded.get(identity)
         if library is None:
-            library = _from_disk(name, given, started) or _made(name, make_text(), target, given, started)
+            library = _from_disk(name, given, started) or _made(name, make_text(), target, given, started, quick)
             _loaded[identity] = library
     return library
 
@@ -102,10 +111,10 @@ def _from_disk(name: str, symbols: dict[str, int], started: float) -> Library | 
         return None
 
 
-def _made(name: str, text: str, target: Target, symbols: dict[str, int], started: float) -> Library:
+def _made(name: str, text: str, target: Target, symbols: dict[str, int], started: float, quick: bool) -> Library:
     llvm = _llvm()
-    machine = _machine(target)
-    module = _optimise(text, target, machine)
+    machine = _machine(target, _QUICK_CODE if quick else _CODE)
+    module = _optimise(text, target, machine, quick)
     exports = [
         value.name
         for value in itertools.chain(module.functions, module.global_variables)
@@ -132,7 +141,7 @@ def _link(code: bytes, exports: list[str], symbols: dict[str, int], cached: bool
     return Library(resource, {name: resource[name] for name in exports}, cached, time.perf_counter() - started)
 
 
-def _optimise(text: str, target: Target, machine: Any) -> Any:
+def _optimise(text: str, target: Target, machine: Any, quick: bool = False) -> Any:
     """The text as a module, checked and simplified."""
     llvm = _llvm()
     layout = f'target datalayout = "{machine.target_data}"\ntarget triple = "{target.triple}"\n'
@@ -152,7 +161,7 @@ def _optimise(text: str, target: Target, machine: Any) -> Any:
     light.add_simplify_cfg_pass()
     for function in module.functions:
         if not function.is_declaration:
-            (light if function.name.startswith(_FINISHED) else passes).run(function, builder)
+            (light if quick or function.name.startswith(_FINISHED) else passes).run(function, builder)
     return module
 
 
@@ -168,13 +177,13 @@ def _llvm() -> Any:
 
 
 @functools.cache
-def _machine(target: Target) -> Any:
+def _machine(target: Target, level: int = _CODE) -> Any:
     llvm = _llvm()
     if target.triple != llvm.get_process_triple():
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
     chosen = llvm.Target.from_triple(target.triple)
-    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="pic", jit=True)
+    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=level, reloc="pic", jit=True)
 
 
 @functools.cache

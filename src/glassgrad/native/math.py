@@ -35,7 +35,7 @@ def _cbrt(x: Term) -> Term:
     for _ in range(2):
         cube = root * root * root
         root = mul_add(root, (m - cube) / mul_add(cube, 2.0, m), root)
-    _, exponent = exponential.whole(third)
+    _, exponent = exponential.whole(third, plus=third.format.bias)
     finite = choose((a > 0.0) & (a < float("inf")), root * exponential.power_of_two(exponent), a)
     return finite.copysign(x)
 

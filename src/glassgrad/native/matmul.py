@@ -93,15 +93,18 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     width = min(n, wide * lanes)
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed = rows, width, ""
+    strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width % lanes == 0 else width
     if b.columns != 1 or (m >= (128 if depth == k else 32) and b.rows * size >= min(2048, 16 * width * size)):
         packed = "whole"
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
             packed, height = "part", 192 // rows * rows
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
-        elif width % lanes == 0:
-            span = max(1, STRIP // (k * width * size)) * width
-    if depth < k and packed != "part":
-        height = 64 // rows * rows  # a part of the inner axis of a panel stays in the first cache
+        else:
+            span = strip
+    elif depth < k:
+        height = 64 // rows * rows
+    else:
+        span = strip
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
     share = n if n == width else next((c for c in shares if n % c == 0), shares[0])
     return Plan("tile", rows, width, height, min(span, n), depth, packed, share)

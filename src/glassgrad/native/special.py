@@ -7,7 +7,7 @@ relative error.
 
 from __future__ import annotations
 
-from .exponential import exp_sum, expm1_below_zero, log
+from .exponential import exp_below_zero, expm1_below_zero, log
 from .formula import Term, choose, exact_product, exact_sum, in_double, mul_add, polynomial
 
 # (erf x - x)/x in x², |x| ≤ 1; erf within 2^-29 and 2^-62
@@ -102,7 +102,7 @@ def _erf_near_zero(x: Term) -> Term:
 def _gauss(a: Term) -> Term:
     """e^(-a²), the square in twice the precision; a ≥ 0 below 2^500."""
     square, rest = exact_product(a, a)
-    return exp_sum(-square, -rest)
+    return exp_below_zero(-square, -rest)
 
 
 def _erfcx(a: Term) -> Term:

@@ -106,7 +106,7 @@ class _Pool:
         text = functools.partial(_module, host().triple.partition("-")[0])
         given = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON}
         given |= {name: _address(getattr(ctypes.CDLL(None), name)) for name in _PLACING if _LINUX}
-        self.code = library.load("threads", text, host(), {**given, "glassgrad_yield": _yield()})
+        self.code = library.load("threads", text, host(), {**given, "glassgrad_yield": _yield()}, quick=True)
         self.worker = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address("glassgrad_worker"))
         self.callback = ctypes.CFUNCTYPE(None)(self.start)
         self.lines: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -42,8 +43,9 @@ class Knobs(NamedTuple):
 
 
 # What goes from step to step, as plain tuples, which native code puts together itself: the parameters, a tuple of
-# averages for each of them, the steps taken, and the knobs.
-Carry = tuple[Any, Any, Any, Any]
+# averages for each of them, and the steps taken.
+Carry = tuple[Any, Any, Any]
+Epoch = Callable[[Carry, tuple[Any, ...], NDArray[np.int64]], tuple[Carry, list[float]]]
 
 
 def _sgd(g: Value, averages: tuple[Value, ...], count: Value, k: Knobs, nesterov: bool) -> Any:
@@ -83,20 +85,20 @@ def begin(solver: str, parameters: Parameters) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def epoch_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
-    """A native epoch for these settings and arrays of these shapes, made once in a process."""
+def steps_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
+    """Steps in native code, for these settings and arrays of these shapes, made once in a process."""
     update = SOLVERS[settings.solver][1]
     derive = value_and_grad(objective, has_aux=True)
 
-    def step(carry: Carry, batch: dict[str, Value]) -> tuple[Carry, tuple[Value, ...]]:
-        parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*carry[3])
+    def step(carry: Carry, batch: dict[str, Value], knobs: tuple[Any, ...]) -> tuple[Carry, tuple[Value, ...]]:
+        parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*knobs)
         alpha = logic.astype(k.alpha, dtype_of(parameters.coefs[0]))
         (_, reported), slopes = derive(parameters, batch, alpha, settings.activation, settings.output)
         leaves, gradients = ([*p.coefs, *p.intercepts] for p in (parameters, slopes))
         found = [update(g, held, count, k, settings.nesterov) for g, held in zip(gradients, averages, strict=True)]
         moved = [p + change for p, (change, _) in zip(leaves, found, strict=True)]
         layers = len(parameters.coefs)
-        carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count, carry[3]
+        carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count
         if settings.watched:
             return carry, (reported, ew.sqrt(sum([(g * g).sum() for g in gradients])))
         return carry, (reported,)
@@ -104,30 +106,49 @@ def epoch_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
     return native_epoch(step)
 
 
-def run_epoch(
-    settings: Settings, carry: Carry, data: dict[str, Any], order: NDArray[np.int64], batch: int
-) -> tuple[Carry, list[float]]:
-    """One pass over the rows of ``data`` in ``order``; means over rows of the batches' losses and gradients' lengths.
+def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int) -> Epoch:
+    """A pass over the rows of ``data``: ``carry, means = run(carry, knobs, order)``.
 
-    A sparse ``x`` is made dense for as many batches at a time as DENSE elements hold. Lengths are 0 unless watched.
+    The means are over rows, of the batches' losses and gradients' lengths, which are 0 unless watched. A sparse ``x``
+    is made dense for as many batches at a time as DENSE elements hold.
     """
-    n = len(order)
-    means = [0.0, 0.0]
+    n, width = data["x"].shape
     if not isinstance(data["x"], np.ndarray):
-        stride = batch * max(1, DENSE // (batch * data["x"].shape[1]))
-        for start in range(0, n, stride):
-            chosen = order[start : start + stride]
-            part = {name: column[chosen] for name, column in data.items()}
-            part["x"] = part["x"].toarray()
-            carry, found = run_epoch(settings, carry, part, np.arange(len(chosen)), batch)
-            means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
-        return carry, means
-    whole = n - n % batch
-    for rows in order[:whole].reshape(-1, batch), order[whole:].reshape(1, -1):
-        if rows.size:
-            arrays = (*data.values(), *carry[0][0])
-            run = epoch_of(settings, (rows.shape, *[(a.shape, a.dtype) for a in arrays]))
-            carry, outputs = run(carry, data, None if rows.shape[1] == n else rows)
+        return functools.partial(_by_parts, settings, data, batch, batch * max(1, DENSE // (batch * width)))
+    arrays, whole = (*data.values(), *carry[0][0]), n - n % batch
+    shapes = [(a.shape, a.dtype) for a in arrays]
+    parts = [
+        (slice(start, end), size, steps_of(settings, ((end - start) // size, size, *shapes)))
+        for start, end, size in ((0, whole, batch), (whole, n, n - whole))
+        if start < end
+    ]
+
+    def run(carry: Carry, knobs: tuple[Any, ...], order: NDArray[np.int64]) -> tuple[Carry, list[float]]:
+        means = [0.0, 0.0]
+        for part, size, steps in parts:
+            carry, outputs = steps(carry, data, None if size == n else order[part].reshape(-1, size), knobs)
             for k, kept in enumerate(outputs):
-                means[k] += float(kept.sum(dtype=np.float64)) * rows.shape[1] / n
+                means[k] += math.fsum(kept.tolist()) * size / n
+        return carry, means
+
+    return run
+
+
+def _by_parts(
+    settings: Settings,
+    data: dict[str, Any],
+    batch: int,
+    stride: int,
+    carry: Carry,
+    knobs: tuple[Any, ...],
+    order: NDArray[np.int64],
+) -> tuple[Carry, list[float]]:
+    """The same for a sparse ``x``, so many rows at a time."""
+    n, means = len(order), [0.0, 0.0]
+    for start in range(0, n, stride):
+        chosen = order[start : start + stride]
+        part = {name: column[chosen] for name, column in data.items()}
+        part["x"] = part["x"].toarray()
+        carry, found = epoch_of(settings, part, carry, batch)(carry, knobs, np.arange(len(chosen)))
+        means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
     return carry, means

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
-from .perceptron import FLOATS, Held, Matrix, Perceptron, goes_by_epochs
+from .labels import Labels
+from .perceptron import Held, Matrix, Perceptron, goes_by_epochs
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
@@ -45,7 +43,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     early_stopping, validation_fraction : watch the score of rows held out, and keep the weights of its best epoch
     beta_1, beta_2, epsilon : of 'adam'
     max_fun : most evaluations of the loss by 'lbfgs'
-    callbacks : functions of (epoch, fit), called after each epoch, and ``glassgrad.train.Callback``
+    callbacks : functions of (epoch, fit), called after each epoch, and ``glassgrad.train.Callback``; or one of them
 
     Attributes
     ----------
@@ -67,7 +65,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     (1, 3)
     """
 
-    _metric = "accuracy"
+    _metric, _numeric = "accuracy", False
 
     def __init__(
         self,
@@ -117,7 +115,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each row; of a multilabel model, zeros and ones [rows, classes]."""
         outputs = self._outputs_of(X)
-        labels: NDArray[Any] = self._labels.inverse_transform(outputs.ravel() if self.n_outputs_ == 1 else outputs)
+        labels: NDArray[Any] = self._labels.of(outputs)
         return labels
 
     def predict_proba(self, X: Any) -> Matrix:
@@ -132,14 +130,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return logarithms
 
     def _begin_labels(self, y: Any) -> None:
-        self._labels = LabelBinarizer().fit(y)
-        self.classes_ = self._labels.classes_
+        self._labels = Labels(y)
+        self.classes_ = self._labels.classes
 
-    def _read(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, Matrix]:
-        dtype = FLOATS if first else self.coefs_[0].dtype
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtype, order="C", reset=first)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _begin(self, y: Any, incremental: bool) -> None:
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._begin_labels(y)
         elif self.warm_start and set(unique_labels(y)) != set(self.classes_):
@@ -147,19 +141,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously"
                 f" got {self.classes_}, `y` has {unique_labels(y)}"
             )
-        return X, self._read_targets(y).astype(X.dtype)
 
-    def _read_targets(self, y: Any) -> Matrix:
-        strange = np.setdiff1d(unique_labels(y), self.classes_)
-        if len(strange):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {strange}."
-            )
-        targets: Matrix = self._labels.transform(y)
-        return targets
+    def _targets(self, y: Any) -> Matrix:
+        return self._labels.columns(y)
 
     def _last_activation(self) -> str:
-        return "softmax" if self._labels.y_type_ == "multiclass" else "logistic"
+        return "softmax" if self._labels.kind == "multiclass" else "logistic"
 
     def _score(self, outputs: Matrix, held: Held) -> float:
         if self.out_activation_ == "softmax":
@@ -196,7 +183,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
     _parameter_constraints = {**Perceptron._parameter_constraints, "loss": [StrOptions({"squared_error", "poisson"})]}
 
-    _metric = "r2"
+    _metric, _numeric = "r2", True
 
     def __init__(
         self,
@@ -240,16 +227,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         outputs = self._outputs_of(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
-    def _read(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, Matrix]:
-        dtype = FLOATS if first else self.coefs_[0].dtype
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True, dtype=dtype, order="C", reset=first
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, self._read_targets(y).astype(X.dtype)
-
-    def _read_targets(self, y: Any) -> Matrix:
+    def _targets(self, y: Any) -> Matrix:
         targets = np.asarray(y)
         if self.loss == "poisson" and (targets < 0).any():
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -15,18 +16,19 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
-from .descent import SOLVERS, Knobs, Settings, begin, run_epoch
+from .descent import SOLVERS, Knobs, Settings, begin, epoch_of
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
 from .watch import Watch
 
 Matrix = NDArray[Any]
 FLOATS = (np.float64, np.float32)
+PLAIN = {str, int, float, bool, type(None)}
 UNIT = Interval(Real, 0, 1, closed="left")
 
 
@@ -56,6 +58,18 @@ def goes_by_epochs(estimator: Any) -> bool:
     return True
 
 
+def _plain(value: Any) -> bool:
+    """Whether it is what it equals: text, a number, or the sizes of layers."""
+    return type(value) in PLAIN or (type(value) is tuple and all(type(size) is int for size in value))
+
+
+@functools.lru_cache(maxsize=256)
+def _validated(kind: type[Perceptron], types: tuple[type, ...], values: tuple[Any, ...]) -> None:
+    """Refuse parameters of that kind of estimator; ``types`` tells 1 from True and 1.0."""
+    given = dict(zip(kind._parameter_constraints, values, strict=True))
+    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
+
+
 class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
     """A multi-layer perceptron; see ``MLPClassifier`` and ``MLPRegressor``."""
 
@@ -83,22 +97,32 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": ["array-like", None],
+        "callbacks": ["array-like", callable, HasMethods("on_epoch"), None],
     }
 
     def _remember(self, given: Mapping[str, Any]) -> None:
         """Keep what ``__init__`` was called with, as it is."""
         self.__dict__.update({name: value for name, value in given.items() if name not in ("self", "__class__")})
 
+    def _validate_params(self) -> None:
+        """scikit-learn's look at the parameters; once in a process for the same plain values, as it takes long."""
+        values = [getattr(self, name) for name in self._parameter_constraints]
+        if all(map(_plain, values)):
+            _validated(type(self), tuple(map(type, values)), tuple(values))
+        else:
+            super()._validate_params()
+
     # What a subclass says
 
-    @abc.abstractmethod
-    def _read(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Any, Matrix]:
-        """X and the targets, checked; the targets [rows, outputs] of X's dtype."""
+    _metric: str  # what ``_score`` is called
+    _numeric: bool  # whether y are numbers
+
+    def _begin(self, y: Any, incremental: bool) -> None:
+        """Look at the first targets, or at those a warm start goes on with."""
 
     @abc.abstractmethod
-    def _read_targets(self, y: Any) -> Matrix:
-        """Further targets, of rows to measure on."""
+    def _targets(self, y: Any) -> Matrix:
+        """y as the objective takes it, [rows, outputs]."""
 
     @abc.abstractmethod
     def _score(self, outputs: Matrix, held: Held) -> float:
@@ -128,11 +152,13 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, X_val, y_val)
 
     def _fit(self, X: Any, y: Any, weight: Any, X_val: Any, y_val: Any, incremental: bool = False) -> Self:
-        sizes = [int(size) for size in np.ravel(self.hidden_layer_sizes)]
-        if any(size < 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        sizes = np.ravel(self.hidden_layer_sizes).tolist()
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, whole numbers, got {sizes}.")
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, targets = self._read(X, y, first, incremental)
+        X, y = self._checked(X, y, FLOATS if first else self.coefs_[0].dtype, first)
+        self._begin(y, incremental)
+        targets = self._targets(y).astype(X.dtype)
         if not first and targets.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"fit: bad number of outputs: got {targets.shape[1]}, expected {self.n_outputs_}, as before"
@@ -143,8 +169,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         if (X_val is None) != (y_val is None):
             raise DataError("fit: X_val and y_val go together: got one of them; pass both")
         if X_val is not None:
-            X_val = validate_data(self, X_val, accept_sparse="csr", dtype=X.dtype, reset=False)
-            held = Held(X_val, self._read_targets(y_val).astype(X.dtype), None)
+            X_val, y_val = self._checked(X_val, y_val, X.dtype, False)
+            held = Held(X_val, self._targets(y_val).astype(X.dtype), None)
+            if held.y.shape[1] != targets.shape[1]:
+                raise DataError(
+                    f"fit: y_val does not fit: got {held.y.shape[1]} numbers a row, expected {targets.shape[1]} as in y"
+                )
         random = check_random_state(self.random_state)
         if first:
             self._initialise([X.shape[1], *sizes, targets.shape[1]], X.dtype, random)
@@ -166,6 +196,21 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                 " preprocessed."
             )
         return self
+
+    def _checked(self, X: Any, y: Any, dtype: Any, first: bool) -> tuple[Any, Any]:
+        """X and y as arrays, of as many rows; ``first`` decides what the columns of X are."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=self._numeric,
+            dtype=dtype,
+            order="C",
+            reset=first,
+        )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _initialise(self, sizes: list[int], dtype: Any, random: Any) -> None:
         """Weights and biases uniform in ±√(6/(inputs + outputs)), Glorot & Bengio 2010; 2 for 6 if logistic."""
@@ -236,16 +281,14 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         settings = Settings(
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )
-        carry = tuple(self._parameters), at.averages, at.count, self._knobs(at.rate)
-        order = np.arange(n)
+        carry = tuple(self._parameters), at.averages, at.count
+        run, order = epoch_of(settings, data, carry, batch), np.arange(n)
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
                 if self.shuffle:
-                    moved = np.arange(n)
-                    random.shuffle(moved)
-                    order = order[moved]
-                carry, (self.loss_, norm) = run_epoch(settings, carry, data, order, batch)
+                    random.shuffle(order)
+                carry, (self.loss_, norm) = run(carry, self._knobs(watch.lr), order)
                 self._parameters = Parameters(*carry[0])
                 self.n_iter_ += 1
                 self.t_ += n
@@ -253,7 +296,6 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                 self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 self._improve(held, watch)
                 watch.epoch(norm)
-                carry = (*carry[:3], self._knobs(watch.lr))
                 if incremental:
                     break
                 if self.n_iter_ == self.max_iter and not watch.stopped:
@@ -265,7 +307,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                     )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        self._descent = Descent(self.solver, watch.lr, *carry[1:3])
+        self._descent = Descent(self.solver, watch.lr, *carry[1:])
         watch.end()
 
     def _knobs(self, rate: float) -> tuple[Any, ...]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..train.callbacks import as_callback
+from ..train.callbacks import callbacks_of
 from ..train.history import Epoch, History
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ class Watch:
     kept : the parameters to end with; None for the last ones
     """
 
-    def __init__(self, model: Perceptron, callbacks: Iterable[Any] | None, lr: Any = None) -> None:
+    def __init__(self, model: Perceptron, callbacks: Any, lr: Any = None) -> None:
         self.model, self.epochs, self.lr = model, model.max_iter, lr
-        self.callbacks = [as_callback(given) for given in callbacks or ()]
+        self.callbacks = callbacks_of(callbacks)
         self.history = History()
         self.kept: Any = None
         self.stopped = False

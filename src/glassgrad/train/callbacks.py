@@ -81,6 +81,12 @@ def as_callback(given: Any) -> Callback:
     )
 
 
+def callbacks_of(given: Any) -> list[Callback]:
+    """Several, one, or None of them."""
+    alone = callable(given) or isinstance(given, Callback)
+    return [as_callback(callback) for callback in ([given] if alone else given or ())]
+
+
 class EarlyStopping(Callback):
     """Stop once ``patience`` epochs brought nothing better, and go back to the model of the best epoch.
 

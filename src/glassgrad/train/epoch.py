@@ -14,7 +14,7 @@ from ..compile import jit
 from ..graph.node import Node
 from ..ops import indexing
 
-Step = Callable[[Any, Any], tuple[Any, Any]]
+Step = Callable[..., tuple[Any, Any]]
 Pass = Callable[..., tuple[Any, Any]]
 
 
@@ -23,13 +23,14 @@ def native_epoch(step: Step) -> Pass:
 
     Parameters
     ----------
-    step : ``carry, outputs = step(carry, batch)``, made of Glassgrad's or NumPy's operations. The carry is a tree of
-        arrays, such as (model, optimiser's state), and keeps its structure, shapes and dtypes. The batch is a tree like
-        the data, with the rows of the batch. The outputs are a tree of numbers to keep of each step, such as the loss.
+    step : ``carry, outputs = step(carry, batch, *fixed)``, made of Glassgrad's or NumPy's operations. The carry is a
+        tree of arrays, such as (model, optimiser's state), and keeps its structure, shapes and dtypes. The batch is a
+        tree like the data, with the rows of the batch. What is fixed is the same for every step. The outputs are a tree
+        of numbers to keep of each step, such as the loss.
 
     Returns
     -------
-    run : ``carry, outputs = run(carry, data, rows)``
+    run : ``carry, outputs = run(carry, data, rows, *fixed)``
         ``data`` is a tree of arrays [n, ...]. ``rows`` are whole numbers [steps, batch], which rows go into which step;
         None for one step on all rows as they are, with no copy of them. The outputs are stacked, [steps, ...].
         The carry's arrays may be overwritten: give arrays nobody else looks at. There is one program for each shape of
@@ -47,9 +48,9 @@ def native_epoch(step: Step) -> Pass:
     (np.float64(15.0), array([2.5]))
     """
 
-    def taken(carry: Any, data: Any, rows: Any) -> tuple[Any, Any]:
+    def taken(carry: Any, data: Any, rows: Any, *fixed: Any) -> tuple[Any, Any]:
         if rows is None:
-            carry, outputs = step(carry, data)
+            carry, outputs = step(carry, data, *fixed)
             return carry, tree.map(lambda value: value[None], outputs)
 
         leaves, structure = tree.flatten(carry)
@@ -61,7 +62,8 @@ def native_epoch(step: Step) -> Pass:
             )
 
         def one(held: list[Any], chosen: Any) -> tuple[Any, Any]:
-            after, outputs = step(whole(held), tree.map(lambda column: indexing.take(column, chosen, 0), data))
+            batch = tree.map(lambda column: indexing.take(column, chosen, 0), data)
+            after, outputs = step(whole(held), batch, *fixed)
             found = tree.leaves(after)
             return [found[i] for i in moving], outputs
 
@@ -82,11 +84,11 @@ def eager_epoch(step: Step) -> Pass:
     (np.float64(15.0), array([5., 2., 4.]))
     """
 
-    def taken(carry: Any, data: Any, rows: NDArray[np.int64] | None) -> tuple[Any, Any]:
+    def taken(carry: Any, data: Any, rows: NDArray[np.int64] | None, *fixed: Any) -> tuple[Any, Any]:
         found = []
         for chosen in [None] if rows is None else rows:
             batch = data if chosen is None else tree.map(lambda column, chosen=chosen: column[chosen], data)
-            carry, outputs = tree.map(_value, step(carry, batch))
+            carry, outputs = tree.map(_value, step(carry, batch, *fixed))
             found.append(outputs)
         return carry, tree.map(lambda *values: np.stack(values), *found)
 

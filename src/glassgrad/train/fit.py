@@ -13,7 +13,7 @@ import numpy as np
 from ..data.batches import Seed, generator
 from ..errors import DataError
 from ..optim import Optimizer
-from .callbacks import Callback, EarlyStopping, as_callback
+from .callbacks import Callback, EarlyStopping, callbacks_of
 from .checkpoint import Checkpoint
 from .facts import checksums, facts
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
@@ -139,8 +139,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
                 require_targets(loss, first, rows, what)
     if patience is not None and held is None:
         raise DataError("fit: patience needs something to watch: got no validation; pass validation=(x, y)")
-    given = [callbacks] if callable(callbacks) or isinstance(callbacks, Callback) else callbacks
-    watchers = [as_callback(callback) for callback in given]
+    watchers = callbacks_of(callbacks)
     if patience is not None:
         watchers.append(EarlyStopping(patience))
     if log is not None:

@@ -10,12 +10,31 @@ from typing import Any
 import numpy
 
 from ... import numpy as _own
-from ...graph.node import Node
+from ... import tree as _tree
+from ...graph.node import Node, spec_of
 from ..either import either as _either
 from . import fft, linalg, random
 
-__getattr__ = _either(_own, "numpy")
+__getattr__ = _found = _either(_own, "numpy")
 __version__ = numpy.__version__
+
+
+def where(condition: Any, *branches: Any, **named: Any) -> Any:
+    """NumPy's ``where``, which may be told ``x=`` and ``y=``; of nothing but Python's numbers and lists it is one too.
+
+    >>> where(True, 1.0, 2)
+    1.0
+    """
+    branches += tuple(named.pop(name) for name in ("x", "y") if name in named)
+    found = _found("where")(condition, *branches, **named)
+    of_arrays = any(isinstance(x, Node | numpy.ndarray | numpy.generic) for x in _tree.leaves((condition, branches)))
+    return found if of_arrays or not branches else found.tolist()
+
+
+def metadata(x: Any) -> tuple[Any, ...]:
+    """Shape, number of axes, dtype, and whether it is complex."""
+    shape, dtype = spec_of(x)
+    return shape, len(shape), dtype, dtype.kind == "c"
 
 
 class _Joined:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import numpy as np
@@ -12,6 +12,11 @@ from ...errors import ShapeError
 from ...ops import conv
 
 Axes = tuple[Sequence[int], Sequence[int]]
+PADDING: dict[str, Callable[[int], tuple[int, int]]] = {
+    "full": lambda k: (k - 1, k - 1),
+    "valid": lambda k: (0, 0),
+    "same": lambda k: (k // 2, (k - 1) // 2),
+}
 
 
 def convolve(A: Any, B: Any, axes: Axes | None = None, dot_axes: Axes = ([], []), mode: str = "full") -> Any:
@@ -21,7 +26,7 @@ def convolve(A: Any, B: Any, axes: Axes | None = None, dot_axes: Axes = ([], [])
     ----------
     axes : those of A and of B to convolve along, all by default
     dot_axes : those of A and of B to sum products over
-    mode : 'full', or 'valid' for where one lies inside the other
+    mode : 'full', 'valid' for where one lies inside the other, or 'same' for the middle of 'full' in the size of A
 
     Returns
     -------
@@ -32,8 +37,8 @@ def convolve(A: Any, B: Any, axes: Axes | None = None, dot_axes: Axes = ([], [])
     >>> convolve([1.0, 2.0, 3.0], [1.0, -1.0])
     Array([ 1.,  1.,  1., -3.])
     """
-    if mode not in ("full", "valid"):
-        raise ValueError(f"convolve: got mode={mode!r}, expected 'full' or 'valid'")
+    if mode not in PADDING:
+        raise ValueError(f"convolve: got mode={mode!r}, expected one of {', '.join(PADDING)}")
     a, b = as_array(A), as_array(B)
     if axes is None:
         if a.ndim != b.ndim:
@@ -48,7 +53,7 @@ def convolve(A: Any, B: Any, axes: Axes | None = None, dot_axes: Axes = ([], [])
     if not along_a:
         a, b = a[..., None], b[..., None]
     flipped = np.flip(b, tuple(range(2, b.ndim)))
-    found = conv.conv(a, flipped, padding=[(k - 1, k - 1) if mode == "full" else (0, 0) for k in b.shape[2:]])
+    found = conv.conv(a, flipped, padding=[PADDING[mode](k) for k in b.shape[2:]])
     found = np.swapaxes(found, 0, 1) if swapped else found
     return found.reshape(*rest_a, *rest_b, *(found.shape[2:] if along_a else ()))
 

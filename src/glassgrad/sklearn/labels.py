@@ -1,0 +1,73 @@
+"""Labels as columns of zeros and ones, and outputs as labels again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+
+class Labels:
+    """The classes of a problem: what scikit-learn's ``LabelBinarizer`` does, which looks at y ten times.
+
+    Parameters
+    ----------
+    y : labels [rows]; or several at once, zeros and ones [rows, classes]
+
+    Attributes
+    ----------
+    kind : 'binary', one column; 'multiclass', a column for each class; 'multilabel-indicator', y as it is
+    classes : in order
+
+    Raises
+    ------
+    ValueError
+        These are no labels: numbers with fractions, several labels a row that are no zeros and ones.
+
+    Examples
+    --------
+    >>> labels = Labels(np.array(["cat", "ant", "dog"]))
+    >>> labels.columns(["dog", "ant"])
+    array([[0, 0, 1],
+           [1, 0, 0]])
+    >>> labels.of(np.array([[0.2, 0.7, 0.1]])).tolist()
+    ['cat']
+    """
+
+    def __init__(self, y: Any) -> None:
+        self.kind = type_of_target(y, input_name="y")
+        if "multioutput" in self.kind:
+            raise ValueError("fit: bad y: got several numbers a row, expected one label, or zeros and ones only")
+        self.sparse = type(y) if hasattr(y, "toarray") else None
+        self.classes: NDArray[Any] = unique_labels(y, ys_types={self.kind})
+
+    def columns(self, y: Any) -> NDArray[Any]:
+        """[rows] -> [rows, columns]."""
+        if self.kind == "multilabel-indicator":
+            y = y.toarray() if hasattr(y, "toarray") else y
+            if y.shape[1:] != self.classes.shape:
+                raise ValueError(f"fit: bad y: got an array {y.shape}, expected [rows, {len(self.classes)}], as before")
+            return np.asarray(y)
+        y = np.asarray(y)
+        if y.ndim != 1:
+            raise ValueError(f"fit: bad y: got an array {y.shape}, expected a label for each row, as before")
+        places = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+        known = self.classes[places] == y
+        if not known.all():
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has "
+                f"{np.unique(y[~known])}."
+            )
+        columns: NDArray[Any] = places[:, None]
+        return columns if self.kind == "binary" else (columns == np.arange(len(self.classes))).astype(int)
+
+    def of(self, outputs: NDArray[Any]) -> Any:
+        """The likeliest label of each row; zeros and ones [rows, classes] where there are several, sparse as y was."""
+        if self.kind == "multiclass":
+            return self.classes[outputs.argmax(axis=1)]
+        likely = (outputs > 0.5).astype(int)
+        if self.kind == "binary":
+            return self.classes[np.minimum(likely[:, 0], len(self.classes) - 1)]
+        return self.sparse(likely) if self.sparse else likely
