@@ -255,6 +255,13 @@ PROGRAMS = {
     "step 0: 0 chunks": program(region((0, 1), chunks=0)),
     "repeat t: 0 times": program(Repeat("t", 0, ())),
     "repeat t: the name is taken": program(Repeat("t", 1, (Repeat("t", 1, ()),))),
+    "region t: 0 times": program(Region((Launch(0, (0, 1)),), 1, loop="t", count=0)),
+    "region t: the name is taken": program(Repeat("t", 1, (Region((Launch(0, (0, 1)),), 1, loop="t"),))),
+    "step 1, launch of kernel 0: buffer 2 is a slice in t, used outside": program(
+        Region((Launch(0, (2, 1)),), 1, loop="t", count=3),
+        region((2, 1)),
+        buffers=(buffer(24, "argument"), OUT, slice_of(0, 0, 32, 8)),
+    ),
     # branches and while loops
     "while t: the name is taken": program(Repeat("t", 1, (While("t", (), 0, ()),))),
     "step 0: buffer 4 is int32[1], not int64[1]": deciding(Branch(4, ((), ())), dtype="int32"),
@@ -342,6 +349,11 @@ SOUND_PROGRAMS = {
         region((0, 1)),
         Repeat("t", 2, (region((2, 3)),)),
         buffers=(buffer(24, "argument"), OUT, slice_of(0, 0, 32, 8), slice_of(0, 32, 32, 8)),
+    ),
+    "rounds of a region": program(
+        Region((Launch(0, (2, 3)),), 2, loop="t", count=3),
+        region((0, 1)),
+        buffers=(buffer(24, "argument"), OUT, slice_of(0, 0, 32, 8), buffer(8, "arena")),
     ),
     "what every arm writes": deciding(Branch(4, ((region((0, 2)),), (region((0, 2), (0, 3)),))), region((2, 1))),
     "what a test writes": deciding(While("t", (region((0, 2)),), 4, (region((2, 1)),)), region((2, 1)), dtype="bool"),

@@ -185,7 +185,7 @@ def mapped(
         results, packing = tree.flatten(function(*examples))
         outputs = [array_of(r) for r in results]
     values = {e: x for e, x, batched in zip(examples, given, over, strict=True) if batched}
-    found = _batched(outputs, values, set(values), size, trace)
+    found = on_batch(outputs, values, set(values), size, trace)
     return [value for value, _ in found], [batched for _, batched in found], packing
 
 
@@ -194,7 +194,7 @@ def _example(batch: Any, trace: Trace) -> Any:
     return placeholder(Spec(spec.shape[1:], spec.dtype), trace, isinstance(batch, Node) and batch.tracked)
 
 
-def _batched(
+def on_batch(
     outputs: Sequence[Node], values: dict[Node, Value], over: set[Node], size: int, trace: Trace | None
 ) -> list[tuple[Value, bool]]:
     """The walk: the nodes of a trace on other inputs, those in ``over`` with a further axis 0.
@@ -335,7 +335,7 @@ def _body(body: Body, counts: Counts, over: tuple[bool, ...], size: int) -> _Bat
                 inputs.append(placeholder(spec, trace, x.tracked))
             values = dict(zip(body.inputs, inputs, strict=True))
             moved = {x for x, b in zip(body.inputs, over, strict=True) if b}
-            found = _batched(body.outputs, values, moved, size, program)
+            found = on_batch(body.outputs, values, moved, size, program)
             late = tuple(b or batched for b, (_, batched) in zip(over, found[:n], strict=False))
             if late == over[:n]:
                 results = [

@@ -35,7 +35,7 @@ def scan(
 
     On plain values the loop runs in Python. Where a value is being differentiated or traced, f is traced once and the
     loop is one node of the graph, however many steps it takes: its gradient is a loop in the other direction, which
-    keeps the carry of every step and computes the rest of a step again.
+    keeps the carry of every step and what is dear, and computes the rest of a step again.
 
     Parameters
     ----------

@@ -145,13 +145,17 @@ def _total(costs: Sequence[Cost]) -> Cost:
     return Cost(*(math.fsum(column) for column in zip(*costs, strict=True))) if costs else Cost(0.0, 0.0, 0.0)
 
 
+def _times(count: float, costs: Sequence[Cost]) -> Cost:
+    return Cost(*(count * one for one in _total(costs)))
+
+
 def _sum(step: Step, each: list[Cost]) -> Cost:
     if isinstance(step, Region):
-        return _total([each[launch.kernel] for launch in step.launches])
+        return _times(step.count, [each[launch.kernel] for launch in step.launches])
     if isinstance(step, Repeat):
-        return Cost(*(step.count * one for one in _total([_sum(s, each) for s in step.steps])))
+        return _times(step.count, [_sum(s, each) for s in step.steps])
     if isinstance(step, Branch):
         return max((_total([_sum(s, each) for s in arm]) for arm in step.arms), key=lambda cost: cost.nanoseconds)
     if isinstance(step, While):
-        return Cost(*(step.rounds * one for one in _total([_sum(s, each) for s in (*step.test, *step.steps)])))
+        return _times(step.rounds, [_sum(s, each) for s in (*step.test, *step.steps)])
     return Cost(0.0, 0.0, 0.0)

@@ -104,7 +104,7 @@ def _bytes(array: Array) -> Array:
 
 @dataclass
 class _Machine:
-    """A program being run: its memory, the iteration of each Repeat around, the codes that failed."""
+    """A program being run: its memory, the iteration of each loop around, the codes that failed."""
 
     program: Program
     places: dict[str, list[Array]]
@@ -135,8 +135,10 @@ class _Machine:
     def region(self, region: Region) -> None:
         where = cuts(region, self.program.kernels)
         for chunk in reversed(range(region.chunks)):
-            for launch, at in zip(region.launches, where, strict=True):
-                self.launch(launch, at[chunk], at[chunk + 1])
+            for i in range(region.count):
+                self.iterations[region.loop] = i
+                for launch, at in zip(region.launches, where, strict=True):
+                    self.launch(launch, at[chunk], at[chunk + 1])
 
     def launch(self, launch: Launch, begin: int, end: int) -> None:
         if begin < end:

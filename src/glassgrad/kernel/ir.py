@@ -181,7 +181,7 @@ class Kernel(NamedTuple):
 
 class Place(NamedTuple):
     """Where a buffer is: ``argument``, ``output`` or ``constant`` number ``number``; ``arena`` at byte ``number``; or
-    ``slice``: inside buffer ``number``, ``start + stride · iteration`` bytes on, in the Repeat named ``loop``."""
+    ``slice``: inside buffer ``number``, ``start + stride · iteration`` bytes on, in the loop of a Repeat or Region."""
 
     kind: str
     number: int
@@ -209,13 +209,16 @@ class Region(NamedTuple):
     """Launches that are cut into ``chunks`` parts, each thread taking parts; ``regions.cuts`` says where.
 
     Part c of a launch needs, of the launches before it in the region, part c only. Launches that are ``separate`` need
-    nothing of each other, and are cut as if they were one. A ``short`` region is not worth waking a thread for.
+    nothing of each other, and are cut as if they were one. A ``short`` region is not worth waking a thread for. With a
+    ``loop`` each part does its launches ``count`` times, in order, whatever round the other parts are in.
     """
 
     launches: tuple[Launch, ...]
     chunks: int
     short: bool = False
     separate: bool = False
+    loop: str = ""
+    count: int = 1  # type: ignore[assignment]
 
 
 class Call(NamedTuple):

@@ -14,16 +14,11 @@ from ..graph.apply import Output
 from ..graph.node import Input, Node, creation_order
 from ..graph.primitive import Elementwise
 from ..ops import contraction, control, conv, indexing, random, reduction, view
+from ..ops.elementwise import CHEAP
 from . import folds, gather, parts, products, randomness, rearrange, write
 from .read import is_constant, passed_on
 
-# One instruction or two; every other elementwise op weighs as much as an exponential.
-CHEAP = {
-    *("add", "sub", "mul", "neg", "abs", "sign", "relu", "maximum", "minimum", "clip", "where", "where_i_e_e_e"),
-    *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite", "isinf"),
-    *("logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "real", "imag", "conj"),
-    *("cast", "to_integer"),
-}
+# Every elementwise op that is not CHEAP, nor here, weighs as much as an exponential.
 WEIGHTS = {"div": 4, "sqrt": 4, "random_bits": 100, "fold_in": 100, "inverse_cdf": 30}
 DEAR = 12  # weight of an exponential and its like
 TWICE = 11  # what costs more is not computed once per user

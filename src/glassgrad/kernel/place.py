@@ -28,6 +28,7 @@ from .ir import (
     Program,
     Region,
     Repeat,
+    Statement,
     Step,
     Store,
     While,
@@ -36,8 +37,8 @@ from .ir import (
 from .lower import Again, AsLong, Lowered, Outside
 from .nest import opened
 from .read import Memory
-from .regions import alone, grouped
-from .schedule import Piece, Round, Work
+from .regions import alone, grouped, in_rounds
+from .schedule import Piece, Round, Work, rows_of
 
 ALIGNMENT = 64
 TRIES = 20  # rearrangements of an order
@@ -148,13 +149,22 @@ class _Placing:
         ]
         if isinstance(held, Again):
             (body,) = parts
-            return [Repeat(held.loop, held.count, (*body, *self.attentive(body, held.count)))]
+            return [self.repeated(held, (*body, *self.attentive(body, held.count)))]
         if isinstance(held, AsLong):
             test, body = parts
             more = self.real(held.more)
             body = [*body, *self.attentive([*test, *body], math.inf)]
             return [While(held.loop, tuple(test), more, tuple(body), held.rounds)]
         return [Branch(self.real(held.index), tuple(map(tuple, parts)))] if len(parts) > 1 else parts[0]
+
+    def repeated(self, held: Again, body: tuple[Step, ...]) -> Step:
+        """The steps of a loop, as one region if its parts can go round by themselves."""
+        if len(body) == 1 and isinstance(body[0], Region) and not body[0].loop and not self.apart:
+            sizes = [memory.size for memory in self.memory]
+            found = in_rounds(body[0], held.loop, held.count, list(self.kernels), self.storage(), sizes)
+            if found:
+                return found
+        return Repeat(held.loop, held.count, body)
 
     def attentive(self, steps: Sequence[Step], count: float) -> list[Call]:
         """What lets Python see, now and then in a long loop, whether the user wants to end it."""
@@ -185,7 +195,6 @@ class _Placing:
 
     def in_place(self, pieces: Sequence[Work], pairs: Sequence[tuple[int, int]]) -> list[Work]:
         """Each first of a pair in the memory of the second: at once if no old value is needed after it, else last."""
-        found = list(pieces)
         late = []
         writers: dict[int, list[int]] = {}
         users: dict[int, list[int]] = {}
@@ -196,6 +205,8 @@ class _Placing:
             for buffer in written | reads(piece):
                 users.setdefault(buffer, []).append(number)
         dropped: set[int] = set()
+        targets = {target for target, _ in pairs}
+        earlier: dict[int, int] = {}  # a piece -> the one that it goes before
         for target, source in pairs:
             begun = copies(pieces, writers.get(target, []), target, source)
             if begun and max(users[source]) <= begun[-1]:
@@ -203,22 +214,39 @@ class _Placing:
                 dropped.update(begun)
                 continue
             (last,) = writers.get(target, [-1])[-1:]
-            alone = len(writers.get(target, ())) == 1 and max(users.get(source, [-1])) <= last
+            after = [number for number in users.get(source, ()) if number > last]
+            alone = len(writers.get(target, ())) == 1 and all(
+                self.may_go(pieces, number, last) and not writes(pieces[number]) & targets for number in after
+            )
             if alone and _overwrites(pieces[last], target, source):
                 self.same[target] = source
+                earlier.update({number: min(last, earlier.get(number, last)) for number in after})
             else:
                 late.append((target, source))
-        found = [piece for number, piece in enumerate(found) if number not in dropped]
+        order = sorted(range(len(pieces)), key=lambda number: (earlier.get(number, number), number not in earlier))
+        found = [pieces[number] for number in order if number not in dropped]
         for target, source in late:
             memory = self.memory[target]
             self.memory[target] = memory._replace(kind="value")
             if not memory.size:
                 continue
-            axis, name = self.lowered.names("a"), self.lowered.names("v")
-            where = ix.axis(axis)
+            row, axis, name = (self.lowered.names(kind) for kind in "aav")
+            rows = rows_of(pieces)
+            rows, size = (rows, memory.size // rows) if memory.size % rows == 0 else (1, memory.size)
+            where = ix.add([(ix.axis(row), size), (ix.axis(axis), 1)]) if rows > 1 else ix.axis(axis)
             copy = (Let(name, memory.dtype, Load(target, where)), Store(source, where, Name(name)))
-            found.append(Piece((Loop(axis, memory.size, "vector", copy),), {}))
+            body: tuple[Statement, ...] = (Loop(axis, size, "vector", copy),)
+            found.append(Piece((Loop(row, rows, "parallel", body),) if rows > 1 else body, {}))
         return found
+
+    def may_go(self, pieces: Sequence[Work], number: int, before: int) -> bool:
+        """Whether a piece may as well run before an earlier one."""
+        storage, moved = self.storage(), pieces[number]
+        roots: Any = lambda buffers: {storage[b] for b in buffers}
+        passed = pieces[before:number]
+        made = roots(b for piece in passed for b in writes(piece))
+        used = roots(b for piece in passed for b in reads(piece)) | made
+        return isinstance(moved, Piece) and not (roots(reads(moved)) & made or roots(writes(moved)) & used)
 
     # Kernels
 

@@ -216,6 +216,31 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
     return found
 
 
+def in_rounds(
+    region: Region, loop: str, count: int, kernels: Sequence[Kernel], storage: Sequence[int], sizes: Sequence[int]
+) -> Region | None:
+    """A loop over this region as one region: if part c of a round needs, of the rounds before it, part c only.
+
+    ``sizes`` says how many elements each buffer has. Rows of slices of one array are the same rows only if these are of
+    one size.
+    """
+    rounds = _Open()
+    lengths: dict[int, set[int]] = {}
+    for launch in region.launches * 2:
+        kernel, whole = kernels[launch.kernel], [storage[b] for b in launch.buffers]
+        if not rounds.takes(kernel, whole):
+            return None
+        rounds.add(launch, kernel, whole)
+        for buffer in launch.buffers:
+            lengths.setdefault(storage[buffer], set()).add(sizes[buffer])
+    if any(len(lengths[b]) > 1 for b in rounds.writes):
+        return None
+    used = [kernels[launch.kernel] for launch in region.launches]
+    total = count * sum(map(work, used))
+    chunks = parts(used, total)
+    return Region(region.launches, chunks, chunks > 1 and total < SHORT, loop=loop, count=count)
+
+
 def alone(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequence[int]) -> list[Region]:
     """Each launch as a region, in the order given."""
     found = []

@@ -11,9 +11,9 @@ from . import index as ix
 from .fuse import Group, fuse
 from .index import Axis
 from .instructions import itemsize
-from .ir import Accumulate, Affine, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
-from .lower import Holding, Lowered, Outside
-from .nest import Nest, moved, opened, renamed_axes, with_atoms, with_axes
+from .ir import Accumulate, Affine, Kernel, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
+from .lower import Again, Holding, Lowered, Outside
+from .nest import Nest, aligned, moved, opened, renamed_axes, with_atoms, with_axes
 from .products import LARGE_FACTOR
 
 BLOCK = 4096  # elements of a long map that are one piece of work
@@ -45,9 +45,16 @@ class Round:
 Work = Piece | Outside | Round
 
 
-def schedule(groups: Sequence[Group], lowered: Lowered) -> list[Work]:
-    """The bodies of kernels, in order."""
+def schedule(groups: Sequence[Group], lowered: Lowered, repeated: bool = False) -> list[Work]:
+    """The bodies of kernels, in order.
+
+    In what is ``repeated``, maps over one long axis are cut by the same rows as all the rest, if that has one number of
+    them: each part of the work can then go through the rounds by itself.
+    """
     scheduler = _Scheduler(lowered)
+    if repeated and not any(group.outside for group in groups):
+        rest = [group for group in groups if len(group.nests) > 1 or not _flat(group.nests[0])]
+        scheduler.cut = rows_of(schedule(rest, lowered))
     readers: dict[int, set[int]] = {}
     for number, group in enumerate(groups):
         for buffer in group.reads() | group.writes():
@@ -55,7 +62,9 @@ def schedule(groups: Sequence[Group], lowered: Lowered) -> list[Work]:
     found: list[Work] = []
     for number, group in enumerate(groups):
         if isinstance(group.outside, Holding):
-            found.append(Round(group.outside, [schedule(fuse(part), part) for part, _ in group.outside.parts]))
+            again = isinstance(group.outside, Again)
+            parts = [schedule(fuse(part), part, again) for part, _ in group.outside.parts]
+            found.append(Round(group.outside, parts))
         elif group.outside:
             found.append(group.outside)
         elif group.rows:
@@ -70,11 +79,18 @@ def schedule(groups: Sequence[Group], lowered: Lowered) -> list[Work]:
     return found
 
 
+def rows_of(pieces: Sequence[Work]) -> int:
+    """How far the outermost axis of all these goes, where that is one number; else 1."""
+    extents = {Kernel((), piece.body).extent for piece in pieces if isinstance(piece, Piece)}
+    return extents.pop() if len(extents) == 1 else 1
+
+
 class _Scheduler:
     def __init__(self, lowered: Lowered) -> None:
         self.names = lowered.names
         self.memory = lowered.memory
         self.extents = lowered.extents
+        self.cut = 1  # into how many rows a map over one axis is cut
 
     def axis(self, extent: int) -> Axis:
         axis = Axis(self.names("a"), extent)
@@ -98,6 +114,10 @@ class _Scheduler:
         return self.columns(nest, lanes)
 
     def map(self, nest: Nest, lanes: Axis) -> list[tuple[Statement, ...]]:
+        split = aligned(nest, [self.cut], self.names, prefix=True) if self.cut > 1 and _flat(nest) else None
+        if split is not None and len(split.axes) == 2:
+            nest, lanes = split, split.axes[1]
+            self.extents.update(split.axes)
         others = [a for a in nest.axes if a != lanes]
         if math.prod(a.extent for a in others) > 1 or lanes.extent <= 2 * BLOCK:
             body = (Loop(lanes.name, lanes.extent, "vector", tuple(nest.body)),)
@@ -253,6 +273,10 @@ class _Phase:
         nest = Nest([], self.inner, self.body, self.folds, self.after)
         lanes = _along_lanes(nest, self.inner) or self.inner[-1]
         return _fold(nest, lanes)
+
+
+def _flat(nest: Nest) -> bool:
+    return nest.is_map and len(nest.axes) == 1
 
 
 def _fold(nest: Nest, lanes: Axis) -> tuple[Statement, ...]:

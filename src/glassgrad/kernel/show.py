@@ -92,7 +92,8 @@ def _function(function: Any) -> str:
 def _steps(steps: Sequence[Step]) -> Iterator[str]:
     for step in steps:
         if isinstance(step, Region):
-            yield f"{'short ' * step.short}region in {step.chunks}{' end to end' * step.separate}:"
+            often = f", {step.loop} < {step.count}" if step.loop else ""
+            yield f"{'short ' * step.short}region in {step.chunks}{' end to end' * step.separate}{often}:"
             yield from _indented(map(_launch, step.launches))
         elif isinstance(step, Call):
             often = f" every {step.every} rounds" if step.every > 1 else ""

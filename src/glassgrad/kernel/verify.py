@@ -44,7 +44,7 @@ class _Memory:
     Attributes
     ----------
     names : of the loops
-    counts : iterations of each Repeat
+    counts : iterations of each Repeat, and of each Region's loop
     spans : of each buffer
     ever : roots that were written at any time
     written : owners that hold what was last written to them
@@ -76,11 +76,11 @@ class _Memory:
 
     def count(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            if isinstance(step, (Repeat, While)):
+            if isinstance(step, (Repeat, While, Region)) and step.loop:
                 self.where = [f"{type(step).__name__.lower()} {step.loop}"]
                 self.demand(step.loop not in self.names, "the name is taken")
                 self.names.add(step.loop)
-            if isinstance(step, Repeat):
+            if isinstance(step, (Repeat, Region)) and step.loop:
                 self.demand(step.count > 0, f"{step.count} times")
                 self.counts[step.loop] = step.count
             for steps in inside(step):
@@ -181,10 +181,11 @@ class _Memory:
     def region(self, region: Region, loops: frozenset[str]) -> None:
         self.demand(region.chunks > 0, f"{region.chunks} chunks")
         outside, used = self.where, dict[int, bool]()
-        for launch in region.launches:
+        within = loops | {region.loop} if region.loop else loops
+        for launch in region.launches * min(region.count, 2):  # the second time with what the first has overwritten
             self.where = [*outside, f"launch of kernel {launch.kernel}"]
             own = dict[int, bool]()
-            for number, use in self.launch(launch, loops):
+            for number, use in self.launch(launch, within):
                 owner = self.spans[number].owner
                 own[owner] = own.get(owner, False) or use.written
             for owner, written in own.items():

@@ -121,9 +121,7 @@ class Driver:
 
     def region(self, region: ir.Region, frame: Frame, context: Value) -> None:
         if region.chunks == 1:
-            for launch in region.launches:
-                extent = self.program.kernels[launch.kernel].extent
-                self.launch(launch, frame, integer(0), integer(extent))
+            self.part(region, frame, integer(0), integer(1))
             return
         task = self.task(region)
         self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
@@ -140,16 +138,28 @@ class Driver:
         table, status = (f.load(slot(f, context, i), PTR) for i in range(2))
         iterations = {loop: f.load(slot(f, context, 2 + i), I64) for i, loop in enumerate(self.loops)}
         frame = Frame(f, table, status, self.entry(f, table, "arena"), iterations)
-        following = f.op("add nuw nsw", chunk, integer(1))
+        self.part(region, frame, chunk, f.op("add nuw nsw", chunk, integer(1)))
+        f.line("ret void")
+        f.finish()
+        return name
+
+    def part(self, region: ir.Region, frame: Frame, chunk: Value, following: Value) -> None:
+        """One part of every launch, as often as the region goes round."""
+        f = frame.f
+        if region.loop:
+            with f.loop(integer(0), integer(region.count)) as iteration:
+                within = frame._replace(iterations={**frame.iterations, region.loop: iteration})
+                self.part(region._replace(loop=""), within, chunk, following)
+            return
         for launch, at in zip(region.launches, cuts(region, self.program.kernels), strict=True):
+            if region.chunks == 1:
+                self.launch(launch, frame, integer(0), integer(at[-1]))
+                continue
             begin, end = (f.load(slot(f, self.constant(at), c), I64) for c in (chunk, following))
             # A kernel without a range does all its work each time it is called.
             some = f.when(f.compare("icmp slt", begin, end)) if len(set(at)) < len(at) else contextlib.nullcontext()
             with some:
                 self.launch(launch, frame, begin, end)
-        f.line("ret void")
-        f.finish()
-        return name
 
     def constant(self, numbers: tuple[int, ...]) -> Value:
         """A constant array."""

@@ -102,7 +102,7 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed = rows, width, ""
     strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width % lanes == 0 else width
-    if b.columns != 1 or (m >= 128 and b.rows * size >= min(2048, 16 * width * size)):
+    if b.columns != 1 or (m >= (128 if depth == k else 32) and b.rows * size >= min(2048, 16 * width * size)):
         packed = "whole"
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
             packed, height = "part", 192 // rows * rows

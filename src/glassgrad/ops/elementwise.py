@@ -20,6 +20,15 @@ from .logic import Binary, Unary, binary, unary
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
 
+# A few instructions: cheaper to compute again than to keep. Every other elementwise op is like an exponential.
+CHEAP = {
+    *("add", "sub", "mul", "neg", "abs", "sign", "relu", "maximum", "minimum", "clip", "where", "where_i_e_e_e"),
+    *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite", "isinf"),
+    *("logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "real", "imag", "conj"),
+    *("cast", "to_integer"),
+    *("div", "sqrt"),
+}
+
 POSITIVE = Samples(domain=(0.2, 3.0), complex=True)
 ANYWHERE = Samples(complex=True)
 

@@ -15,10 +15,11 @@ from ..graph.apply import Output, apply
 from ..graph.bfloat16 import evaluator
 from ..graph.node import NO_PARAMS, Constant, Input, Node, Spec, Trace, make, next_index, reachable, spec_of, value_of
 from ..graph.origin import Context
-from ..graph.primitive import Contraction, Opaque, Structured
+from ..graph.primitive import Contraction, Elementwise, Opaque, Structured
 from ..graph.show import show
 from ..lazy import lazy
 from .control import Alias
+from .elementwise import CHEAP
 
 # The derivatives of a scan are scans over derivatives of its body, which the walks make. They stand above the ops, and
 # enter here what they do when imported.
@@ -89,8 +90,9 @@ class Body:
 
     @lazy
     def dear(self) -> list[Node]:
-        """What a step works longest at: products and library functions, as far as something is differentiated by."""
-        return [x for x in self.nodes if x.tracked and issubclass(x.op, (Contraction, Opaque)) and x.op.outputs == 1]
+        """What a step works longest at: products, library functions, exponentials and their like, as far as something
+        is differentiated by."""
+        return [x for x in self.nodes if x.tracked and is_dear(x.op)]
 
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
         """The values of the outputs for values of the inputs, by NumPy."""
@@ -202,6 +204,13 @@ class While(Structured):
     def batch(size: int, over: tuple[bool, ...], *xs: Any, **params: Any) -> tuple[Any, ...]:
         values: tuple[Any, ...] = above["batch while"](size, over, *xs, **params)
         return values
+
+
+def is_dear(op: Any) -> bool:
+    """Whether an op is dearer to compute again than its result is to read."""
+    if issubclass(op, Elementwise):
+        return op.name not in CHEAP
+    return issubclass(op, (Contraction, Opaque)) and op.outputs == 1
 
 
 def fitting(name: str, specs: Sequence[Any], expected: Sequence[Spec]) -> None:

@@ -5,7 +5,7 @@ and handed to the rules of its op: tables of equations, one file per idea.
 
 algebra.py: arithmetic; choice.py: where, logic, casts; rearrange.py: views and slices; stretch.py: broadcasting;
 reduce.py: folds; place.py: sums of scattered slices; product.py: matrix products; narrow.py: those of 16-bit floats;
-unjoin.py: stacks; fold.py: constants.
+unjoin.py: stacks; outside.py: scans; fold.py: constants.
 
 Each file says how far its values are the same: to the bit, to the sign of a zero, or to the rounding of a sum. None
 turns inf or NaN into a number, but that a matrix product leaves out the zeros of a basis.

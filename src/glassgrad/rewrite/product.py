@@ -66,6 +66,22 @@ def _joined(b: Rewriter, n: Node, m: Node, x: Node) -> Node | None:
     return whole
 
 
+def _sum_of_stack(b: Rewriter, n: Node, x: Node, *, axis: tuple[int, ...], keepdims: bool) -> Node | None:
+    """Σₜ Aₜᵀ Bₜ -> Aᵀ B, of all rows of all A and B; the same for columns in place of Aₜᵀ"""
+    if axis != (0,) or keepdims or len(x.shape) != 3 or x.dtype != n.dtype:
+        return None
+    left, right = x.inputs
+    if len(left.shape) != 3 or len(right.shape) != 3 or left.shape[0] != right.shape[0]:
+        return None
+    if left.value is None and left.op is view.Transpose and left.params["axes"] == (0, 2, 1):
+        left = left.inputs[0]
+    elif left.shape[2] != 1:
+        return None
+    rows = right.shape[0] * right.shape[1]
+    left = b.make(n, view.Transpose, b.reshape(n, left, (rows, n.shape[0])), axes=(1, 0))
+    return b.make(n, contraction.Matmul, left, b.reshape(n, right, (rows, n.shape[1])))
+
+
 class Joined:
     """What is known of a product that was made of several here."""
 
@@ -235,6 +251,7 @@ RULES: dict[Any, tuple[Rule, ...]] = {
     ew.Add: (second(contraction.Matmul, _sum_of_products),),
     reduction.Sum: (
         first(ew.Mul, _sum_of_picked),
+        first(contraction.Matmul, _sum_of_stack),
         first(contraction.Matmul, _sum_of_rows),
         first(contraction.Einsum, _sum_of_rows),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,16 @@ import numpy as np
 from ..dtypes import PYTHON_SCALARS, is_inexact
 from ..graph.apply import is_weak, spec_or_scalar
 from ..graph.bfloat16 import infer
-from ..graph.node import Constant, Node, Params, Spec, constant, creation_order, make
+from ..graph.node import Constant, Node, Params, Spec, constant, creation_order, make, reachable
 from ..graph.primitive import Elementwise
 from ..ops import elementwise as ew
 from ..ops import logic, loop, view
-from . import algebra, choice, fold, narrow, place, product, rearrange, reduce, stretch, unjoin
+from . import algebra, choice, fold, narrow, outside, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
-MODULES = (algebra, choice, rearrange, reduce, place, product, narrow, unjoin)
+MODULES = (algebra, choice, rearrange, reduce, place, product, narrow, unjoin, outside)
 RULES = indexed(module.RULES for module in MODULES)
-FRUGAL = indexed(product.FRUGAL if module is product else module.RULES for module in MODULES)
+FRUGAL = indexed(getattr(module, "FRUGAL", module.RULES) for module in MODULES)
 EXCHANGEABLE = frozenset((ew.Add, ew.Mul))  # x op y is y op x, to the bit
 SMALL = 4096  # bytes up to which constants are compared by what they hold
 
@@ -125,6 +125,15 @@ class Rewriter:
             node = make(op, inputs, params, None, spec=spec, origin=like.origin, program=like.program)
             found = self.shared[key] = self.better(node)
         return found
+
+    def adopted(self, nodes: Sequence[Node], known: Iterable[Node]) -> list[Node]:
+        """Nodes that were made elsewhere, of nodes that were visited, as if they had been in the graph."""
+        for x in known:
+            self.now.setdefault(x, x)
+        around = set(known)
+        for node in reachable(nodes, follow=lambda x: x not in around):
+            self.now[node] = self.visit(node)
+        return [self.now[node] for node in nodes]
 
     def constant(self, value: Any) -> Node:
         """A constant; a Python scalar promotes as one."""
