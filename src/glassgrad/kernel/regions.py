@@ -228,16 +228,15 @@ def in_rounds(
     lengths: dict[int, set[int]] = {}
     for launch in region.launches * 2:
         kernel, whole = kernels[launch.kernel], [storage[b] for b in launch.buffers]
-        if not rounds.takes(kernel, whole):
+        if not rounds.takes(kernel, whole, large=False):
             return None
-        rounds.add(launch, kernel, whole)
+        rounds.add(launch, kernel, whole, large=False)
         for buffer in launch.buffers:
             lengths.setdefault(storage[buffer], set()).add(sizes[buffer])
     if any(len(lengths[b]) > 1 for b in rounds.writes):
         return None
-    used = [kernels[launch.kernel] for launch in region.launches]
-    total = count * sum(map(work, used))
-    chunks = parts(used, total)
+    total = count * sum(work(kernels[launch.kernel]) for launch in region.launches)
+    chunks = rounds.chunks(kernels, total, separate=False)
     return Region(region.launches, chunks, chunks > 1 and total < SHORT, loop=loop, count=count)
 
 
