@@ -123,3 +123,46 @@ def test_negative_powers_of_booleans() -> None:
     for power in (gnp.power, gg.jit(np.power), fixed):
         with pytest.raises(ValueError, match="negative integer powers"):
             power(base, exponent)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "name", ["less", "less_equal", "greater", "greater_equal", "maximum", "minimum", "fmax", "fmin"]
+)
+def test_complex_numbers_in_order_with_nan_in_either_part(name: str) -> None:
+    nan = np.nan
+    x = np.array([-1 + 0j, 1 + 0j, 2, 1j, complex(0, nan)])
+    y = np.array([complex(0, nan), complex(nan, 0), 2 + 1j, complex(nan, nan), 1 + 0j])
+    for a, b in ((x, y), (y, x)):
+        got = gg.jit(lambda a, b: getattr(gnp, name)(a, b))(a, b)
+        np.testing.assert_array_equal(got, getattr(np, name)(a, b))
+
+
+@pytest.mark.parametrize("name", ["arctan", "arctanh"])
+def test_inverse_tangents_far_out(name: str) -> None:
+    inf = np.inf
+    z = np.array(
+        [complex(inf, 0), complex(-inf, 0), complex(0, inf), complex(0, -inf), 1e200, 1e160 + 1j, -1e300 - 1e300j]
+    )
+    z = np.concatenate([z, [0.5 + 0.1j, 1 + 1e-9j, 1e-300, 1e19 + 1e3j, 1e21j, 3e9 - 2e9j]])
+    got, want = gg.jit(lambda z: getattr(gnp, name)(z))(z), getattr(np, name)(z)
+    np.testing.assert_allclose(got.real, want.real, rtol=1e-14)
+    np.testing.assert_allclose(got.imag, want.imag, rtol=1e-14)
+
+
+def test_the_next_number_and_its_derivative() -> None:
+    x = np.array([np.inf, np.inf, -np.inf, 0.0, -5e-324, 1.5])
+    towards = np.array([0.0, np.inf, 0.0, -0.0, 0.0, 2.0])
+    got, want = gg.jit(lambda x, t: gnp.nextafter(x, t))(x, towards), np.nextafter(x, towards)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+    for change in (gg.grad, lambda f: gg.jit(gg.grad(f))):
+        assert change(lambda x: 3.0 * gnp.nextafter(x, 2.0))(1.0) == 3.0
+
+
+@pytest.mark.parametrize("name", ["square", "conj"])
+def test_booleans_squared_and_conjugated(name: str) -> None:
+    x = np.array([True, False])
+    got, want = gg.jit(lambda x: getattr(gnp, name)(x))(x), getattr(np, name)(x)
+    np.testing.assert_array_equal(got, want)
+    assert got.dtype == want.dtype

@@ -64,6 +64,8 @@ def test_a_bad_rate_is_refused(lr: float) -> None:
     def set_it(epoch: Any, training: Any) -> None:
         training.lr = lr
 
+    with pytest.raises(TypeError, match="not a callback: got 3"):
+        run(callbacks=3)
     with pytest.raises(ValueError, match="training.lr: bad learning rate"):
         run(callbacks=set_it)
 

@@ -126,11 +126,17 @@ def _arccosh(b: Writer, z: Term) -> Term:
 
 
 def _arctanh(b: Writer, z: Term) -> Term:
-    """¼ ln(1 + 4x/((1-x)² + y²)) + ½ i arg((1-x)(1+x) - y² + 2iy), with |x| where the logarithm would cancel."""
+    """¼ ln(1 + 4x/((1-x)² + y²)) + ½ i arg((1-x)(1+x) - y² + 2iy), with |x| where the logarithm would cancel.
+
+    Far out, where the squares overflow, the angle is ±π/2 to the last digit.
+    """
     x = b.absolute(z.re)
     gap = 1 - x
-    size = b.log1p(4 * x / (gap * gap + z.im * z.im)) * 0.25
-    return b.complex(b.copysign(size, z.re), 0.5 * b.arctan2(2 * z.im, gap * (1 + x) - z.im * z.im))
+    distance = b.hypot(gap, z.im)
+    size = b.log1p(4 * b.select(b.isinf(distance), 0, x / distance) / distance) * 0.25
+    angle = 0.5 * b.arctan2(2 * z.im, gap * (1 + x) - z.im * z.im)
+    far = distance > (1e20 if z.dtype == "float64" else 1e10)
+    return b.complex(b.copysign(size, z.re), b.select(far, b.copysign(0.5 * math.pi, z.im), angle))
 
 
 Function = Callable[["Writer", "Term"], "Term"]
@@ -167,11 +173,12 @@ def _sigmoid(b: Writer, z: Term) -> Term:
 
 
 def _ordered(compare: str) -> Callable[[Writer, Term, Term], Term]:
-    """By real part, and by imaginary part where those are equal."""
+    """By real part, and by imaginary part where those are equal; never where one is NaN."""
     strict = compare.removesuffix("_equal")
 
     def ordered(b: Writer, x: Term, y: Term) -> Term:
-        return b.write(strict, x.re, y.re) | (b.equal(x.re, y.re) & b.write(compare, x.im, y.im))
+        first = b.write(strict, x.re, y.re) & b.equal(x.im, x.im) & b.equal(y.im, y.im)
+        return first | (b.equal(x.re, y.re) & b.write(compare, x.im, y.im))
 
     return ordered
 

@@ -13,7 +13,7 @@ from ..dtypes import dtype_of, is_inexact, kind_of, result_type
 from ..errors import DtypeError
 from ..graph.apply import apply
 from ..graph.node import Node
-from ..ops import contraction, control, library, logic, view
+from ..ops import contraction, library, logic, view
 from ..ops import elementwise as ew
 from .arguments import absent, array_of, cast_safely, no_out, numbers, operand
 from .methods import with_methods
@@ -124,14 +124,19 @@ def _reciprocal(x: Any) -> Any:
     return as_array(np.reciprocal(numbers("reciprocal", x))) if dtype_of(x).kind in "biu" else ew.divide(1.0, x)
 
 
+def _counted(x: Any) -> Any:
+    """Booleans as NumPy squares and conjugates them: as small whole numbers."""
+    return logic.astype(array_of(x), np.int8)
+
+
 def _conjugate(x: Any) -> Any:
     """The complex conjugate; a real argument as it is."""
-    return _counted("conjugate", x) if dtype_of(x).kind == "b" else ew.conj(x)
+    return _counted(x) if dtype_of(x).kind == "b" else ew.conj(x)
 
 
 def _square(x: Any) -> Any:
     """x · x"""
-    return _counted("square", x) if dtype_of(x).kind == "b" else ew.square(x)
+    return _counted(x) if dtype_of(x).kind == "b" else ew.square(x)
 
 
 def _power(x: Any, exponent: Any) -> Any:
@@ -140,11 +145,6 @@ def _power(x: Any, exponent: Any) -> Any:
         exponent = exponent if isinstance(exponent, Node) else np.asarray(exponent)  # bool ** 2 is np.square, of int8
         x = logic.astype(x, exponent.dtype) if is_inexact(exponent.dtype) else x
     return ew.power(x, exponent)
-
-
-def _counted(name: str, x: Any) -> Any:
-    """NumPy's ufunc of booleans, which it takes for small whole numbers."""
-    return as_array(getattr(np, name)(numbers(name, x)))
 
 
 def _varies(x: Any) -> bool:
@@ -199,12 +199,6 @@ def _dtype_of_two(name: str, *xs: Any) -> np.dtype[Any]:
     plain_ones = (x if isinstance(x, (bool, int, float)) else np.ones(1, dtype_of(x)) for x in xs)
     dtype: np.dtype[Any] = getattr(np, name)(*plain_ones).dtype
     return dtype
-
-
-def _nextafter(x: Any, towards: Any) -> Any:
-    """The next floating-point number after x on the way to the second argument; it moves along with x."""
-    value = as_array(apply(library.Nextafter, (x, towards)))
-    return x + control.stop_gradient(value - x) if isinstance(x, Node) and x.tracked else value
 
 
 def _float_power(x: Any, exponent: Any) -> Any:
@@ -369,7 +363,7 @@ modf = _unary("modf", _modf)
 frexp = _unary("frexp", _frexp)
 ldexp = _binary("ldexp", ew.ldexp)
 heaviside = _binary("heaviside", _heaviside)
-nextafter = _binary("nextafter", _nextafter)
+nextafter = _library("nextafter", library.Nextafter)
 spacing = _library("spacing", library.Spacing)
 
 # Products of vectors and matrices

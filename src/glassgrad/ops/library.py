@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph.primitive import Opaque, Samples
+from ..graph.primitive import Elementwise, Opaque, Samples
 
 WHOLE = "it is of whole numbers"
 JUMPS = "it is constant between the places where it jumps"
@@ -65,10 +65,10 @@ class Exponent(Opaque):
     samples = Samples(cases=_floating)
 
 
-class Nextafter(Opaque):
-    """The next floating-point number after x on the way to another."""
+class Nextafter(Elementwise):
+    """The next floating-point number after x on the way to another; it moves along with x."""
 
     eval = np.nextafter
-    nondifferentiable = "its derivative is that of x itself, which the function of this name adds"
-    batch = (0, 0)
+    partials = (1, 0)
+    called = True
     samples = Samples(cases=lambda rng: [((rng.normal(size=(3, 4)), rng.normal(size=4)), {})])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..train.callbacks import callbacks_of
+from ..train.callbacks import callbacks_of, learning_rate
 from ..train.history import Epoch, History
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Watch:
     """
 
     def __init__(self, model: Perceptron, callbacks: Any, lr: Any = None) -> None:
-        self.model, self.epochs, self.lr = model, model.max_iter, lr
+        self.model, self.epochs, self._lr = model, model.max_iter, lr
         self.callbacks = callbacks_of(callbacks)
         self.history = History()
         self.kept: Any = None
@@ -34,6 +34,14 @@ class Watch:
         self.began = time.perf_counter()
         for callback in self.callbacks:
             callback.on_start(self)  # type: ignore[arg-type]
+
+    @property
+    def lr(self) -> Any:
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self._lr = learning_rate(value)
 
     def copy(self) -> Any:
         """Weights and biases as they are now, in arrays of their own."""

@@ -81,10 +81,23 @@ def as_callback(given: Any) -> Callback:
     )
 
 
+def learning_rate(value: Any) -> float:
+    """A learning rate that a callback sets. ValueError if it is none."""
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise ValueError(f"training.lr: bad learning rate: got {value!r}, expected a finite number of 0 or more")
+    return rate
+
+
 def callbacks_of(given: Any) -> list[Callback]:
     """Several, one, or None of them."""
-    alone = callable(given) or isinstance(given, Callback)
-    return [as_callback(callback) for callback in ([given] if alone else given or ())]
+    if given is None:
+        return []
+    alone = callable(given) or isinstance(given, Callback) or not hasattr(given, "__iter__")
+    return [as_callback(callback) for callback in ([given] if alone else given)]
 
 
 class EarlyStopping(Callback):

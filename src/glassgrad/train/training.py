@@ -19,6 +19,7 @@ from ..optim import Optimizer
 from ..optim.base import learns
 from ..optim.formula import as_buffer
 from ..random import fold_in, key
+from .callbacks import learning_rate
 from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream, not_finite
 from .history import History
@@ -144,8 +145,7 @@ class Training:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        if not (value >= 0 and np.isfinite(value)):
-            raise ValueError(f"training.lr: bad learning rate: got {value!r}, expected a finite number of 0 or more")
+        rate = learning_rate(value)
         state = self.carry.state
         plain = self.optimizer.rate(state._replace(scale=np.float64(1.0)))
         if plain == 0:
@@ -153,7 +153,7 @@ class Training:
                 "training.lr: the schedule is at 0, and a multiple of it is what can be set; give the optimiser a "
                 "schedule that ends above 0"
             )
-        self.carry = self.carry._replace(state=state._replace(scale=np.float64(value / plain)))
+        self.carry = self.carry._replace(state=state._replace(scale=np.float64(rate / plain)))
 
     def observe(self, loss: float) -> None:
         """Tell the optimiser the loss of an epoch: ``optim.Plateau`` may lower the rate."""
