@@ -168,3 +168,36 @@ def test_what_only_sums_up_and_is_looked_at_stays() -> None:
         check(function, u, x, equal=close)
         for a, b in zip(gg.tree.leaves(gg.jit(function)(u, x)), gg.tree.leaves(function(u, x)), strict=True):
             close(a, b)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_what_is_the_same_may_be_handed_out_beside_its_uses(length: int) -> None:
+    w, b, c = RNG.normal(size=(2, 2)), RNG.normal(size=2), RNG.normal(size=(2, 2))
+    bodies: list[Callable[..., Any]] = [
+        lambda c, w, b: (w, c @ w),
+        lambda c, w, b: (w * 2, c @ (w * 2)),
+        lambda c, w, b: (b, gnp.sin(c @ w + b)),
+        lambda c, w, b: (b, (c @ w) * b, b + 1, 2.0),
+    ]
+    for body in bodies:
+
+        def program(c: Any, w: Any, b: Any, body: Callable[..., Any] = body) -> Any:
+            return gg.scan(lambda c, _: (c * 0.9 + 1.0, body(c, w, b)), c, None, length=length)
+
+        for got, want in zip(gg.tree.leaves(gg.jit(program)(c, w, b)), gg.tree.leaves(program(c, w, b)), strict=True):
+            close(got, want)
+
+
+def test_a_carry_that_is_never_read_has_a_gradient_of_zero() -> None:
+    def program(dead: Any, a: Any, w: Any, x: Any) -> Any:
+        def step(carry: Any, row: Any) -> Any:
+            a, _ = carry
+            return (0.9 * a + 0.1 * w[0], gnp.tanh((row @ w).sum() * 0.1)), None
+
+        (a, last), _ = gg.scan(step, (a, dead), x)
+        return gnp.sin(a).mean() + last
+
+    given = np.float64(0.5), RNG.normal(size=UNITS), U, RNG.normal(size=(5, 2, UNITS))
+    slopes = gg.grad(program, argnums=(0, 1, 2, 3))
+    for got, want in zip(gg.jit(slopes)(*given), slopes(*given), strict=True):
+        close(got, want)

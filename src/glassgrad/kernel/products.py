@@ -133,7 +133,8 @@ def _product(
         block.store(lowering.place[node], where, results[0])
 
     around = [*outer, axes[row], axes[column]]
-    size = rows_at_once(axes[inner].extent) if axes[row].extent * axes[column].extent <= SMALL else 0
+    small = row != ONE and axes[row].extent * axes[column].extent <= SMALL
+    size = rows_at_once(axes[inner].extent) if small else 0
     if size:
         return parted(lowering, around, axes[inner], size, piece, [("add", dtype)], finish)
     return piece(around, axes[inner], {}, finish)

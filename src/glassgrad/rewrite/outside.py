@@ -81,12 +81,13 @@ def _outputs(b: Rewriter, scan: Node) -> list[Node] | None:
     starts, xs, captured = [scan.inputs[k] for k in stay], scan.inputs[n:m], scan.inputs[m:]
     arguments = (*starts, *xs, *(before[x] for x in rows), *captured, *(before[x] for x in same))
     sizes = Counts(len(stay), len(xs) + len(rows), len(captured) + len(same))
-    specs: Any = (*(x.spec for x in after), *(Spec((length, *y.shape), y.dtype) for y in ys))
+    specs: Any = (*(Spec(x.shape, x.dtype) for x in after), *(Spec((length, *y.shape), y.dtype) for y in ys))
     made = b.made(scan, Scan, arguments, {**scan.params, "body": step, "counts": sizes}, specs)
     results = [b.made(scan, Output, (made,), {"index": i}, spec) for i, spec in enumerate(specs)]
     stacks = dict(zip(ys, results[len(stay) :], strict=True))
     wanted = [*(y for y in outputs[n:] if y not in stacks), *(found.term for found in s.sums.values())]
-    stacks |= _adopted(b, (*scan.inputs, *results), wanted, {**values, **stacks}, s)
+    varying = {y: stack for y, stack in stacks.items() if y not in s.same}  # what is the same is at hand as it is
+    stacks |= _adopted(b, (*scan.inputs, *results), wanted, {**values, **varying}, s)
     carried = dict(zip(stay, results, strict=False))
     for k, found in s.sums.items():
         total = b.made(scan, reduction.Sum, (stacks[found.term],), {"axis": (0,), "keepdims": False}, found.term.spec)
