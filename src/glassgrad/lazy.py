@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -82,6 +83,9 @@ def uncollected() -> Iterator[None]:
 
 def extra_module(name: str, missing: str) -> Any:
     """A module of a library that need not be installed; without it a MissingExtraError that says ``missing``."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and not getattr(getattr(loaded, "__spec__", None), "_initializing", False):
+        return loaded  # asked for at every call of a special function
     try:
         with undivided:
             return import_module(name)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import floating_dtype
-from ..errors import ShapeError
+from ..errors import MissingExtraError, ShapeError
 from ..graph.apply import apply
 from ..graph.node import Node, Spec, Value, shape_of
 from ..graph.origin import here
 from ..graph.primitive import Opaque, Samples
-from ..lazy import undivided
+from ..lazy import scipy_function
 from . import elementwise as ew
 from . import logic, view
 from .contraction import matmul
@@ -138,9 +138,8 @@ def _substitute(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
     """Substitution by LAPACK through SciPy where it is there; else a general solve of the triangle."""
     if a.ndim == b.ndim == 2 and b.size:
         try:
-            with undivided:
-                from scipy.linalg import solve_triangular as substitute
-        except ImportError:
+            substitute = scipy_function("linalg", "solve_triangular")
+        except MissingExtraError:
             pass
         else:
             return substitute(a, b, lower=lower, unit_diagonal=unit_diagonal, check_finite=False)

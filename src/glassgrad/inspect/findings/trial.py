@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,16 +120,16 @@ class Trial:
     @lazy
     def dependent(self) -> set[Any]:
         """The nodes made from parameters."""
-        found = set(self.names)
-        for node in self.explanation.record.nodes:
-            if any(x in found for x in node.inputs):
-                found.add(node)
-        return found
+        return self.made_from(self.names)
 
     @lazy
     def fed(self) -> set[Any]:
         """The nodes made from x."""
-        found = set(self.data)
+        return self.made_from(self.data)
+
+    def made_from(self, roots: Iterable[Any]) -> set[Any]:
+        """These nodes, and all that are made from any of them."""
+        found = set(roots)
         for node in self.explanation.record.nodes:
             if any(x in found for x in node.inputs):
                 found.add(node)
