@@ -273,7 +273,8 @@ def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:
         kernel = kernels[launch.kernel]
         extent, step = kernel.extent, TILES if isinstance(kernel.body[0], MatMul) else 1
         done = [min(max((total * c / region.chunks - before) / time, 0.0), 1.0) for c in chunks[1:-1]]
-        found.append((0, *(min(round(share * extent / step) * step, extent) for share in done), extent))
+        borders = [extent if share == 1.0 else min(round(share * extent / step) * step, extent) for share in done]
+        found.append((0, *borders, extent))
         before += time
     return found
 
