@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..autodiff.derivatives import value_and_grad
+from ..autodiff.whiles import while_loop
+from ..compile import jit
 from ..dtypes import dtype_of
 from ..graph.node import Value
 from ..ops import elementwise as ew
-from ..ops import logic
-from ..train.epoch import Pass, native_epoch
+from ..ops import indexing, logic
 from .objective import Parameters, objective
+from .rows import counted, with_room
 
 DENSE = 1 << 23  # elements of a sparse x that are made dense at a time
 
@@ -91,12 +92,16 @@ def begin(solver: str, parameters: Parameters) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def steps_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
-    """Steps in native code, for these settings and arrays of these shapes, made once in a process."""
+def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
+    """An epoch in native code, for these settings and arrays of these shapes, made once in a process.
+
+    ``carry, means = epoch(carry, data, order, n, knobs)``: ``order`` [batches, rows] says which of the ``n`` rows go
+    into which batch, and more than these there may be; None for all rows in one batch, as they lie.
+    """
     update = SOLVERS[settings.solver][1]
     derive = value_and_grad(objective, has_aux=True)
 
-    def step(carry: Carry, batch: dict[str, Value], knobs: tuple[Any, ...]) -> tuple[Carry, tuple[Value, ...]]:
+    def step(carry: Carry, batch: dict[str, Value], knobs: tuple[Any, ...]) -> tuple[Carry, list[Value]]:
         parameters, averages, count, k = Parameters(*carry[0]), carry[1], carry[2] + 1.0, Knobs(*knobs)
         alpha = logic.astype(k.alpha, dtype_of(parameters.coefs[0]))
         (_, reported), slopes = derive(parameters, batch, alpha, settings.activation, settings.output)
@@ -105,41 +110,48 @@ def steps_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
         moved = [p + change for p, (change, _) in zip(leaves, found, strict=True)]
         layers = len(parameters.coefs)
         carry = (tuple(moved[:layers]), tuple(moved[layers:])), tuple([held for _, held in found]), count
-        if settings.watched:
-            return carry, (reported, ew.sqrt(sum([(g * g).sum() for g in gradients])))
-        return carry, (reported,)
+        length = [ew.sqrt(sum([(g * g).sum() for g in gradients]))] if settings.watched else []
+        return carry, [logic.astype(figure, np.dtype(np.float64)) for figure in (reported, *length)]
 
-    return native_epoch(step)
+    def epoch(carry: Carry, data: dict[str, Value], order: Value | None, n: Value, knobs: tuple[Any, ...]) -> Any:
+        if order is None:
+            return step(carry, counted(data, n), knobs)
+        size = order.shape[1]
+
+        def one(state: Any) -> Any:
+            i, carry, totals = state
+            count = logic.minimum(n - i * size, size)
+            rows = indexing.take(order, i, 0)
+            batch = {name: indexing.take(column, rows, 0) for name, column in data.items()}
+            carry, figures = step(carry, counted(batch, count), knobs)
+            return i + 1, carry, [total + figure * count for total, figure in zip(totals, figures, strict=True)]
+
+        totals = [np.float64(0)] * (1 + settings.watched)
+        _, carry, totals = while_loop(lambda state: state[0] * size < n, one, (np.int64(0), carry, totals))
+        return carry, [total / n for total in totals]
+
+    return jit(epoch, donate="carry")
 
 
 def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int, order: NDArray[np.int64]) -> Epoch:
     """A pass over the rows of ``data``: ``carry, means = run(carry, knobs)``, in the order that ``order`` has by then.
 
-    The means are over rows, of the batches' losses and gradients' lengths, which are 0 unless watched. A sparse ``x``
-    is made dense for as many batches at a time as DENSE elements hold.
+    The means are over rows, of the batches' losses, and of their gradients' lengths if somebody asks for them. A sparse
+    ``x`` is made dense for as many batches at a time as DENSE elements hold.
     """
     n, width = data["x"].shape
     if not isinstance(data["x"], np.ndarray):
         return functools.partial(_by_parts, settings, data, batch, order, batch * max(1, DENSE // (batch * width)))
-    arrays, whole = (*data.values(), *carry[0][0]), n - n % batch
-    shapes = [(a.shape, a.dtype) for a in arrays]
-    parts = [
-        (
-            size,
-            None if size == n else order[start:end].reshape(-1, size),
-            steps_of(settings, ((end - start) // size, size, *shapes)),
-        )
-        for start, end, size in ((0, whole, batch), (whole, n, n - whole))
-        if start < end
-    ]
+    data, count = with_room(data), np.int64(n)
+    rows = None if n == batch else np.zeros((-(-len(data["x"]) // batch), batch), np.int64)
+    shapes = [(a.shape, a.dtype) for a in (*data.values(), *carry[0][0])]
+    native = program(settings, (None if rows is None else rows.shape, *shapes))
 
     def run(carry: Carry, knobs: tuple[Any, ...]) -> tuple[Carry, list[float]]:
-        means = [0.0, 0.0]
-        for size, rows, steps in parts:
-            carry, outputs = steps(carry, data, rows, knobs)
-            for k, kept in enumerate(outputs):
-                means[k] += math.fsum(kept.tolist()) * size / n
-        return carry, means
+        if rows is not None:
+            rows.ravel()[:n] = order
+        carry, means = native(carry, data, rows, count, knobs)
+        return carry, [float(mean) for mean in means]
 
     return run
 
@@ -154,7 +166,7 @@ def _by_parts(
     knobs: tuple[Any, ...],
 ) -> tuple[Carry, list[float]]:
     """The same for a sparse ``x``, so many rows at a time."""
-    n, means = len(order), [0.0, 0.0]
+    n, means = len(order), [0.0] * (1 + settings.watched)
     for start in range(0, n, stride):
         chosen = order[start : start + stride]
         part = {name: column[chosen] for name, column in data.items()}

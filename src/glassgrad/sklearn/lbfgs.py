@@ -14,6 +14,7 @@ from ..autodiff.derivatives import value_and_grad
 from ..compile import jit
 from ..ops import view
 from .objective import Parameters, objective
+from .rows import counted, with_room
 
 Vector = NDArray[np.float64]
 
@@ -40,8 +41,8 @@ def _compiled(activation: str, output: str, sizes: tuple[int, ...], shapes: tupl
     """The loss and its gradient, of a vector; made once in a process."""
     derive = value_and_grad(objective, has_aux=True)
 
-    def both(vector: Any, data: dict[str, Any], alpha: Any) -> tuple[Any, Any]:
-        (_, reported), slopes = derive(unpacked(vector, sizes), data, alpha, activation, output)
+    def both(vector: Any, data: dict[str, Any], count: Any, alpha: Any) -> tuple[Any, Any]:
+        (_, reported), slopes = derive(unpacked(vector, sizes), counted(data, count), alpha, activation, output)
         return reported, view.concatenate([g.reshape(-1) for part in slopes for g in part])
 
     compiled: Callable[..., Any] = jit(both)
@@ -65,14 +66,14 @@ def minimise(
     from scipy.optimize import minimize
 
     dense = {name: column if isinstance(column, np.ndarray) else column.toarray() for name, column in data.items()}
-    data = {name: column.astype(np.float64, copy=False) for name, column in dense.items()}
+    data = with_room({name: column.astype(np.float64, copy=False) for name, column in dense.items()})
     sizes = (parameters.coefs[0].shape[0], *[b.size for b in parameters.intercepts])
     run = _compiled(activation, output, sizes, tuple([a.shape for a in data.values()]))
-    strength, slope = np.float64(alpha), np.zeros(0)
+    count, strength, slope = np.int64(len(dense["x"])), np.float64(alpha), np.zeros(0)
 
     def derive(vector: Vector) -> tuple[float, Vector]:
         nonlocal slope
-        loss, slope = run(vector, data, strength)
+        loss, slope = run(vector, data, count, strength)
         return float(loss), slope
 
     def callback(intermediate_result: Any) -> None:  # SciPy knows this form by the name of its argument

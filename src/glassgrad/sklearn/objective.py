@@ -88,13 +88,16 @@ def objective(parameters: Parameters, batch: dict[str, Value], alpha: Value, act
     Parameters
     ----------
     parameters : the layers
-    batch : x [rows, inputs], y [rows, outputs], and w [rows], weights, if there are any
+    batch : x [rows, inputs], y [rows, outputs]; w [rows], weights, if there are any; and ``rows``, how many count, if
+        that is not all of them, or the sum of their weights
     alpha : the strength of the penalty, which leaves biases alone
     activation, output : of hidden layers, a key of HIDDEN; of the last layer, a key of OUTPUTS
     """
     losses = LOSSES[output](forward(parameters, batch["x"], activation), batch["y"])
     weights = batch.get("w")
-    rows: Value = float(shape_of(batch["x"])[0]) if weights is None else _total(weights)
+    rows = batch.get("rows")
+    if rows is None:
+        rows = float(shape_of(batch["x"])[0]) if weights is None else _total(weights)
     penalty = sum([rd.sum(w * w) for w in parameters.coefs]) * (0.5 * alpha)
     found, reported = [(rd.sum(each if weights is None else each * weights) + penalty) / rows for each in losses]
     return found, reported

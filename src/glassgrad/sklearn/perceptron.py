@@ -264,14 +264,14 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
                 if self.shuffle:
                     random.shuffle(order)
                 knobs = knobs_of(self.alpha, watch.lr, self.momentum, self.beta_1, self.beta_2, self.epsilon)
-                carry, (self.loss_, norm) = run(carry, knobs)
+                carry, (self.loss_, *norm) = run(carry, knobs)
                 self.coefs_, self.intercepts_ = map(list, carry[0])
                 self.n_iter_ += 1
                 self.t_ += n
                 self.loss_curve_.append(self.loss_)
                 self._say("Iteration {}, loss = {:.8f}", self.n_iter_, self.loss_)
                 self._improve(held, watch)
-                watch.epoch(norm)
+                watch.epoch(*norm)
                 if incremental:
                     break
                 if self.n_iter_ == self.max_iter and not watch.stopped:

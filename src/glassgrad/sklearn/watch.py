@@ -55,8 +55,8 @@ class Watch:
         """End the fit after this epoch."""
         self.stopped = True
 
-    def epoch(self, norm: float) -> None:
-        """Tell callbacks of an epoch that is over; ``norm`` is the mean length of the gradient over its steps."""
+    def epoch(self, norm: float = 0.0) -> None:
+        """Tell callbacks of an epoch that is over; ``norm`` is the mean length of its steps' gradients."""
         if not self.callbacks:
             return
         model, now = self.model, time.perf_counter()
