@@ -66,7 +66,7 @@ def minimise(
     from scipy.optimize import minimize
 
     dense = {name: column if isinstance(column, np.ndarray) else column.toarray() for name, column in data.items()}
-    data = with_room({name: column.astype(np.float64, copy=False) for name, column in dense.items()})
+    data = with_room({name: column.astype(np.float64, copy=False) for name, column in dense.items()}, 5)
     sizes = (parameters.coefs[0].shape[0], *[b.size for b in parameters.intercepts])
     run = _compiled(activation, output, sizes, tuple([a.shape for a in data.values()]))
     count, strength, slope = np.int64(len(dense["x"])), np.float64(alpha), np.zeros(0)

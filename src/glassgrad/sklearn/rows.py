@@ -10,31 +10,33 @@ from ..dtypes import dtype_of
 from ..graph.node import Value, shape_of
 from ..ops import logic
 
-BITS = 5  # of a number of rows; those below are rounded up, by a sixteenth at most
 LARGE = 1 << 26  # bytes of an array that is not copied for the sake of a program
 
 
-def roomy(rows: int) -> int:
-    """The least number of at least so many rows, of which only the first BITS binary digits are not 0.
+def roomy(rows: int, digits: int) -> int:
+    """The least number of at least so many rows, of which only the first binary ``digits`` are not 0.
 
-    >>> [roomy(rows) for rows in (3, 150, 200, 1437, 1438)]
-    [3, 152, 200, 1472, 1472]
+    >>> [roomy(rows, 5) for rows in (3, 150, 200, 1437, 1438)], roomy(1437, 1)
+    ([3, 152, 200, 1472, 1472], 2048)
     """
-    step = 1 << max(rows.bit_length() - BITS, 0)
+    step = 1 << max(rows.bit_length() - digits, 0)
     return -(-rows // step) * step
 
 
-def with_room(data: dict[str, Any]) -> dict[str, Any]:
-    """The same rows, followed by as many of zeros as make ``roomy``; large arrays as they are.
+def with_room(data: dict[str, Any], digits: int) -> dict[str, Any]:
+    """The same rows, followed by as many of zeros as make their number ``roomy``; large arrays as they are.
 
-    >>> {name: column.shape for name, column in with_room({"x": np.ones((150, 3)), "y": np.ones((150, 1))}).items()}
+    >>> {name: a.shape for name, a in with_room({"x": np.ones((150, 3)), "y": np.ones((150, 1))}, 5).items()}
     {'x': (152, 3), 'y': (152, 1)}
     """
     n = len(data["x"])
-    more = roomy(n) - n
-    if not more or data["x"].nbytes > LARGE:
+    rows = roomy(n, digits)
+    if rows == n or data["x"].nbytes > LARGE:
         return data
-    return {name: np.concatenate([a, np.zeros((more, *a.shape[1:]), a.dtype)]) for name, a in data.items()}
+    found = {name: np.empty((rows, *a.shape[1:]), a.dtype) for name, a in data.items()}
+    for name, a in data.items():
+        found[name][:n], found[name][n:] = a, 0
+    return found
 
 
 def counted(batch: dict[str, Value], count: Value) -> dict[str, Value]:
