@@ -81,7 +81,7 @@ def _like(g: Value) -> Callable[[Value], Value]:
 def begin(solver: str, parameters: Parameters) -> Any:
     """The averages before the first step."""
     count = SOLVERS[solver][0]
-    return tuple([tuple([np.zeros_like(p) for _ in range(count)]) for part in parameters for p in part])
+    return tuple([tuple([np.zeros(p.shape, p.dtype) for _ in range(count)]) for part in parameters for p in part])
 
 
 @functools.lru_cache(maxsize=256)

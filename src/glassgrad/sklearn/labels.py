@@ -12,6 +12,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 class Labels:
     """The classes of a problem: what scikit-learn's ``LabelBinarizer`` does, which looks at y ten times.
 
+    Of integers, truths and text in one array, classes are found at one glance; all else scikit-learn looks at, and
+    where there are so many classes that it may warn.
+
     Parameters
     ----------
     y : labels [rows]; or several at once, zeros and ones [rows, classes]
@@ -29,7 +32,7 @@ class Labels:
     Examples
     --------
     >>> labels = Labels(np.array(["cat", "ant", "dog"]))
-    >>> labels.columns(["dog", "ant"])
+    >>> labels.columns(["dog", "ant"]).astype(int)
     array([[0, 0, 1],
            [1, 0, 0]])
     >>> labels.of(np.array([[0.2, 0.7, 0.1]])).tolist()
@@ -37,11 +40,17 @@ class Labels:
     """
 
     def __init__(self, y: Any) -> None:
+        self.sparse = type(y) if hasattr(y, "toarray") else None
+        if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
+            found = np.unique(y)
+            if 0 < 2 * len(found) <= len(y):
+                self.kind = "multiclass" if len(found) > 2 else "binary"
+                self.classes: NDArray[Any] = np.asarray(list(found))  # text as long as the longest
+                return
         self.kind = type_of_target(y, input_name="y")
         if "multioutput" in self.kind:
             raise ValueError("fit: bad y: got several numbers a row, expected one label, or zeros and ones only")
-        self.sparse = type(y) if hasattr(y, "toarray") else None
-        self.classes: NDArray[Any] = unique_labels(y, ys_types={self.kind})
+        self.classes = unique_labels(y, ys_types={self.kind})
 
     def columns(self, y: Any) -> NDArray[Any]:
         """[rows] -> [rows, columns]."""
@@ -53,15 +62,15 @@ class Labels:
         y = np.asarray(y)
         if y.ndim != 1:
             raise ValueError(f"fit: bad y: got an array {y.shape}, expected a label for each row, as before")
-        places = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
-        known = self.classes[places] == y
+        places = np.searchsorted(self.classes, y)
+        known = self.classes.take(places, mode="clip") == y
         if not known.all():
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has "
                 f"{np.unique(y[~known])}."
             )
         columns: NDArray[Any] = places[:, None]
-        return columns if self.kind == "binary" else (columns == np.arange(len(self.classes))).astype(int)
+        return columns if self.kind == "binary" else columns == np.arange(len(self.classes))
 
     def of(self, outputs: NDArray[Any]) -> Any:
         """The likeliest label of each row; zeros and ones [rows, classes] where there are several, sparse as y was."""

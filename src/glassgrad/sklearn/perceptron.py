@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
+from .checks import data_checked, generator, parameters_checked
 from .descent import SOLVERS, Knobs, Settings, begin, epoch_of
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
@@ -28,7 +27,6 @@ from .watch import Watch
 
 Matrix = NDArray[Any]
 FLOATS = (np.float64, np.float32)
-PLAIN = {str, int, float, bool, type(None)}
 UNIT = Interval(Real, 0, 1, closed="left")
 
 
@@ -56,18 +54,6 @@ def goes_by_epochs(estimator: Any) -> bool:
             f"partial_fit: needs a stochastic solver: got solver={estimator.solver!r}, expected one of {list(SOLVERS)}"
         )
     return True
-
-
-def _plain(value: Any) -> bool:
-    """Whether it is what it equals: text, a number, or the sizes of layers."""
-    return type(value) in PLAIN or (type(value) is tuple and all(type(size) is int for size in value))
-
-
-@functools.lru_cache(maxsize=256)
-def _validated(kind: type[Perceptron], types: tuple[type, ...], values: tuple[Any, ...]) -> None:
-    """Refuse parameters of that kind of estimator; ``types`` tells 1 from True and 1.0."""
-    given = dict(zip(kind._parameter_constraints, values, strict=True))
-    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
 
 
 class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
@@ -105,11 +91,8 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         self.__dict__.update({name: value for name, value in given.items() if name not in ("self", "__class__")})
 
     def _validate_params(self) -> None:
-        """scikit-learn's look at the parameters; once in a process for the same plain values, as it takes long."""
-        values = [getattr(self, name) for name in self._parameter_constraints]
-        if all(map(_plain, values)):
-            _validated(type(self), tuple(map(type, values)), tuple(values))
-        else:
+        """scikit-learn's look at the parameters."""
+        if not parameters_checked(self, [getattr(self, name) for name in self._parameter_constraints]):
             super()._validate_params()
 
     # What a subclass says
@@ -156,7 +139,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         if not all(isinstance(size, int) and size > 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, whole numbers, got {sizes}.")
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = self._checked(X, y, FLOATS if first else self.coefs_[0].dtype, first)
+        X, y = data_checked(self, X, y, FLOATS if first else (self.coefs_[0].dtype,), first)
         self._begin(y, incremental)
         targets = self._targets(y).astype(X.dtype)
         if not first and targets.shape[1] != self.n_outputs_:
@@ -169,27 +152,16 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         if (X_val is None) != (y_val is None):
             raise DataError("fit: X_val and y_val go together: got one of them; pass both")
         if X_val is not None:
-            X_val, y_val = self._checked(X_val, y_val, X.dtype, False)
+            X_val, y_val = data_checked(self, X_val, y_val, (X.dtype,), False)
             held = Held(X_val, self._targets(y_val).astype(X.dtype), None)
             if held.y.shape[1] != targets.shape[1]:
                 raise DataError(
                     f"fit: y_val does not fit: got {held.y.shape[1]} numbers a row, expected {targets.shape[1]} as in y"
                 )
-        random = check_random_state(self.random_state)
-        if first:
-            self._initialise([X.shape[1], *sizes, targets.shape[1]], X.dtype, random)
-        stochastic = self.solver in SOLVERS
-        if stochastic and (first or not hasattr(self, "loss_curve_")):
-            self._begin_curve()
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        if self.early_stopping and stochastic and held is None:
-            X, targets, weight, held = self._split(X, targets, weight, random)
-        data = {"x": X, "y": targets} if weight is None else {"x": X, "y": targets, "w": weight}
-        if stochastic:
-            self._fit_stochastic(data, held, random, incremental)
-        else:
-            self._fit_lbfgs(data, held)
+        with generator(self.random_state) as random:
+            if first:
+                self._initialise([X.shape[1], *sizes, targets.shape[1]], X.dtype, random)
+            self._learn(X, targets, weight, held, random, first, incremental)
         if not all(np.isfinite(p).all() for p in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
@@ -197,20 +169,22 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
             )
         return self
 
-    def _checked(self, X: Any, y: Any, dtype: Any, first: bool) -> tuple[Any, Any]:
-        """X and y as arrays, of as many rows; ``first`` decides what the columns of X are."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=self._numeric,
-            dtype=dtype,
-            order="C",
-            reset=first,
-        )
-        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    def _learn(
+        self, X: Any, y: Matrix, weight: Matrix | None, held: Held | None, random: Any, first: bool, incremental: bool
+    ) -> None:
+        """Go on from the weights there are."""
+        stochastic = self.solver in SOLVERS
+        if stochastic and (first or not hasattr(self, "loss_curve_")):
+            self._begin_curve()
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if self.early_stopping and stochastic and held is None:
+            X, y, weight, held = self._split(X, y, weight, random)
+        data = {"x": X, "y": y} if weight is None else {"x": X, "y": y, "w": weight}
+        if stochastic:
+            self._fit_stochastic(data, held, random, incremental)
+        else:
+            self._fit_lbfgs(data, held)
 
     def _initialise(self, sizes: list[int], dtype: Any, random: Any) -> None:
         """Weights and biases uniform in ±√(6/(inputs + outputs)), Glorot & Bengio 2010; 2 for 6 if logistic."""
