@@ -42,10 +42,16 @@ class Knobs(NamedTuple):
     epsilon: Any
 
 
+@functools.lru_cache(maxsize=64)
+def knobs_of(*numbers: float) -> tuple[Any, ...]:
+    """The fields of ``Knobs`` as native code takes them; made once, as they seldom change from epoch to epoch."""
+    return tuple([np.float64(number) for number in numbers])
+
+
 # What goes from step to step, as plain tuples, which native code puts together itself: the parameters, a tuple of
 # averages for each of them, and the steps taken.
 Carry = tuple[Any, Any, Any]
-Epoch = Callable[[Carry, tuple[Any, ...], NDArray[np.int64]], tuple[Carry, list[float]]]
+Epoch = Callable[[Carry, tuple[Any, ...]], tuple[Carry, list[float]]]
 
 
 def _sgd(g: Value, averages: tuple[Value, ...], count: Value, k: Knobs, nesterov: bool) -> Any:
@@ -106,27 +112,31 @@ def steps_of(settings: Settings, shapes: tuple[Any, ...]) -> Pass:
     return native_epoch(step)
 
 
-def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int) -> Epoch:
-    """A pass over the rows of ``data``: ``carry, means = run(carry, knobs, order)``.
+def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int, order: NDArray[np.int64]) -> Epoch:
+    """A pass over the rows of ``data``: ``carry, means = run(carry, knobs)``, in the order that ``order`` has by then.
 
     The means are over rows, of the batches' losses and gradients' lengths, which are 0 unless watched. A sparse ``x``
     is made dense for as many batches at a time as DENSE elements hold.
     """
     n, width = data["x"].shape
     if not isinstance(data["x"], np.ndarray):
-        return functools.partial(_by_parts, settings, data, batch, batch * max(1, DENSE // (batch * width)))
+        return functools.partial(_by_parts, settings, data, batch, order, batch * max(1, DENSE // (batch * width)))
     arrays, whole = (*data.values(), *carry[0][0]), n - n % batch
     shapes = [(a.shape, a.dtype) for a in arrays]
     parts = [
-        (slice(start, end), size, steps_of(settings, ((end - start) // size, size, *shapes)))
+        (
+            size,
+            None if size == n else order[start:end].reshape(-1, size),
+            steps_of(settings, ((end - start) // size, size, *shapes)),
+        )
         for start, end, size in ((0, whole, batch), (whole, n, n - whole))
         if start < end
     ]
 
-    def run(carry: Carry, knobs: tuple[Any, ...], order: NDArray[np.int64]) -> tuple[Carry, list[float]]:
+    def run(carry: Carry, knobs: tuple[Any, ...]) -> tuple[Carry, list[float]]:
         means = [0.0, 0.0]
-        for part, size, steps in parts:
-            carry, outputs = steps(carry, data, None if size == n else order[part].reshape(-1, size), knobs)
+        for size, rows, steps in parts:
+            carry, outputs = steps(carry, data, rows, knobs)
             for k, kept in enumerate(outputs):
                 means[k] += math.fsum(kept.tolist()) * size / n
         return carry, means
@@ -138,10 +148,10 @@ def _by_parts(
     settings: Settings,
     data: dict[str, Any],
     batch: int,
+    order: NDArray[np.int64],
     stride: int,
     carry: Carry,
     knobs: tuple[Any, ...],
-    order: NDArray[np.int64],
 ) -> tuple[Carry, list[float]]:
     """The same for a sparse ``x``, so many rows at a time."""
     n, means = len(order), [0.0, 0.0]
@@ -149,6 +159,6 @@ def _by_parts(
         chosen = order[start : start + stride]
         part = {name: column[chosen] for name, column in data.items()}
         part["x"] = part["x"].toarray()
-        carry, found = epoch_of(settings, part, carry, batch)(carry, knobs, np.arange(len(chosen)))
+        carry, found = epoch_of(settings, part, carry, batch, np.arange(len(chosen)))(carry, knobs)
         means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
     return carry, means

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..errors import DataError
 from .checks import data_checked, generator, parameters_checked
-from .descent import SOLVERS, Knobs, Settings, begin, epoch_of
+from .descent import SOLVERS, Settings, begin, epoch_of, knobs_of
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
 from .watch import Watch
@@ -224,7 +224,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         def after(parameters: Parameters, loss: float, norm: float) -> None:
             settle(parameters, loss)
             self.n_iter_ += 1
-            self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+            self._say("Iteration {}, loss = {:.8f}", self.n_iter_, loss)
             self._validate(held)
             watch.epoch(norm)
             if watch.stopped:
@@ -256,18 +256,20 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )
         carry = tuple(self._parameters), at.averages, at.count
-        run, order = epoch_of(settings, data, carry, batch), np.arange(n)
+        order = np.arange(n)
+        run = epoch_of(settings, data, carry, batch, order)
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
                 if self.shuffle:
                     random.shuffle(order)
-                carry, (self.loss_, norm) = run(carry, self._knobs(watch.lr), order)
-                self._parameters = Parameters(*carry[0])
+                knobs = knobs_of(self.alpha, watch.lr, self.momentum, self.beta_1, self.beta_2, self.epsilon)
+                carry, (self.loss_, norm) = run(carry, knobs)
+                self.coefs_, self.intercepts_ = map(list, carry[0])
                 self.n_iter_ += 1
                 self.t_ += n
                 self.loss_curve_.append(self.loss_)
-                self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                self._say("Iteration {}, loss = {:.8f}", self.n_iter_, self.loss_)
                 self._improve(held, watch)
                 watch.epoch(norm)
                 if incremental:
@@ -284,13 +286,9 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         self._descent = Descent(self.solver, watch.lr, *carry[1:])
         watch.end()
 
-    def _knobs(self, rate: float) -> tuple[Any, ...]:
-        numbers = Knobs(self.alpha, rate, self.momentum, self.beta_1, self.beta_2, self.epsilon)
-        return tuple([np.float64(number) for number in numbers])
-
-    def _say(self, line: str) -> None:
+    def _say(self, line: str, *numbers: Any) -> None:
         if self.verbose:
-            print(line)
+            print(line.format(*numbers))
 
     def _split(self, X: Any, y: Matrix, weight: Matrix | None, random: Any) -> tuple[Any, Matrix, Matrix | None, Held]:
         """Rows to learn from, and rows held out, drawn as scikit-learn draws them."""
@@ -322,7 +320,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         if self.validation_scores_ is None:
             self.validation_scores_ = []
         self.validation_scores_.append(score)
-        self._say(f"Validation score: {score:f}")
+        self._say("Validation score: {:f}", score)
         return score
 
     def _improve(self, held: Held | None, watch: Watch) -> None:
