@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
+from ..native.shuffle import shuffler
 from .checks import data_checked, generator, parameters_checked
 from .descent import SOLVERS, Settings, begin, epoch_of, knobs_of
 from .lbfgs import minimise
@@ -257,12 +258,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         )
         carry = tuple(self._parameters), at.averages, at.count
         order = np.arange(n)
-        run = epoch_of(settings, data, carry, batch, order)
+        run, shuffle = epoch_of(settings, data, carry, batch, order), shuffler(random, order)
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
                 if self.shuffle:
-                    random.shuffle(order)
+                    shuffle()
                 knobs = knobs_of(self.alpha, watch.lr, self.momentum, self.beta_1, self.beta_2, self.epsilon)
                 carry, (self.loss_, norm) = run(carry, knobs)
                 self.coefs_, self.intercepts_ = map(list, carry[0])
