@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,31 +10,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
-PLAIN = {str, int, float, bool, type(None)}
 _spare: list[np.random.RandomState] = []
-
-
-def parameters_checked(model: Any, values: list[Any]) -> bool:
-    """Whether the parameters are plain values, and have been found right; once in a process for the same ones."""
-    plain = all(map(_plain, values))
-    if plain:
-        _validated(type(model), tuple(map(type, values)), tuple(values))
-    return plain
-
-
-def _plain(value: Any) -> bool:
-    """Whether it is what it equals: text, a number, or the sizes of layers."""
-    return type(value) in PLAIN or (type(value) is tuple and all(type(size) is int for size in value))
-
-
-@functools.lru_cache(maxsize=256)
-def _validated(kind: Any, types: tuple[type, ...], values: tuple[Any, ...]) -> None:
-    """Refuse parameters of that kind of estimator; ``types`` tells 1 from True and 1.0."""
-    given = dict(zip(kind._parameter_constraints, values, strict=True))
-    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
 
 
 def data_checked(model: Any, X: Any, y: Any, dtypes: tuple[Any, ...], first: bool) -> tuple[Any, Any]:
@@ -93,7 +70,7 @@ def generator(seed: Any) -> Iterator[np.random.RandomState]:
         random = _spare.pop()
     except IndexError:  # another thread has it, or a fit inside of which this one is
         random = np.random.RandomState()
-    random.seed(seed)
+    random.seed(int(seed))
     try:
         yield random
     finally:
