@@ -24,6 +24,11 @@ def data_checked(model: Any, X: Any, y: Any, dtypes: tuple[Any, ...], first: boo
     X, y : whatever scikit-learn takes
     dtypes : of X; any other becomes the first of them
     first : whether X decides what the columns are
+
+    Raises
+    ------
+    ValueError, TypeError
+        as scikit-learn raises them, which looks at everything but contiguous arrays of finite numbers, or of text in y.
     """
     if not _as_given(model, X, y, dtypes, first):
         X, y = validate_data(
@@ -62,7 +67,14 @@ def _as_given(model: Any, X: Any, y: Any, dtypes: tuple[Any, ...], first: bool) 
 
 @contextmanager
 def generator(seed: Any) -> Iterator[np.random.RandomState]:
-    """``check_random_state``; a generator that was made for another seed begins anew, as making one takes long."""
+    """``check_random_state``; a generator that was made for another seed begins anew, as making one takes long.
+
+    Examples
+    --------
+    >>> with generator(0) as random:
+    ...     random.randint(100, size=3).tolist()
+    [44, 47, 64]
+    """
     if not isinstance(seed, Integral):
         yield check_random_state(seed)
         return
