@@ -23,7 +23,7 @@ def test_as_random_state(n: int, bits: Any) -> None:
 
 
 def test_the_known_order() -> None:
-    """Of ``numpy.random.seed(1234)``, in NumPy's own tests of its frozen stream."""
+    """As NumPy's own tests of the frozen stream have it."""
     order = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
     shuffler(np.random.RandomState(1234567890), order)()
     assert order.tolist() == [0, 1, 9, 6, 2, 4, 5, 8, 7, 3]
