@@ -198,7 +198,7 @@ class Jitted:
         if watchers and watching() is not None:
             return self.replay(args, kwargs)
         if not kwargs:
-            static, given = self.without_static(args) if self.static else ((), args)
+            static, given = self.without_static(args) if self.static.chosen else ((), args)
             for fast in self.fast.get(static, ()):
                 result = fast(*given)
                 if result is not NotImplemented:

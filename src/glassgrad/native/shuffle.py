@@ -31,7 +31,7 @@ def shuffler(random: np.random.RandomState, order: NDArray[np.int64]) -> Callabl
     >>> order
     array([2, 0, 1, 3, 4])
     """
-    bits: Any = random._bit_generator  # type: ignore[attr-defined]
+    bits: Any = random._bit_generator
     code, native = _function()
     state = bits.ctypes.state_address, ctypes.cast(bits.ctypes.next_uint32, ctypes.c_void_p).value
     given = (*state, data(order), len(order))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,31 +10,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
-PLAIN = {str, int, float, bool, type(None)}
 _spare: list[np.random.RandomState] = []
-
-
-def parameters_checked(model: Any, values: list[Any]) -> bool:
-    """Whether the parameters are plain values, and have been found right; once in a process for the same ones."""
-    plain = all(map(_plain, values))
-    if plain:
-        _validated(type(model), tuple(map(type, values)), tuple(values))
-    return plain
-
-
-def _plain(value: Any) -> bool:
-    """Whether it is what it equals: text, a number, or the sizes of layers."""
-    return type(value) in PLAIN or (type(value) is tuple and all(type(size) is int for size in value))
-
-
-@functools.lru_cache(maxsize=256)
-def _validated(kind: Any, types: tuple[type, ...], values: tuple[Any, ...]) -> None:
-    """Refuse parameters of that kind of estimator; ``types`` tells 1 from True and 1.0."""
-    given = dict(zip(kind._parameter_constraints, values, strict=True))
-    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
 
 
 def data_checked(model: Any, X: Any, y: Any, dtypes: tuple[Any, ...], first: bool) -> tuple[Any, Any]:
@@ -47,6 +24,11 @@ def data_checked(model: Any, X: Any, y: Any, dtypes: tuple[Any, ...], first: boo
     X, y : whatever scikit-learn takes
     dtypes : of X; any other becomes the first of them
     first : whether X decides what the columns are
+
+    Raises
+    ------
+    ValueError, TypeError
+        as scikit-learn raises them, which looks at everything but contiguous arrays of finite numbers, or of text in y.
     """
     if not _as_given(model, X, y, dtypes, first):
         X, y = validate_data(
@@ -85,7 +67,14 @@ def _as_given(model: Any, X: Any, y: Any, dtypes: tuple[Any, ...], first: bool) 
 
 @contextmanager
 def generator(seed: Any) -> Iterator[np.random.RandomState]:
-    """``check_random_state``; a generator that was made for another seed begins anew, as making one takes long."""
+    """``check_random_state``; a generator that was made for another seed begins anew, as making one takes long.
+
+    Examples
+    --------
+    >>> with generator(0) as random:
+    ...     random.randint(100, size=3).tolist()
+    [44, 47, 64]
+    """
     if not isinstance(seed, Integral):
         yield check_random_state(seed)
         return
@@ -93,7 +82,7 @@ def generator(seed: Any) -> Iterator[np.random.RandomState]:
         random = _spare.pop()
     except IndexError:  # another thread has it, or a fit inside of which this one is
         random = np.random.RandomState()
-    random.seed(seed)
+    random.seed(int(seed))
     try:
         yield random
     finally:

@@ -70,7 +70,10 @@ class Labels:
                 f"{np.unique(y[~known])}."
             )
         columns: NDArray[Any] = places[:, None]
-        return columns if self.kind == "binary" else columns == np.arange(len(self.classes))
+        if self.kind == "multiclass":
+            columns = np.zeros((len(y), len(self.classes)), bool)
+            columns[np.arange(len(y)), places] = True
+        return columns
 
     def of(self, outputs: NDArray[Any]) -> Any:
         """The likeliest label of each row; zeros and ones [rows, classes] where there are several, sparse as y was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 import warnings
 from collections.abc import Mapping
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import DataError
-from .checks import data_checked, generator, parameters_checked
+from ..native.shuffle import shuffler
+from .checks import data_checked, generator
 from .descent import SOLVERS, Settings, begin, epoch_of, knobs_of
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
@@ -27,6 +29,7 @@ from .watch import Watch
 
 Matrix = NDArray[Any]
 FLOATS = (np.float64, np.float32)
+PLAIN = {str, int, float, bool, type(None)}
 UNIT = Interval(Real, 0, 1, closed="left")
 
 
@@ -54,6 +57,18 @@ def goes_by_epochs(estimator: Any) -> bool:
             f"partial_fit: needs a stochastic solver: got solver={estimator.solver!r}, expected one of {list(SOLVERS)}"
         )
     return True
+
+
+def _plain(value: Any) -> bool:
+    """Whether it is what it equals: text, a number, or the sizes of layers."""
+    return type(value) in PLAIN or (type(value) is tuple and all(type(size) is int for size in value))
+
+
+@functools.lru_cache(maxsize=256)
+def _validated(kind: type[Perceptron], types: tuple[type, ...], values: tuple[Any, ...]) -> None:
+    """Refuse parameters of that kind of estimator; ``types`` tells 1 from True and 1.0."""
+    given = dict(zip(kind._parameter_constraints, values, strict=True))
+    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
 
 
 class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
@@ -91,8 +106,11 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         self.__dict__.update({name: value for name, value in given.items() if name not in ("self", "__class__")})
 
     def _validate_params(self) -> None:
-        """scikit-learn's look at the parameters."""
-        if not parameters_checked(self, [getattr(self, name) for name in self._parameter_constraints]):
+        """scikit-learn's look at the parameters; once in a process for the same plain values, as it takes long."""
+        values = [getattr(self, name) for name in self._parameter_constraints]
+        if all(map(_plain, values)):
+            _validated(type(self), tuple(map(type, values)), tuple(values))
+        else:
             super()._validate_params()
 
     # What a subclass says
@@ -257,12 +275,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         )
         carry = tuple(self._parameters), at.averages, at.count
         order = np.arange(n)
-        run = epoch_of(settings, data, carry, batch, order)
+        run, shuffle = epoch_of(settings, data, carry, batch, order), shuffler(random, order)
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
                 if self.shuffle:
-                    random.shuffle(order)
+                    shuffle()
                 knobs = knobs_of(self.alpha, watch.lr, self.momentum, self.beta_1, self.beta_2, self.epsilon)
                 carry, (self.loss_, *norm) = run(carry, knobs)
                 self.coefs_, self.intercepts_ = map(list, carry[0])
