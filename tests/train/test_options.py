@@ -9,7 +9,7 @@ import pytest
 
 from glassgrad import nn, optim
 from glassgrad.errors import DataError, DivergedError
-from glassgrad.train import EarlyStopping, fit
+from glassgrad.train import EarlyStopping, evaluate, fit
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int)
@@ -90,6 +90,62 @@ def test_weights_reach_the_losses_of_this_package(compile: bool) -> None:
     seen: Any = lambda outputs, y, w: nn.cross_entropy(outputs, y, weights=w)
     other = fit(nn.MLP((4, 2), rng=0), seen, (X, Y, weights), optimizer=optim.Adam(), **given | {"validation": None})
     assert other[1].loss == pytest.approx(history.loss)
+
+
+def plain(outputs: Any, y: Any, weights: Any) -> Any:
+    """Undefined for a batch whose weights are all 0."""
+    losses = ((outputs - y) ** 2).mean(-1)
+    return (weights * losses).sum() / weights.sum()
+
+
+@pytest.mark.parametrize("loss", [nn.squared_error, plain])
+@pytest.mark.parametrize("compile", [True, False])
+def test_losses_of_weighted_rows_are_their_weighted_mean(loss: Any, compile: bool) -> None:
+    weights = np.where(np.arange(20) < 9, 0.0, np.arange(20.0))
+    data, given = (X, X[:, :2], weights), {"batch_size": 3, "compile": compile, "epochs": 1, "rng": 0}
+    still = nn.MLP((4, 2), rng=0)
+    for options in ({}, {"replicas": 2}) if compile else ({},):
+        _, found = fit(still, loss, data, optimizer=optim.SGD(0.0), validation=data, **given, **options)
+        for history in found if options else [found]:
+            expected = np.average(((still(X) - X[:, :2]) ** 2).mean(1), weights=weights)
+            assert [*history.loss, *history.validation_loss] == [pytest.approx(expected, rel=1e-5)] * 2
+            assert evaluate(still, loss, data).loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [nn.squared_error, plain])
+def test_rows_of_weight_0_teach_nothing(loss: Any) -> None:
+    weights = np.where(np.arange(20) < 9, 0.0, np.arange(20.0))
+    given: Any = {"optimizer": optim.SGD(0.1), "epochs": 3, "batch_size": 1, "rng": 0}
+    one, _ = fit(nn.MLP((4, 2), rng=0), loss, (X, X[:, :2], weights), **given)
+    spoilt = np.where(weights[:, None] == 0, 1e3, X[:, :2])
+    other, history = fit(nn.MLP((4, 2), rng=0), loss, (X, spoilt, weights), **given)
+    np.testing.assert_array_equal(one.layers[0].W, other.layers[0].W)
+    assert np.isfinite(history.loss).all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.where(np.arange(20) == 7, -1.0, 1.0), "bad weights in data: got -1.0 in row 7, expected finite .* least 0"),
+        (np.where(np.arange(20) > 17, np.nan, 1.0), "bad weights in data: got nan in row 18, 19"),
+        (np.where(np.arange(20) == 3, np.inf, 1.0), "bad weights in data: got inf in row 3"),
+        (np.zeros(20), "all weights in data are 0"),
+    ],
+)
+def test_bad_weights_are_named(weights: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        run(data=(X, Y, weights))
+    with pytest.raises(DataError, match=message.replace("in data", "in validation")):
+        run(validation=(X, Y, weights))
+    with pytest.raises(DataError, match=message):
+        evaluate(nn.MLP((4, 2), rng=0), nn.cross_entropy, (X, Y, weights))
+    with pytest.raises(
+        DataError, match=message.replace("in data", "in a batch").replace("in a batch are", "of epoch 1 are")
+    ):
+        run(data=[(X, Y, weights)])
+    signed: Any = lambda outputs, y, advantage: (advantage * nn.cross_entropy(outputs, y, reduction="none")).mean()
+    if np.isfinite(weights).all():  # what is not called weights is the loss's own
+        fit(nn.MLP((4, 2), rng=0), signed, (X, Y, weights), optimizer=optim.SGD(0.1), epochs=1)
 
 
 @pytest.mark.parametrize("compile", [True, False])

@@ -156,8 +156,8 @@ def _restore(record: Record, arrays: dict[str, Any], training: Training, callbac
     training.carry, training.kept, training.history = Carry(model, state, key, steps), best, history
     training.history.interrupted = False
     training.drawn = training.order.bit_generator.state
-    training.losses, training.norms, sizes = (arrays[name].tolist() for name in UNFINISHED)
-    training.sizes, training.begun = [int(n) for n in sizes], len(sizes)
+    training.losses, training.norms, training.sizes = (arrays[name].tolist() for name in UNFINISHED)
+    training.begun = len(training.sizes)
 
 
 def labels(part: Any, name: str) -> list[str | None]:

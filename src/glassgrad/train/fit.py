@@ -24,7 +24,7 @@ from .measure import Loss, Measure, Measured, Metrics, named
 from .progress import shown_progress
 from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
 from .report import Report
-from .targets import require_targets
+from .targets import require_targets, require_weights
 from .training import Training
 
 Model = TypeVar("Model", bound=Callable[..., Any])
@@ -66,10 +66,11 @@ def fit(  # type: ignore[misc]  # the settings are those below
     ----------
     model : a callable tree of arrays, such as ``nn.MLP``; it is not changed. In training ``nn.learn`` calls it, so that
         dropout drops, and statistics move on
-    loss : of outputs and targets, and of weights if there are any, by keyword if it has a parameter ``weights``; the
-        mean over rows
-    data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; or batches of such: an iterable that
-        can be gone through anew every epoch, or a function that makes one of the epoch's number, which counts from 1
+    loss : of outputs and targets, the mean over rows. Of weights too if there are any, as ``weights=``: their weighted
+        mean, Σ w l / Σ w. One without a parameter of that name has what is third in ``data`` by position
+    data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; weights are finite, at least 0, and not
+        all 0; a batch where they are teaches nothing. Or batches of such: an iterable that can be gone through anew
+        every epoch, or a function that makes one of the epoch's number, which counts from 1
     optimizer : such as ``optim.Adam()``
     epochs : passes over the data; 0 returns the model as it is
     batch_size : rows per step. None: all rows, batch descent; 1: stochastic; in between: mini-batch
@@ -103,7 +104,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     DivergedError
         The loss or a parameter is no longer finite; names epoch and step.
     DataError
-        No rows, or x and y of different lengths.
+        No rows, x and y of different lengths, or weights that are not finite, below 0 or all 0.
     TypeError
         The optimizer is a name or a class; something is no callback.
 
@@ -137,6 +138,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
         for rows, what in ((feed.data, "data"), (held, "validation")):
             if rows is not None:
                 require_targets(loss, first, rows, what)
+                require_weights(loss, rows, what)
     if patience is not None and held is None:
         raise DataError("fit: patience needs something to watch: got no validation; pass validation=(x, y)")
     watchers = callbacks_of(callbacks)
@@ -199,6 +201,7 @@ def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metri
     Measured(loss=4.0, metrics={})
     """
     data = arrays_of(data, "data")
+    require_weights(loss, data, "data")
     return Measure(loss, named(metrics), model, data, compiled=False)(model, data)
 
 

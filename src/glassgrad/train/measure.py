@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..compile import jit
+from .feed import Part
 from .remember import remembered
 
 Loss = Callable[..., Any]
@@ -83,16 +84,38 @@ def loss_of(loss: Loss, outputs: Any, targets: Any) -> Any:
     1.75
     """
     y, *weights = targets
-    if weights and _takes_weights(loss):
+    if weights and takes_weights(loss):
         return loss(outputs, y, weights=weights[0])
     return loss(outputs, y, *weights)
 
 
-def _takes_weights(loss: Loss) -> bool:
+def takes_weights(loss: Loss) -> bool:
+    """Whether a loss has a parameter ``weights``: then it is their weighted mean, Σ w l / Σ w.
+
+    >>> from glassgrad import nn
+    >>> takes_weights(nn.squared_error), takes_weights(lambda outputs, y, further: 0.0)
+    (True, False)
+    """
     try:
         return "weights" in inspect.signature(loss).parameters
     except (TypeError, ValueError):  # such as a built-in function
         return False
+
+
+def shares(loss: Loss, part: Part) -> list[float]:
+    """What each step of a part counts for in the mean of an epoch: its rows, or the sum of their weights.
+
+    >>> from glassgrad import nn
+    >>> x, rows, w = np.zeros((3, 1)), np.array([[0, 2], [1, 1]]), np.array([1, 0, 4])
+    >>> shares(nn.squared_error, Part((x, x), rows, [2, 2])), shares(nn.squared_error, Part((x, x, w), rows, [2, 2]))
+    ([2, 2], [5.0, 0.0])
+    """
+    if len(part.data) < 3 or not takes_weights(loss):
+        return list(part.sizes)
+    leaves = tree.leaves(part.data[2])
+    each = sum(leaf.reshape(len(leaf), -1).sum(axis=1, dtype=np.float64) for leaf in leaves)
+    found: list[float] = [each.sum()] if part.rows is None else each[part.rows].sum(axis=1).tolist()
+    return found
 
 
 def named(metrics: Metrics) -> dict[str, Metric]:

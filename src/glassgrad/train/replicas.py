@@ -22,7 +22,7 @@ from .facts import facts, first_difference
 from .feed import Rows
 from .history import Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
-from .measure import Loss, Measured
+from .measure import Loss, Measured, shares
 from .remember import remembered
 from .training import Carry, Training, own, training_step
 
@@ -157,7 +157,8 @@ class _Together:
     def epoch(self, interrupt: Interrupt) -> tuple[Any, Any]:
         """One pass for all: mean losses over rows, and mean lengths of the gradients. A lost replica has nan."""
         spare = [array.copy() for array in self.stacked]
-        found, sizes = [], []
+        found: list[Any] = []
+        sizes: list[tuple[float, ...]] = []
         try:
             with interrupt.breakable(), np.errstate(all="ignore"):
                 for parts in zip(*(run.feed.parts(1, run.order, 0, None) for run in self.runs), strict=True):
@@ -165,7 +166,9 @@ class _Together:
                     take = self.by_all if rows is None else self.by_rows
                     self.stacked, outputs = take(self.stacked, parts[0].data, rows)
                     found.append(outputs)
-                    sizes += parts[0].sizes
+                    sizes += zip(
+                        *(shares(run.loss, part) for run, part in zip(self.runs, parts, strict=True)), strict=True
+                    )
         except Interrupted:
             self.stacked = spare
             self.hand_out()
