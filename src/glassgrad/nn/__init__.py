@@ -55,6 +55,7 @@ from .initialisers import (
     zeros,
 )
 from .layers import MLP, Linear
+from .losses import LOSSES
 from .module import MODULES, STATE, STATIC, Module, learn, learnt, with_state
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .pytorch import from_torch
@@ -110,6 +111,7 @@ __all__ = [
     "normal",
     "uniform",
     "fans",
+    "LOSSES",
     "squared_error",
     "absolute_error",
     "huber",

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..data.batches import Seed, generator
 from ..errors import DataError
-from ..optim import Optimizer
+from ..nn.losses import Loss
+from ..optim import Optimizer, by_name
 from .callbacks import Callback, EarlyStopping, callbacks_of
 from .checkpoint import Checkpoint
 from .facts import checksums, facts
@@ -20,7 +21,8 @@ from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
 from .logs import JSONLines
-from .measure import Loss, Measure, Measured, Metrics, named
+from .measure import Measure, Measured
+from .names import Metrics, as_loss, named
 from .progress import shown_progress
 from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
 from .report import Report
@@ -33,18 +35,18 @@ Watcher = Callable[[Epoch, Training], Any]
 
 @overload
 def fit(
-    model: Model, loss: Loss, data: tuple[Any, ...] | Batches, *, replicas: None = None, **settings: Any
+    model: Model, loss: str | Loss, data: tuple[Any, ...] | Batches, *, replicas: None = None, **settings: Any
 ) -> tuple[Model, History]: ...
 @overload
 def fit(
-    model: Any, loss: Loss, data: tuple[Any, ...] | Batches, *, replicas: int, **settings: Any
+    model: Any, loss: str | Loss, data: tuple[Any, ...] | Batches, *, replicas: int, **settings: Any
 ) -> tuple[Replicas, list[History]]: ...
 def fit(  # type: ignore[misc]  # the settings are those below
     model: Any,
-    loss: Loss,
+    loss: str | Loss,
     data: tuple[Any, ...] | Batches,
     *,
-    optimizer: Optimizer | Sequence[Optimizer],
+    optimizer: str | Optimizer | Sequence[str | Optimizer],
     epochs: int,
     batch_size: int | None = 32,
     rng: Seed = 0,
@@ -66,18 +68,20 @@ def fit(  # type: ignore[misc]  # the settings are those below
     ----------
     model : a callable tree of arrays, such as ``nn.MLP``; it is not changed. In training ``nn.learn`` calls it, so that
         dropout drops, and statistics move on
-    loss : of outputs and targets, the mean over rows. Of weights too if there are any, as ``weights=``: their weighted
-        mean, Σ w l / Σ w. One without a parameter of that name has what is third in ``data`` by position
+    loss : of outputs and targets, the mean over rows; or a name in ``nn.LOSSES``, such as "mse". Of weights too if
+        there are any, as ``weights=``: their weighted mean, Σ w l / Σ w. One without a parameter of that name has what
+        is third in ``data`` by position
     data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; weights are finite, at least 0, and not
         all 0; a batch where they are teaches nothing. Or batches of such: an iterable that can be gone through anew
         every epoch, or a function that makes one of the epoch's number, which counts from 1
-    optimizer : such as ``optim.Adam()``
+    optimizer : such as ``optim.Adam(0.01)``, or a name in ``optim.OPTIMIZERS``, such as "adam", for its defaults
     epochs : passes over the data; 0 returns the model as it is
     batch_size : rows per step. None: all rows, batch descent; 1: stochastic; in between: mini-batch
     rng : seed or generator that decides the order of the rows and what is random in the model; the same seed gives the
         same bits, whatever the number of threads
     validation : (x, y) or (x, y, weights) to measure after every epoch; or a share of the rows, drawn and held out
-    metrics : of outputs and targets, measured on ``validation`` too: a function, several, or a dict of them by name
+    metrics : of outputs and targets, measured on ``validation`` too: a function or a name ("accuracy", or of a loss),
+        several, or a dict of them by name
     patience : with ``validation``: return the model of the epoch with the least validation loss, and stop once this
         many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
     callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects; or one of them
@@ -106,7 +110,9 @@ def fit(  # type: ignore[misc]  # the settings are those below
     DataError
         No rows, x and y of different lengths, or weights that are not finite, below 0 or all 0.
     TypeError
-        The optimizer is a name or a class; something is no callback.
+        The optimizer is a class; something is no loss, metric or callback.
+    ValueError
+        A name that is not known; the message lists those that are.
 
     Examples
     --------
@@ -118,11 +124,9 @@ def fit(  # type: ignore[misc]  # the settings are those below
     >>> bool(abs(model.W.item() - 3) < 0.01), bool(abs(model.b.item() - 1) < 0.01), len(history.loss)
     (True, True, 100)
     """
-    optimizers: list[Any] = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    loss, optimizers = as_loss(loss), _optimizers(optimizer)
     if replicas is None and len(optimizers) != 1:
         raise TypeError("fit: several optimisers: got a sequence; pass one, or replicas= for one training each")
-    for one in optimizers:
-        _require_optimizer(one)
     wanted = named(metrics)
     if reserved := set(wanted) & set(COLUMNS):
         raise ValueError(f"fit: a metric cannot be called {reserved.pop()!r}, which the history has; rename it")
@@ -190,7 +194,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     return training.best, training.history
 
 
-def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metrics: Metrics = None) -> Measured:
+def evaluate(model: Callable[..., Any], loss: str | Loss, data: tuple[Any, ...], metrics: Metrics = None) -> Measured:
     """Loss and metrics of a model on data it does not learn from.
 
     Examples
@@ -201,6 +205,7 @@ def evaluate(model: Callable[..., Any], loss: Loss, data: tuple[Any, ...], metri
     Measured(loss=4.0, metrics={})
     """
     data = arrays_of(data, "data")
+    loss = as_loss(loss, "evaluate")
     require_weights(loss, data, "data")
     return Measure(loss, named(metrics), model, data, compiled=False)(model, data)
 
@@ -297,13 +302,18 @@ def _refuse(**given: Any) -> None:
             )
 
 
-def _require_optimizer(optimizer: Any) -> None:
-    if isinstance(optimizer, Optimizer):
-        return
-    name = optimizer.__name__ if isinstance(optimizer, type) else str(optimizer)
-    known = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(name.lower(), "Adam")
-    got = f"the class {name}" if isinstance(optimizer, type) else f"{optimizer!r:.60}"
-    raise TypeError(f"fit: not an optimiser: got {got}, expected an object of optim; pass optimizer=optim.{known}()")
+def _optimizers(given: Any) -> list[Optimizer]:
+    return [_optimizer(one) for one in (given if isinstance(given, (list, tuple)) else [given])]
+
+
+def _optimizer(given: Any) -> Optimizer:
+    if isinstance(given, Optimizer):
+        return given
+    if isinstance(given, str):
+        return by_name(given)
+    known = isinstance(given, type) and issubclass(given, Optimizer)
+    got, name = (f"the class {given.__name__}", given.__name__) if known else (f"{given!r:.60}", "Adam")
+    raise TypeError(f"fit: not an optimiser: got {got}, expected an object of optim; pass optimizer=optim.{name}()")
 
 
 def _is_whole(value: Any) -> bool:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
 from ..compile import jit
+from ..nn.losses import Loss
 from .feed import Part
+from .names import Metric
 from .remember import remembered
 
-Loss = Callable[..., Any]
-Metric = Callable[[Any, Any], float]
-Metrics = Metric | Mapping[str, Metric] | Sequence[Metric] | None
 CHUNK = 2048  # rows that go through the model at once
 
 
@@ -115,28 +114,4 @@ def shares(loss: Loss, part: Part) -> list[float]:
     leaves = tree.leaves(part.data[2])
     each = sum(leaf.reshape(len(leaf), -1).sum(axis=1, dtype=np.float64) for leaf in leaves)
     found: list[float] = [each.sum()] if part.rows is None else each[part.rows].sum(axis=1).tolist()
-    return found
-
-
-def named(metrics: Metrics) -> dict[str, Metric]:
-    """Metrics by name: a function's own where none is given.
-
-    >>> def accuracy(outputs, labels):
-    ...     return (outputs.argmax(-1) == labels).mean()
-    >>> list(named(accuracy)), list(named([accuracy])), list(named({"right": accuracy}))
-    (['accuracy'], ['accuracy'], ['right'])
-    """
-    if metrics is None:
-        return {}
-    if isinstance(metrics, Mapping):
-        return dict(metrics)
-    given: Any = [metrics] if callable(metrics) else metrics
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"fit: metrics are functions of outputs and targets: got {given!r:.60}; pass the function")
-    found: dict[str, Metric] = {}
-    for metric in given:
-        name = getattr(metric, "__name__", "metric").replace("<lambda>", "metric")
-        if name in found:
-            raise ValueError(f"fit: two metrics are called {name!r}: name them, metrics={{'one': ..., 'other': ...}}")
-        found[name] = metric
     return found

@@ -15,6 +15,7 @@ from ..autodiff.batch import vmap
 from ..compile import jit
 from ..data.batches import Seed, generator
 from ..errors import DivergedError
+from ..nn.losses import Loss
 from ..optim import Optimizer
 from .callbacks import EarlyStopping
 from .epoch import Pass, native_epoch
@@ -22,7 +23,7 @@ from .facts import facts, first_difference
 from .feed import Rows
 from .history import Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
-from .measure import Loss, Measured, shares
+from .measure import Measured, shares
 from .remember import remembered
 from .training import Carry, Training, own, training_step
 

@@ -15,10 +15,11 @@ from ..data.target import NumberTarget
 from ..errors import DataError
 from ..inspect import LayerTable, layer_table
 from ..nn import cross_entropy, squared_error
+from ..nn.losses import Loss
 from .callbacks import Callback
 from .fit import fit
 from .history import Epoch, History
-from .measure import Loss, Metric
+from .names import Metric, accuracy
 from .recipe import Plan, Settings, plan
 from .score import Score, score
 from .table_model import TableModel, outputs_of
@@ -131,9 +132,6 @@ def loss_for(encoder: Encoder) -> Loss:
 
 def _metric(encoder: Encoder) -> dict[str, Metric]:
     """Accuracy, or root mean squared error in the target's unit."""
-
-    def accuracy(outputs: Any, y: Any) -> float:
-        return float(np.mean(outputs.argmax(axis=1) == y))
 
     def error(outputs: Any, y: Any) -> float:
         away = outputs.astype(np.float64) - y  # in the target's deviations: squares of its own unit may overflow

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from .. import tree
 from ..errors import DataError
 from ..graph.node import shape_of
+from ..nn.losses import Loss
 from ..ops import losses
-from .measure import Loss, takes_weights
+from .measure import takes_weights
 
 SHOWN = 5  # rows that are named
 

@@ -13,6 +13,7 @@ from ..autodiff.derivatives import value_and_grad
 from ..data.batches import Seed, generator
 from ..errors import DataError, DivergedError, TracedValueError
 from ..graph.node import Node
+from ..nn.losses import Loss
 from ..nn.module import learn, learnt, with_state
 from ..ops import elementwise, logic, losses
 from ..optim import Optimizer
@@ -24,7 +25,7 @@ from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream, not_finite
 from .history import History
 from .interrupt import Interrupt, Interrupted
-from .measure import Loss, loss_of, shares, takes_weights
+from .measure import loss_of, shares, takes_weights
 from .remember import remembered
 from .targets import require_weights
 
