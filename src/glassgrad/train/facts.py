@@ -75,6 +75,11 @@ def checksums(data: Any, name: str) -> dict[str, str]:
     }
 
 
+def checksum(state: Mapping[str, Any]) -> int:
+    """Of a random generator's state."""
+    return zlib.crc32(repr(state).encode())
+
+
 def _crc(array: Any) -> int:
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 

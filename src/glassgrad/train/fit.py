@@ -16,7 +16,7 @@ from ..nn.losses import Loss
 from ..optim import Optimizer, by_name
 from .callbacks import Callback, EarlyStopping, callbacks_of
 from .checkpoint import Checkpoint
-from .facts import checksums, facts
+from .facts import checksum, checksums, facts
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
@@ -135,7 +135,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     _require_whole(epochs=epochs, batch_size=batch_size, replicas=replicas)
     if not isinstance(rng, np.random.Generator) and not (_is_whole(rng) and rng >= 0):
         raise ValueError(f"fit: bad rng: got {rng!r:.60}, expected a seed of 0 or more, or a numpy.random.Generator")
-    order = generator(rng)
+    order, drawing = generator(rng), _drawing(rng, validation)
     feed, held = _held(feed_of(data, batch_size), validation, order)
     if isinstance(feed, Rows):
         first = model if replicas is None else models_of(model, replicas)[0]
@@ -174,7 +174,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
             )
     training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
     if kept is not None:
-        training.facts = _facts(training, loss, held, wanted)
+        training.facts = {**drawing, **_facts(training, loss, held, wanted)}
     with noticed() as interrupt, _shown(progress, epochs) as show, _told(watchers, training):
         write = _writer(kept, training, watchers, resume)
         for watcher in watchers:
@@ -238,13 +238,25 @@ def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback
 
 
 def _facts(training: Training, loss: Loss, held: Any, wanted: Iterable[str]) -> dict[str, str]:
-    """What has to be the same again for training to go on from a checkpoint."""
+    """What has to be the same again for training to go on from a checkpoint; the first that is not is the one named."""
     found, feed = {}, training.feed
     if isinstance(feed, Rows):
-        found = {"data.batch_size": str(feed.batch_size)} | _named_checksums(feed.data, "data")
-    found |= {} if held is None else _named_checksums(held, "validation")
+        found = {"data.rows": str(feed.total), "batch_size": str(feed.batch_size)}
     found |= {"metrics": repr(", ".join(wanted))} | facts(training.carry.model, "model")
-    return found | facts(loss, "loss") | facts(training.optimizer, "optimizer")
+    found |= facts(loss, "loss") | facts(training.optimizer, "optimizer")
+    found |= _named_checksums(feed.data, "data") if isinstance(feed, Rows) else {}
+    return found | ({} if held is None else _named_checksums(held, "validation"))
+
+
+def _drawing(rng: Seed, validation: Any) -> dict[str, str]:
+    """What decides which rows are drawn, for a checkpoint: before all that follows from it."""
+    share = isinstance(validation, (int, float))
+    seed, held = str(rng), str(validation) if share or validation is None else "of rows given"
+    if isinstance(rng, np.random.Generator):
+        seed = type(rng.bit_generator).__name__
+        if share:  # else all goes on from the state in the checkpoint
+            seed += f" in state {checksum(rng.bit_generator.state):08x}"
+    return {"rng": seed, "validation": held}
 
 
 def _named_checksums(data: tuple[Any, ...], what: str) -> dict[str, str]:

@@ -109,7 +109,8 @@ class SameRun(Callback):
 
     def __init__(self, plan: Plan, data: tuple[Any, ...]) -> None:
         digests = [zlib.crc32(np.ascontiguousarray(part).data) for part in data]
-        self.facts = {"data": digests, **plan.to_dict()}
+        sizes = {"number of rows": len(data[0]), "number of features": data[0].shape[1]}
+        self.facts = {**sizes, **plan.to_dict(), "data": digests}  # causes first: what differs first is named
         self.free = ("patience", "epochs") if plan.settings.schedule in ENDLESS else ("patience",)
 
     def to_dict(self) -> dict[str, Any]:
