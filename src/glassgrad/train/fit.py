@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -14,8 +15,8 @@ from ..data.batches import Seed, generator
 from ..errors import DataError
 from ..nn.losses import Loss
 from ..optim import Optimizer, by_name
-from .callbacks import Callback, EarlyStopping, callbacks_of
-from .checkpoint import Checkpoint
+from .callbacks import Callback, EarlyStopping, callbacks_of, told
+from .checkpoint import Checkpoint, writer
 from .facts import checksum, checksums, facts
 from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
 from .history import COLUMNS, Epoch, History
@@ -24,7 +25,7 @@ from .logs import JSONLines
 from .measure import Measure, Measured
 from .names import Metrics, as_loss, named
 from .progress import shown_progress
-from .replicas import Replicas, fit_replicas, models_of, optimizers_of, orders_of
+from .replicas import Replicas, models_of, optimizers_of, orders_of, side_by_side, trainings_of
 from .report import Report
 from .targets import require_targets, require_weights
 from .training import Training
@@ -84,7 +85,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
         several, or a dict of them by name
     patience : with ``validation``: return the model of the epoch with the least validation loss, and stop once this
         many epochs brought no better one. ``callbacks=[EarlyStopping(...)]`` says more
-    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects; or one of them
+    callbacks : functions of (epoch, training) called after every epoch, and ``train.Callback`` objects; or one of them.
+        With ``replicas`` they look on each of the trainings: see ``Callback.for_replica``
     progress : whether to show how it goes, where standard output is a terminal; or a function of the epoch
     log : a file that is given each epoch's numbers as a line of JSON; for TensorBoard, ``callbacks=[TensorBoard(...)]``
     report : a page to write while training runs: curves, layers over time, the model explained; see ``train.Report``
@@ -93,7 +95,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     compile : False takes the steps by NumPy, one operation after another
     replicas : how many models to train side by side in one native function. ``model`` is then a sequence of as many, or
         a function of the replica's number that makes one, or the beginning of all; ``optimizer`` may be a sequence too,
-        of different learning rates. Replica i is what the seed ``rng + i`` gives
+        of different learning rates. Replica i is what the seed ``rng + i`` gives, with callbacks, patience, logs
+        (run-0.jsonl, run-1.jsonl, ...) and a place in the checkpoint of its own
 
     Returns
     -------
@@ -155,43 +158,42 @@ def fit(  # type: ignore[misc]  # the settings are those below
     if resume and checkpoint is None:
         raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    measure = None if held is None else Measure(loss, wanted, model, held, compile)
-    if replicas is not None:
-        _refuse(callbacks=callbacks, log=log, report=report, checkpoint=checkpoint, compile=not compile)
-        if not isinstance(feed, Rows):
-            raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y)")
-        with _shown(progress, epochs) as show:
-            return fit_replicas(
-                models_of(model, replicas),
-                optimizers_of(optimizers, replicas),
-                orders_of(rng, replicas),
-                loss,
-                feed,
-                _count(epochs),
-                None if measure is None else lambda one: measure(one, held or ()),
-                patience,
-                show,
-            )
-    training = Training(model, loss, feed, optimizers[0], _count(epochs), order, compile)
+    measure = None if held is None else partial(Measure(loss, wanted, model, held, compile), data=held)
+    _count(epochs)
+    if replicas is None:
+        runs = [Training(model, loss, feed, optimizers[0], epochs, order, compile)]
+        runs[0].callbacks = watchers
+    else:
+        feed = _require_together(feed, compile, kept)
+        models, optimizers = models_of(model, replicas), optimizers_of(optimizers, replicas)
+        runs = trainings_of(models, optimizers, orders_of(rng, replicas), loss, feed, epochs, watchers)
     if kept is not None:
-        training.facts = {**drawing, **_facts(training, loss, held, wanted)}
-    with noticed() as interrupt, _shown(progress, epochs) as show, _told(watchers, training):
-        write = _writer(kept, training, watchers, resume)
-        for watcher in watchers:
-            watcher.on_start(training)
+        runs[0].facts = {"replicas": str(replicas), **drawing, **_facts(runs[0], loss, held, wanted)}
+        if len(optimizers) > 1:
+            runs[0].facts["optimizer.lr"] = ", ".join(repr(one.lr) for one in optimizers)
+    with noticed() as interrupt, _shown(progress, epochs) as show, told(runs):
+        write = writer(kept, runs, resume)
+        for run in runs:
+            for watcher in run.callbacks:
+                watcher.on_start(run)
+        if replicas is None:
+            descent = _alone(runs[0], interrupt, measure, None if kept is None else kept.steps, write)
+        else:
+            descent = side_by_side(runs, interrupt, measure)
         with contextlib.suppress(Interrupted):
-            while training.number <= epochs and not training.stopped and not interrupt.asked:
-                epoch = _epoch(training, interrupt, measure, held, None if kept is None else kept.steps, write)
-                for watcher in watchers:
-                    watcher.on_epoch(epoch, training)
+            for epoch in descent:
                 show(epoch)
                 if kept is not None and epoch.number % kept.every == 0:
                     write()
-        training.history.interrupted = interrupt.asked
+        for run in runs:
+            run.history.interrupted = interrupt.asked
         write()
-        for watcher in watchers:
-            watcher.on_end(training)
-    return training.best, training.history
+        for run in runs:
+            for watcher in run.callbacks:
+                watcher.on_end(run)
+    if replicas is None:
+        return runs[0].best, runs[0].history
+    return Replicas.of([run.best for run in runs]), [run.history for run in runs]
 
 
 def evaluate(model: Callable[..., Any], loss: str | Loss, data: tuple[Any, ...], metrics: Metrics = None) -> Measured:
@@ -208,33 +210,6 @@ def evaluate(model: Callable[..., Any], loss: str | Loss, data: tuple[Any, ...],
     loss = as_loss(loss, "evaluate")
     require_weights(loss, data, "data")
     return Measure(loss, named(metrics), model, data, compiled=False)(model, data)
-
-
-@contextlib.contextmanager
-def _told(watchers: list[Callback], training: Training) -> Any:
-    """Tell callbacks of an error."""
-    try:
-        yield
-    except BaseException as error:
-        for watcher in watchers:
-            watcher.on_error(error, training)
-        raise
-
-
-def _writer(kept: Checkpoint | None, training: Training, watchers: list[Callback], resume: bool) -> Callable[[], None]:
-    """What writes the checkpoint, if there is one; and training brought to where the one found there was."""
-    if kept is None:
-        return lambda: None
-    kept.begin(training, watchers, resume)
-    written: list[Any] = []
-
-    def write() -> None:
-        now = [int(training.carry.steps), training.number]
-        if now != written:
-            kept.write(training, watchers)
-            written[:] = now
-
-    return write
 
 
 def _facts(training: Training, loss: Loss, held: Any, wanted: Iterable[str]) -> dict[str, str]:
@@ -263,23 +238,25 @@ def _named_checksums(data: tuple[Any, ...], what: str) -> dict[str, str]:
     return checksums(dict(zip(("x", "y", "weights"), data, strict=False)), what)
 
 
-def _epoch(
+def _alone(
     training: Training,
     interrupt: Interrupt,
-    measure: Measure | None,
-    held: Any,
+    measure: Callable[[Any], Measured] | None,
     most: int | None,
     write: Callable[[], None],
-) -> Epoch:
-    """One epoch, measured and noted."""
-    began = time.perf_counter()
-    number, lr = training.number, training.lr
-    loss, norm = training.epoch(interrupt, most, write)
-    held_loss, metrics = (None, {}) if measure is None else measure(training.model, held)
-    epoch = Epoch(number, loss, norm, held_loss, metrics, lr, time.perf_counter() - began)
-    training.history.append(epoch)
-    training.observe(loss if held_loss is None else held_loss)
-    return epoch
+) -> Iterator[Epoch]:
+    """The epochs of one training, each measured, noted and told of."""
+    while training.number <= training.epochs and not training.stopped and not interrupt.asked:
+        began = time.perf_counter()
+        number, lr = training.number, training.lr
+        loss, norm = training.epoch(interrupt, most, write)
+        held_loss, metrics = (None, {}) if measure is None else measure(training.model)
+        epoch = Epoch(number, loss, norm, held_loss, metrics, lr, time.perf_counter() - began)
+        training.history.append(epoch)
+        training.observe(loss if held_loss is None else held_loss)
+        for watcher in training.callbacks:
+            watcher.on_epoch(epoch, training)
+        yield epoch
 
 
 def _held(feed: Rows | Stream, validation: Any, order: Any) -> tuple[Rows | Stream, tuple[Any, ...] | None]:
@@ -306,12 +283,18 @@ def _shown(progress: Any, epochs: int) -> Any:
         yield lambda epoch: None
 
 
-def _refuse(**given: Any) -> None:
-    for name, value in given.items():
-        if value:
-            raise ValueError(
-                f"fit: replicas are trained without {name}: got replicas and {name}; leave one of them out"
-            )
+def _require_together(feed: Rows | Stream, compile: bool, kept: Checkpoint | None) -> Rows:
+    """Refuse what a native function for all replicas cannot do; the rows."""
+    if not isinstance(feed, Rows):
+        raise DataError("fit: replicas learn from arrays: got batches; pass data=(x, y), or train them one by one")
+    if not compile:
+        raise ValueError("fit: replicas are one native function: got compile=False; leave it out, or train one by one")
+    if kept is not None and kept.steps is not None:
+        raise ValueError(
+            f"fit: replicas take an epoch in one call: got Checkpoint(steps={kept.steps}); pass every=, or train them "
+            f"one by one"
+        )
+    return feed
 
 
 def _optimizers(given: Any) -> list[Optimizer]:

@@ -20,7 +20,7 @@ from ..optim import Optimizer
 from ..optim.base import learns
 from ..optim.formula import as_buffer
 from ..random import fold_in, key
-from .callbacks import learning_rate
+from .callbacks import Callback, learning_rate
 from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream, not_finite
 from .history import History
@@ -81,6 +81,8 @@ class Training:
     history : of the epochs so far
     epochs : how many there are meant to be
     loss, optimizer : as given to ``fit``
+    callbacks : that look on
+    replica : the number of this one of several that are trained side by side, else None
     """
 
     def __init__(
@@ -101,6 +103,8 @@ class Training:
         self.loss, self.optimizer, self.epochs, self.feed = loss, optimizer, epochs, feed
         self.compiled = compiled
         self.history = History()
+        self.callbacks: list[Callback] = []
+        self.replica: int | None = None
         self.facts: dict[str, str] = {}  # that a checkpoint must share with what goes on from it
         self.kept: Any = None
         self.spare: Any = None
