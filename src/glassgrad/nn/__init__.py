@@ -37,7 +37,7 @@ from ..ops.losses import (
 from ..ops.pool import avg_pool, max_pool
 from .activations import ACTIVATIONS
 from .containers import Function, Residual, Sequential
-from .convolution import AvgPool, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Flatten, MaxPool
+from .convolution import AvgPool, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Flatten, MaxPool, Unflatten
 from .dropout import Dropout
 from .embedding import Embedding, rotary, sinusoidal
 from .initialisers import (
@@ -85,6 +85,7 @@ __all__ = [
     "MaxPool",
     "AvgPool",
     "Flatten",
+    "Unflatten",
     "LayerNorm",
     "RMSNorm",
     "GroupNorm",
