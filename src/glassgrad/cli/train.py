@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from .. import __version__
 from ..data import Table, prepare
-from ..data.images import Images, images_of
+from ..data.images import images_of
 from ..data.prepare import Prepared
 from ..data.table import shown
 from ..data.target import lone_classes
@@ -112,13 +113,14 @@ def train(options: argparse.Namespace, out: Output) -> int:
     if options.log:
         require_output(options.log, "--log", is_log, "a log")
     kept = _checkpoint(options)
+    settings = _settings(options)
     table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
     target = train_target(table, options)
-    images = None
+    pixels: tuple[str, ...] = ()
     if options.model == "cnn":
-        images = images_of([name for name in table.names if name not in (target, *options.ignore)])
-    settings = _settings(options, images)
-    prepared = _prepared(table, target, options, images)
+        shape, pixels = images_of([name for name in table.names if name not in (target, *options.ignore)])
+        settings = dataclasses.replace(settings, image=shape)
+    prepared = _prepared(table, target, options, pixels)
     chosen = plan(settings, len(prepared.x_train))
     out.say(_describe(table, prepared))
     if prepared.encoder.classes and not options.quiet:
@@ -187,7 +189,7 @@ def _checkpoint(options: argparse.Namespace) -> str | None:
     return kept
 
 
-def _settings(options: argparse.Namespace, images: Images | None) -> Settings:
+def _settings(options: argparse.Namespace) -> Settings:
     if options.model == "linear" and options.hidden:
         raise DataError("train: a linear model has no hidden layers: got --model linear and --hidden; leave one out")
     return Settings(
@@ -204,11 +206,10 @@ def _settings(options: argparse.Namespace, images: Images | None) -> Settings:
         seed=options.seed,
         validation=options.validation,
         patience=options.patience,
-        image=None if images is None else images.shape,
     )
 
 
-def _prepared(table: Table, target: str, options: argparse.Namespace, images: Images | None) -> Prepared:
+def _prepared(table: Table, target: str, options: argparse.Namespace, pixels: tuple[str, ...]) -> Prepared:
     task = options.task
     if task is None and options.labels is not None and table[target].dtype.kind in "iu":
         task = "classification"  # what labels are for, however many there are
@@ -222,7 +223,7 @@ def _prepared(table: Table, target: str, options: argparse.Namespace, images: Im
         ignore=options.ignore,
         categorical=options.categorical,
         max_categories=options.max_categories,
-        together=() if images is None else images.columns,
+        together=pixels,
     )
 
 

@@ -58,8 +58,7 @@ def images_of(names: Sequence[str]) -> Images:
 def _placed(shape: tuple[int, ...], places: dict[tuple[int, ...], str]) -> Images:
     order = (0, 1) if len(shape) == 2 else (0, 1, 2) if shape[0] < shape[2] else (2, 0, 1)  # channels are few
     sizes = [shape[axis] for axis in order]
-    columns = []
-    for place in product(*map(range, sizes)):
-        columns.append(places[tuple(place[order.index(axis)] for axis in range(len(shape)))])
-    channels = 1 if len(shape) == 2 else sizes[0]
-    return Images((channels, *sizes[-2:]), tuple(columns))  # type: ignore[arg-type]  # the last two are two
+    every = product(*map(range, sizes))
+    columns = [places[tuple(place[order.index(axis)] for axis in range(len(order)))] for place in every]
+    channels, height, width = sizes if len(sizes) == 3 else (1, *sizes)
+    return Images((channels, height, width), tuple(columns))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -77,7 +78,7 @@ def checksums(data: Any, name: str) -> dict[str, str]:
 
 def checksum(state: Mapping[str, Any]) -> int:
     """Of a random generator's state."""
-    return zlib.crc32(repr(state).encode())
+    return zlib.crc32(json.dumps(state, default=lambda array: array.tolist()).encode())
 
 
 def _crc(array: Any) -> int:

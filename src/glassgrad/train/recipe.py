@@ -197,7 +197,7 @@ def plan(settings: Settings, rows: int) -> Plan:
     small = rows < 5000
     usual_hidden = (128,) if settings.image else (128, 64) if small else (256, 128)
     hidden = usual_hidden if settings.hidden is None else settings.hidden
-    batch = settings.batch_size or (32 if small else 128)
+    batch = settings.batch_size or (32 if small else 64 if settings.image else 128)
     batch = min(batch, rows) if settings.batch_size else min(batch, max(4, rows // 8))
     per_epoch = math.ceil(rows / batch)
     usual = max(60 if small else 40, math.ceil(1500 / per_epoch))

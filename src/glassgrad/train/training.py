@@ -222,11 +222,12 @@ class Training:
         """Look at the epoch as a whole, and be ready for the next."""
         if not all(np.isfinite(leaf).all() for leaf in tree.leaves(self.model) if learns(leaf)):
             raise self._diverged("a parameter is no longer finite", self.begun)
-        if not any(self.sizes):
+        total = sum(self.sizes)
+        if not total:
             raise DataError(
                 f"fit: all weights of epoch {self.number} are 0: expected some above it; pass other weights"
             )
-        found = float(np.average(self.losses, weights=self.sizes)), float(np.mean(self.norms))
+        found = float(np.dot(self.losses, self.sizes)) / total, float(np.mean(self.norms))
         self.history.steps += self.begun
         self.begun, self.losses, self.norms, self.sizes = 0, [], [], []
         self.drawn = self.order.bit_generator.state
