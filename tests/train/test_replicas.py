@@ -156,6 +156,15 @@ def test_what_remembers_them_all() -> None:
     assert watcher.told == [0, 1, 2, *((i, ArithmeticError) for i in range(3))]
 
 
+def test_what_cannot_be_copied_is_named(tmp_path: Path) -> None:
+    watcher = Cooling()
+    with (
+        (tmp_path / "f").open("w") as watcher.stream,
+        pytest.raises(TypeError, match="Cooling cannot be copied for each"),
+    ):
+        run(callbacks=watcher)
+
+
 def test_logs_and_reports_of_each(tmp_path: Path) -> None:
     board, watch = TensorBoard(tmp_path / "runs"), Diagnose(warn=False)
     _, histories = run(log=tmp_path / "log.jsonl", report=tmp_path / "page.html", callbacks=[board, watch])

@@ -66,7 +66,12 @@ class Callback:
 
         Return ``self`` to be told of them all; ``training.replica`` is the number of the one that is told of.
         """
-        return copy.deepcopy(self)
+        try:
+            return copy.deepcopy(self)
+        except TypeError as error:
+            raise TypeError(
+                f"fit: {type(self).__name__} cannot be copied for each replica: {error}; define for_replica(index)"
+            ) from None
 
 
 class Function(Callback):
