@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from glassgrad.kernel.ir import Affine, Formal, Kernel, Launch, Load, MatMul, Name, Region, Store
-from glassgrad.kernel.regions import ROWS, cuts, grouped
+from glassgrad.kernel.regions import TILES, cuts, grouped
 
 SIDE = 64
 
@@ -25,13 +27,15 @@ def test_launches_with_results_of_their_own_are_separate() -> None:
     (found,) = regions(*((0, 1, 2 + i) for i in range(10)))
     assert found.separate
     assert found.chunks > 1
-    whole = 0
+    whole, rows = 0, [0] * found.chunks
     for at in cuts(found, [square()]):
         assert (at[0], at[-1]) == (0, SIDE)
         assert sorted(at) == list(at)
-        assert all(begin % ROWS == 0 for begin in at)
+        assert all(begin % TILES == 0 for begin in at[:-1] if begin < SIDE)
         whole += len(set(at)) == 2
+        rows = [n + end - begin for n, (begin, end) in zip(rows, pairwise(at), strict=True)]
     assert whole >= 10 - (found.chunks - 1)  # a border is in one launch at most
+    assert max(rows) - min(rows) <= 2 * TILES  # each border is moved by half a tile at most
 
 
 def test_layers_share_rows() -> None:

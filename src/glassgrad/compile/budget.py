@@ -16,7 +16,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MemoryBudgetError
-from ..kernel import place, recompute, units
+from ..kernel import overwrite, place, recompute, units
+from ..kernel.arena import ALIGNMENT
 from ..kernel.cost import Cost
 from ..kernel.ir import Program
 from ..kernel.versions import Versions
@@ -100,7 +101,7 @@ class Analysis(NamedTuple):
         found = {recompute.fullest(self.problem)}
         made = self.executable.lowered.made
         for number, unit in enumerate(self.units):
-            nodes = [made[b] for piece in unit.pieces for b in place.writes(piece) if b in made]
+            nodes = [made[b] for piece in unit.pieces for b in overwrite.writes(piece) if b in made]
             if any(node.origin is not None and node.origin.forward is not None for node in nodes):
                 return {*found, number}
         return found
@@ -259,7 +260,7 @@ class Family:
             costs = [unit.cost for unit in source[p].analysis.units]
             ends[p] = self.candidate(source[p], source[p].everything, costs)
         row = sum(pair.carried for pair in scans)
-        slack = place.ALIGNMENT * sum(len(pair.forward.inputs) for pair in scans)
+        slack = ALIGNMENT * sum(len(pair.forward.inputs) for pair in scans)
         steps = max(again[least] - again[most], 1)
         high, low = ends[most], ends[least]
         yield high

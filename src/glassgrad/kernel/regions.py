@@ -26,6 +26,7 @@ LEAST = 3_000.0  # ... of at least so much each
 PARTS = 16  # the most parts of a region
 LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
+TILES = 12  # rows that are whole tiles of registers on most machines: where gradients laid end to end are cut
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
 WANTED = 128 << 10  # ... beside what every part needs all of
@@ -270,9 +271,10 @@ def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:
     found, before, total = [], 0.0, sum(times)
     for launch, time in zip(region.launches, times, strict=True):
         kernel = kernels[launch.kernel]
-        extent, step = kernel.extent, ROWS if isinstance(kernel.body[0], MatMul) else 1
+        extent, step = kernel.extent, TILES if isinstance(kernel.body[0], MatMul) else 1
         done = [min(max((total * c / region.chunks - before) / time, 0.0), 1.0) for c in chunks[1:-1]]
-        found.append((0, *(extent if share == 1.0 else int(share * extent) // step * step for share in done), extent))
+        borders = [extent if share == 1.0 else min(round(share * extent / step) * step, extent) for share in done]
+        found.append((0, *borders, extent))
         before += time
     return found
 

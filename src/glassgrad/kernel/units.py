@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from .arena import room
 from .cost import Cost
 from .fuse import atoms
-from .instructions import itemsize
 from .ir import Accumulate, Let, Load, Loop, MatMul, Name, Reset, Statement, Store
 from .lower import AsLong, Either, Lowered, Outside
-from .place import ALIGNMENT, copies, measured, reads, writes
+from .overwrite import copies, reads, writes
+from .place import measured
 from .read import Memory
 from .schedule import Piece, Round, Work
 
@@ -67,8 +68,7 @@ class Values:
         return {b for b in roots if self.memory[b].kind == "value" and self.memory[b].size}
 
     def bytes(self, buffer: int) -> int:
-        memory = self.memory[buffer]
-        return -(-memory.size * itemsize(memory.dtype) // ALIGNMENT) * ALIGNMENT
+        return room(self.memory[buffer])
 
 
 def _reads(piece: Work) -> set[int]:

@@ -14,7 +14,7 @@ from typing import Any
 from .ir import Check
 from .lower import Outside
 from .nest import opened
-from .place import writes
+from .overwrite import writes
 from .read import Memory
 from .schedule import Piece, Round, Work
 from .units import Values, on, scratch, trimmed, whole

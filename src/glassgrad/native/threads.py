@@ -30,7 +30,7 @@ from .target import host
 
 VARIABLE = "GLASSGRAD_THREADS"
 MOST = 256
-SPIN = 50e-6  # seconds for which a worker waits for another job before it sleeps
+SPIN = 150e-6  # seconds for which a worker waits for another job before it sleeps: as long as Python takes between two
 PATIENCE = 1 << 10  # pauses for which an owner waits for a worker's chunk before it lets others have the processor
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "max 100000", or microseconds of processor time in how many
 
