@@ -52,7 +52,7 @@ def test_accuracy_is_scikit_learns(shape: tuple[int, ...]) -> None:
     assert accuracy(scores, labels) == accuracy(scores, np.eye(3)[labels]) == pytest.approx(expected)
     one, two = rng.normal(size=shape), rng.integers(0, 2, shape)
     expected = sklearn.accuracy_score(two.ravel(), one.ravel() > 0)
-    assert accuracy(one, two) == accuracy(one, 2 * two - 1) == expected
+    assert accuracy(one, two) == accuracy(one, 2 * two - 1) == accuracy(one, 0.1 + 0.8 * two) == expected
     assert accuracy(one.reshape(30, 1), two.ravel()) == expected
     with pytest.raises(ShapeError, match=r"accuracy: .*got \(30, 3\) and \(30, 1\), .*reshape"):
         accuracy(scores, labels[:, None])

@@ -169,7 +169,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
         runs = trainings_of(models, optimizers, orders_of(rng, replicas), loss, feed, epochs, watchers)
     if kept is not None:
         runs[0].facts = {"replicas": str(replicas), **drawing, **_facts(runs[0], loss, held, wanted)}
-        if len(optimizers) > 1:
+        if any(one != optimizers[0] for one in optimizers):
             runs[0].facts["optimizer.lr"] = ", ".join(repr(one.lr) for one in optimizers)
     with noticed() as interrupt, _shown(progress, epochs) as show, told(runs):
         write = writer(kept, runs, resume)

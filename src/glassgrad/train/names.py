@@ -21,7 +21,8 @@ def accuracy(outputs: Any, y: Any) -> float:
     Parameters
     ----------
     outputs : scores [..., C], of which the largest counts; or one number a row, above 0 for the second of two classes
-    y : class numbers [...], or probabilities [..., C] such as one-hot rows; of two classes 0 and 1, or -1 and 1
+    y : class numbers [...], or probabilities [..., C] such as one-hot rows; of two classes 0 and 1, or -1 and 1,
+        or the probability of the second
 
     Raises
     ------
@@ -46,7 +47,7 @@ def accuracy(outputs: Any, y: Any) -> float:
             f"accuracy: outputs and targets do not fit: got {outputs.shape} and {y.shape}, expected scores (..., C) "
             f"and class numbers (...); use y.reshape(-1) for a column of them"
         )
-    return float(np.mean((outputs > 0) == (y > 0) if single else outputs.argmax(-1) == y))
+    return float(np.mean((outputs > 0) == (y > 0.5) if single else outputs.argmax(-1) == y))
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, **LOSSES}
