@@ -144,14 +144,16 @@ def plain(outputs: Any, y: Any, weights: Any) -> Any:
 
 @pytest.mark.parametrize("loss", [nn.squared_error, plain])
 @pytest.mark.parametrize("compile", [True, False])
-def test_losses_of_weighted_rows_are_their_weighted_mean(loss: Any, compile: bool) -> None:
+@pytest.mark.parametrize("batch_size", [3, None])
+def test_losses_of_weighted_rows_are_their_weighted_mean(batch_size: int | None, loss: Any, compile: bool) -> None:
     weights = np.where(np.arange(20) < 9, 0.0, np.arange(20.0))
-    data, given = (X, X[:, :2], weights), {"batch_size": 3, "compile": compile, "epochs": 1, "rng": 0}
+    data, given = (X, X[:, :2], weights), {"batch_size": batch_size, "compile": compile, "epochs": 1, "rng": 0}
     still = nn.MLP((4, 2), rng=0)
     for options in ({}, {"replicas": 2}) if compile else ({},):
         _, found = fit(still, loss, data, optimizer=optim.SGD(0.0), validation=data, **given, **options)
         for history in found if options else [found]:
             expected = np.average(((still(X) - X[:, :2]) ** 2).mean(1), weights=weights)
+            assert {type(value) for value in (*history.loss, *history.validation_loss)} == {float}
             assert [*history.loss, *history.validation_loss] == [pytest.approx(expected, rel=1e-5)] * 2
             assert evaluate(still, loss, data).loss == pytest.approx(expected, rel=1e-5)
 

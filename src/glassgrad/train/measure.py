@@ -113,5 +113,5 @@ def shares(loss: Loss, part: Part) -> list[float]:
         return list(part.sizes)
     leaves = tree.leaves(part.data[2])
     each = sum(leaf.reshape(len(leaf), -1).sum(axis=1, dtype=np.float64) for leaf in leaves)
-    found: list[float] = [each.sum()] if part.rows is None else each[part.rows].sum(axis=1).tolist()
+    found: list[float] = [float(each.sum())] if part.rows is None else each[part.rows].sum(axis=1).tolist()
     return found
