@@ -79,6 +79,8 @@ def test_what_is_no_pixel_is_named(value: Any, message: str) -> None:
     table = Table.from_columns({**columns, "y": np.arange(40) % 2})
     with pytest.raises(DataError, match=message):
         Encoder.fit(table, "y", together=[*columns])
+    with pytest.raises(DataError, match="'pixel_0_1' is one of the columns that go together"):
+        Encoder.fit(table, "y", together=[*columns], categorical=["pixel_0_1"])
     blank = Table.from_columns({**dict.fromkeys(columns, np.full(40, 7)), "y": np.arange(40) % 2})
     with pytest.raises(DataError, match="nothing to learn from: got 7 in all of 'pixel_0_0'"):
         Encoder.fit(blank, "y", together=[*columns])

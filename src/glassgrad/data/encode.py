@@ -111,8 +111,14 @@ class Encoder:
             table.require(name)
         _refuse_target("ignore", ignore, target, "choose another target, or do not ignore it")
         _refuse_target("categorical", categorical, target, 'for classes pass task="classification" instead')
+        grouped = frozenset(together)
+        if twice := grouped & {*ignore, *categorical}:
+            raise DataError(
+                f"encode: {shown(min(twice))} is one of the columns that go together: got it in ignore or categorical "
+                f"too; leave it out of one"
+            )
         columns: list[Column] = [*fit_together(table, together)]
-        notes, refused, grouped = [], {}, frozenset(together)
+        notes, refused = [], {}
         for name in table.names:
             if name == target or name in ignore or name in grouped:
                 continue
