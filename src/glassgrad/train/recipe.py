@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..data.batches import generator
+from ..data.batches import Seed, generator
 from ..errors import DataError
 from ..nn import MLP, Conv2d, Dropout, Flatten, Linear, MaxPool, Sequential, Unflatten
 from ..nn.activations import ACTIVATIONS
@@ -166,25 +166,28 @@ class Plan(NamedTuple):
         s, source, layers = self.settings, generator(self.settings.seed), list[Any]()
         if s.image is None and not (s.dropout and self.hidden):
             return MLP((inputs, *self.hidden, outputs), s.activation, rng=s.seed)
-        initialiser = for_activation(s.activation)
         if s.image is not None:
-            layers.append(Unflatten(s.image))
-            inputs, *sides = s.image
-            for i, kernels in enumerate(KERNELS):
-                name = f"conv{i + 1}"
-                layers.append(
-                    Conv2d(inputs, kernels, 3, rng=source, padding="same", initialiser=initialiser, name=name)
-                )
-                layers += [s.activation, *([MaxPool(2)] if min(sides) > 1 else [])]
-                sides = [side // 2 for side in sides] if min(sides) > 1 else sides
-                inputs = kernels
-            layers.append(Flatten())
-            inputs *= math.prod(sides)
+            layers, inputs = _convolutions(s.image, s.activation, source)
+        initialiser = for_activation(s.activation)
         for i, width in enumerate(self.hidden):
             layers.append(Linear(inputs, width, rng=source, initialiser=initialiser, name=f"hidden{i + 1}"))
             layers += [s.activation, *([Dropout(s.dropout)] if s.dropout else [])]
             inputs = width
         return Sequential(*layers, Linear(inputs, outputs, rng=source, name="output"))
+
+
+def _convolutions(image: tuple[int, int, int], activation: str, source: Seed) -> tuple[list[Any], int]:
+    """Layers from rows to features of the images that they are, and how many these are."""
+    layers: list[Any] = [Unflatten(image)]
+    channels, *sides = image
+    for i, kernels in enumerate(KERNELS, 1):
+        drawn: Any = {"rng": source, "initialiser": for_activation(activation)}
+        layers += [Conv2d(channels, kernels, 3, padding="same", name=f"conv{i}", **drawn), activation]
+        channels = kernels
+        if min(sides) > 1:
+            layers.append(MaxPool(2))
+            sides = [side // 2 for side in sides]
+    return [*layers, Flatten()], channels * math.prod(sides)
 
 
 def plan(settings: Settings, rows: int) -> Plan:
