@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -341,6 +341,20 @@ class Array(Node):
     def backward(self, cotangent: Any = None, *, wrt: Any = (), create_graph: bool = False) -> Any:
         """Gradients of this value with respect to every variable it was made from; see ``gg.backward``."""
         return above["backward"](self, cotangent, wrt=wrt, create_graph=create_graph)
+
+    @property
+    def grad(self) -> NoReturn:
+        """Not there: ``backward`` returns the gradients, and keeps none.
+
+        >>> import glassgrad as gg
+        >>> w = gg.variable(3.0)
+        >>> float((w * w).backward()[w])
+        6.0
+        """
+        raise AttributeError(
+            "Array has no .grad: backward() returns the gradients and nothing accumulates; write grads = "
+            "loss.backward() and grads[w], or gg.grad(f)(w)"
+        )
 
     # Methods that are functions
 

@@ -25,6 +25,16 @@ def test_nothing_accumulates() -> None:
     assert y.backward()[w] == 6.0
 
 
+def test_a_gradient_is_not_looked_for_at_the_variable() -> None:
+    w = gg.variable(2.0)
+    loss = w * w
+    loss.backward()
+    for array in (w, loss):
+        with pytest.raises(AttributeError, match=r"backward\(\) returns the gradients .*grads\[w\]"):
+            _ = array.grad
+        assert not hasattr(array, "grad")
+
+
 def test_by_variable_by_name_and_by_request() -> None:
     w, b = gg.variable([1.0, 2.0], name="w"), gg.variable(0.5, name="b")
     h = w * 3.0 + b

@@ -73,7 +73,9 @@ def test_a_checkpoint_of_another_run_is_refused(run: Any, data: None) -> None:
     Path("g.csv").write_text(flowers(seed=1))
     before = Path("c").read_bytes()
     for arguments, message in (
-        ((*constant, "--resume", "c", "--seed", 3), "the checkpoint is of another run"),
+        ((*constant, "--resume", "c", "--seed", 3), "the checkpoint is of another run: got seed 3, expected 0;"),
+        ((*constant, "--resume", "c", "--test-fraction", 0.4), "got number of rows "),
+        ((*constant, "--resume", "c", "--ignore", "width"), "got number of features "),
         ((*constant[:1], "g.csv", *constant[2:], "--resume", "c"), "got data other rows"),
         ((*constant, "--resume", "c", "--activation", "tanh"), "got activation tanh, expected relu"),
         ((*constant, "--resume", "c", "--batch-size", 5), "got --batch-size 5, expected 7"),

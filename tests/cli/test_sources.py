@@ -50,6 +50,44 @@ def test_images_with_labels(run: Any, tmp_path: Path) -> None:
     assert (alone.code, "target column 'label' is not in test-images.gz" in alone.err) == (1, True)
 
 
+def test_convolutions_of_images(run: Any, tmp_path: Path) -> None:
+    write_images(tmp_path)
+    command = ("train", "train-images.gz", "--labels", "train-labels", "--model", "cnn", "--schedule", "constant")
+    done = run(*command, "--epochs", 6, "--out", "m", "--report", "r.html")
+    assert done.code == 0, done.err
+    assert "12 features of 12 columns" in done.out
+    assert "Sequential(Unflatten(1×4×3), Conv2d(1 -> 16, 3×3), relu, MaxPool(2), Conv2d(16 -> 32" in done.out
+    assert "conv2" in Path("r.html").read_text()
+    found = run("evaluate", "m", "test-images.gz", "--labels", "test-labels", "--json")
+    assert json.loads(found.out)["accuracy"] > 0.9
+    assert len(run("predict", "m", "test-images.gz").out.splitlines()) == 61
+    told = json.loads(run("info", "m", "--json").out)
+    assert told["training"]["settings"]["image"] == [1, 4, 3]
+    assert told["arrays"]["layers.1.W"] == [16, 1, 3, 3]
+    assert run(*command, "--epochs", 2, "--out", "part", "--checkpoint", "c").code == 0
+    assert run(*command, "--epochs", 6, "--out", "part", "--resume", "c").code == 0
+    assert Path("part").read_bytes() == Path("m").read_bytes()
+
+
+def test_images_lie_in_any_file(run: Any, tmp_path: Path) -> None:
+    images, labels = rows()
+    square = np.pad(images, [(0, 0), (0, 0), (0, 1)])
+    header = [*(f"x{i}" for i in range(16)), "y"]
+    table = np.column_stack([square.reshape(60, 16), labels]).astype(str)
+    Path("t.csv").write_text("\n".join(",".join(row) for row in [header, *table.tolist()]))
+    np.savez("last.npz", x=square[..., None], y=labels)
+    np.savez("first.npz", x=square[:, None], y=labels)
+    losses = []
+    for file in ("t.csv", "last.npz", "first.npz"):
+        done = run("train", file, "--target", "y", "--model", "cnn", "--epochs", 2, "--out", "m", "--json")
+        assert done.code == 0, done.err
+        losses.append(json.loads(done.out)["history"]["loss"])
+        assert run("predict", "m", file).code == 0
+    assert losses[0] == losses[1] == losses[2]
+    bad = run("train", "t.csv", "--target", "y", "--model", "cnn", "--ignore", "x3")
+    assert (bad.code, "the columns are no images: got 15, 'x0', 'x1', 'x2', 'x4' and 11 more" in bad.err) == (1, True)
+
+
 def test_arrays(run: Any, tmp_path: Path) -> None:
     write_images(tmp_path)
     assert run("train", "train.npz", "--target", "y", "--epochs", 20, "--hidden", 8).code == 0

@@ -170,6 +170,7 @@ CASES: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
     "ConvTranspose1d": (nn.ConvTranspose1d(3, 2, 3, rng=0, stride=2, padding=1, dtype=D), draw(2, 3, 4), transposed),
     "MaxPool": (nn.MaxPool(3, 2), draw(2, 3, 6), lambda m, x: pooled(x, np.max)),
     "AvgPool": (nn.AvgPool((3,), 2), draw(2, 3, 6), lambda m, x: pooled(x, np.mean)),
+    "Unflatten": (nn.Unflatten((2, 2)), draw(2, 3, 4), lambda m, x: x.reshape(2, 3, 2, 2)),
     "Flatten": (nn.Flatten(), draw(2, 3, 4), lambda m, x: x.reshape(2, 12)),
     "BatchNorm": (nn.BatchNorm(3, dtype=D), draw(4, 3, 5), batchnorm),
     "LayerNorm": (nn.LayerNorm(6, dtype=D), draw(2, 3, 6), layernorm),

@@ -71,7 +71,8 @@ def test_going_on_gives_the_bits_of_an_unbroken_run(tmp_path: Path, compile: boo
 @pytest.mark.parametrize("dies", range(1, 10))
 def test_within_an_epoch_too(tmp_path: Path, dies: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five steps an epoch, written after every second one; death at each of those writes, before it."""
-    options = {"optimizer": optim.SGD(0.1, momentum=0.9), "epochs": 3, "compile": False}
+    data = (X, Y, np.linspace(0, 3, 50)) if dies % 2 else (X, Y)
+    options: Any = {"optimizer": optim.SGD(0.1, momentum=0.9), "epochs": 3, "compile": False, "data": data}
     whole = run(**options)
     path, write, count = tmp_path / "c", Checkpoint.write, itertools.count(1)
 
@@ -173,14 +174,26 @@ def test_what_is_not_the_same_is_named(tmp_path: Path) -> None:
     run(path, epochs=1)
     with pytest.raises(DataError, match="of other data: got .*20.*, expected .*40"):
         run(path, resume=True, data=(X[:25], Y[:25]))
-    with pytest.raises(DataError, match="of other data"):
+    with pytest.raises(ModelFileError, match="of other batch_size: got batch_size 9, expected 8"):
         run(path, resume=True, batch_size=9)
+    with pytest.raises(ModelFileError, match="of other rng: got rng 4, expected 3"):
+        run(path, resume=True, rng=4)
     with pytest.raises(ModelFileError, match="of other optimizer: got optimizer AdamW, expected SGD"):
         run(tmp_path / "d", epochs=1, optimizer=optim.SGD(0.1))
         run(tmp_path / "d", resume=True)
-    with pytest.raises(ModelFileError, match="another random generator: got PCG64, expected Philox"):
+    with pytest.raises(ModelFileError, match="of other rng: got rng PCG64, expected 3"):
         run(tmp_path / "e", epochs=1, validation=None)
         run(tmp_path / "e", resume=True, validation=None, rng=np.random.default_rng(0))
+    state = "MT19937 in state [0-9a-f]{8}"
+    generator: Any = lambda seed: np.random.Generator(np.random.MT19937(seed))
+    with pytest.raises(ModelFileError, match=f"of other rng: got rng {state}, expected {state};"):
+        run(tmp_path / "f", epochs=1, rng=generator(0))
+        run(tmp_path / "f", resume=True, rng=generator(1))
+    assert len(run(tmp_path / "f", epochs=2, resume=True, rng=generator(0))[1].loss) == 2
+    with pytest.raises(ModelFileError, match=r"model: got model\S+ float32 \(4, 9\), expected .* \(4, 8\)"):
+        fit(nn.MLP((4, 8, 3), rng=0), "mse", (X, X[:, :3]), optimizer="sgd", epochs=1, checkpoint=tmp_path / "g")
+        again: Any = {"checkpoint": tmp_path / "g", "resume": True}
+        fit(nn.MLP((4, 9, 3), rng=0), "mse", (X, X[:, :3]), optimizer="sgd", epochs=1, **again)
     safetensors.write(tmp_path / "w", {"w": np.ones(2)})
     with pytest.raises(ModelFileError, match="not a Glassgrad model"):
         run(tmp_path / "w", resume=True)
@@ -215,7 +228,7 @@ def other_loss(outputs: Any, y: Any) -> Any:
         ({"data": (X + 1, Y)}, r"got data\.x float32 \(50, 4\) checksum"),
         ({"data": (X, Y.astype("i4"))}, r"got data\.y int32"),
         ({"data": (X, Y, np.ones(50))}, r"data\.weights float64 \(50,\) \S+ \S+, expected nothing"),
-        ({"batch_size": 9}, r"data\.batch_size 9, expected 8"),
+        ({"batch_size": 9}, r"of other batch_size: got batch_size 9, expected 8"),
         ({"model": nn.MLP((4, 8, 3), "tanh", rng=0)}, r"model\.activation 'tanh', expected 'relu'"),
         ({"loss": other_loss}, "of other loss: got loss other_loss, expected cross_entropy"),
         ({"validation": (X, Y)}, "of other validation"),
@@ -265,9 +278,9 @@ def test_patience_from_the_middle_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"validation": (X, Y)}, r"of other validation: got validation\.x .*, expected nothing"),
+        ({"validation": (X, Y)}, "of other validation: got validation of rows given, expected None"),
         ({"validation": (X, Y), "patience": 2}, "of other validation"),
-        ({"validation": 0.2}, "of other data"),
+        ({"validation": 0.2}, "of other validation: got validation 0.2, expected None"),
     ],
 )
 def test_what_is_measured_stays_the_same(tmp_path: Path, options: Any, message: str) -> None:

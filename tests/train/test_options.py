@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from glassgrad import nn, optim
-from glassgrad.errors import DataError, DivergedError
-from glassgrad.train import EarlyStopping, fit
+from glassgrad.errors import DataError, DivergedError, ShapeError
+from glassgrad.train import EarlyStopping, evaluate, fit
+from glassgrad.train.names import accuracy
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int)
@@ -17,7 +18,44 @@ Y = (X[:, 0] > 0).astype(int)
 
 def run(**options: Any) -> Any:
     given: dict[str, Any] = {"data": (X, Y), "optimizer": optim.Adam(0.01), "epochs": 2, "compile": False} | options
-    return fit(nn.MLP((4, 2), rng=0), nn.cross_entropy, **given)
+    return fit(nn.MLP((4, 2), rng=0), given.pop("loss", nn.cross_entropy), **given)
+
+
+def test_losses_optimisers_and_metrics_by_name() -> None:
+    metrics = {"accuracy": lambda o, y: (o.argmax(-1) == y).mean(), "cross_entropy": nn.cross_entropy}
+    functions = run(optimizer=optim.Adam(), validation=(X, Y), metrics=metrics)
+    names = run(loss="cross_entropy", optimizer="Adam", validation=(X, Y), metrics=["accuracy", "cross_entropy"])
+    np.testing.assert_array_equal(names[0].layers[0].W, functions[0].layers[0].W)
+    assert names[1].metrics == functions[1].metrics
+    assert names[1].metrics["cross_entropy"] == names[1].validation_loss
+    found = evaluate(names[0], "cross_entropy", (X, Y), "accuracy").metrics
+    assert found["accuracy"] == names[1].metrics["accuracy"][-1]
+    models, _ = run(loss="cross_entropy", optimizer=["adam"] * 2, replicas=2, compile=True)
+    np.testing.assert_allclose(models[0].layers[0].W, names[0].layers[0].W, rtol=1e-5)
+
+
+def test_losses_are_pytorchs_by_name() -> None:
+    torch = pytest.importorskip("torch")
+    names = {"mse": "mse_loss", "mae": "l1_loss", "huber": "huber_loss", "cross_entropy": "cross_entropy"}
+    for name, theirs in names.items():
+        y = Y if name == "cross_entropy" else X[:, :2]
+        expected = getattr(torch.nn.functional, theirs)(*map(torch.from_numpy, (X[:, 2:], y))).item()
+        assert float(nn.LOSSES[name](X[:, 2:], y)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(30,), (30, 1)])
+def test_accuracy_is_scikit_learns(shape: tuple[int, ...]) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(1)
+    scores, labels = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
+    expected = sklearn.accuracy_score(labels, scores.argmax(1))
+    assert accuracy(scores, labels) == accuracy(scores, np.eye(3)[labels]) == pytest.approx(expected)
+    one, two = rng.normal(size=shape), rng.integers(0, 2, shape)
+    expected = sklearn.accuracy_score(two.ravel(), one.ravel() > 0)
+    assert accuracy(one, two) == accuracy(one, 2 * two - 1) == accuracy(one, 0.1 + 0.8 * two) == expected
+    assert accuracy(one.reshape(30, 1), two.ravel()) == expected
+    with pytest.raises(ShapeError, match=r"accuracy: .*got \(30, 3\) and \(30, 1\), .*reshape"):
+        accuracy(scores, labels[:, None])
 
 
 def zero(outputs: Any, y: Any) -> float:
@@ -31,7 +69,13 @@ def zero(outputs: Any, y: Any) -> float:
         ({"validation": 0.5, "patience": -1}, ValueError, "bad patience: got -1"),
         ({"validation": 0.5, "metrics": [zero, zero]}, ValueError, "two metrics are called 'zero'"),
         ({"metrics": zero}, DataError, "metrics need something to measure"),
-        ({"metrics": "accuracy", "validation": 0.5}, TypeError, "functions of outputs and targets: got 'accuracy'"),
+        ({"metrics": "acuracy", "validation": 0.5}, ValueError, "unknown metric: .* did you mean 'accuracy'"),
+        ({"metrics": [3], "validation": 0.5}, TypeError, "not a metric: got 3, expected a function .* accuracy, "),
+        ({"metrics": 3, "validation": 0.5}, TypeError, "not a metric: got 3"),
+        ({"loss": "crossentropy"}, ValueError, "fit: unknown loss: got 'crossentropy', expected one of squared_error"),
+        ({"loss": 3}, TypeError, "fit: not a loss: got 3, expected a function of outputs and targets, or one of sq"),
+        ({"loss": nn.Linear}, TypeError, "fit: not a loss: got the class Linear"),
+        ({"optimizer": "adm"}, ValueError, "unknown optimiser: got 'adm', .*did you mean 'adam'"),
         (
             {"metrics": {"m": lambda o, y: o[:, 0]}, "validation": 0.5},
             ValueError,
@@ -90,6 +134,64 @@ def test_weights_reach_the_losses_of_this_package(compile: bool) -> None:
     seen: Any = lambda outputs, y, w: nn.cross_entropy(outputs, y, weights=w)
     other = fit(nn.MLP((4, 2), rng=0), seen, (X, Y, weights), optimizer=optim.Adam(), **given | {"validation": None})
     assert other[1].loss == pytest.approx(history.loss)
+
+
+def plain(outputs: Any, y: Any, weights: Any) -> Any:
+    """Undefined for a batch whose weights are all 0."""
+    losses = ((outputs - y) ** 2).mean(-1)
+    return (weights * losses).sum() / weights.sum()
+
+
+@pytest.mark.parametrize("loss", [nn.squared_error, plain])
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("batch_size", [3, None])
+def test_losses_of_weighted_rows_are_their_weighted_mean(batch_size: int | None, loss: Any, compile: bool) -> None:
+    weights = np.where(np.arange(20) < 9, 0.0, np.arange(20.0))
+    data, given = (X, X[:, :2], weights), {"batch_size": batch_size, "compile": compile, "epochs": 1, "rng": 0}
+    still = nn.MLP((4, 2), rng=0)
+    for options in ({}, {"replicas": 2}) if compile else ({},):
+        _, found = fit(still, loss, data, optimizer=optim.SGD(0.0), validation=data, **given, **options)
+        for history in found if options else [found]:
+            expected = np.average(((still(X) - X[:, :2]) ** 2).mean(1), weights=weights)
+            assert {type(value) for value in (*history.loss, *history.validation_loss)} == {float}
+            assert [*history.loss, *history.validation_loss] == [pytest.approx(expected, rel=1e-5)] * 2
+            assert evaluate(still, loss, data).loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [nn.squared_error, plain])
+def test_rows_of_weight_0_teach_nothing(loss: Any) -> None:
+    weights = np.where(np.arange(20) < 9, 0.0, np.arange(20.0))
+    given: Any = {"optimizer": optim.SGD(0.1), "epochs": 3, "batch_size": 1, "rng": 0}
+    one, _ = fit(nn.MLP((4, 2), rng=0), loss, (X, X[:, :2], weights), **given)
+    spoilt = np.where(weights[:, None] == 0, 1e3, X[:, :2])
+    other, history = fit(nn.MLP((4, 2), rng=0), loss, (X, spoilt, weights), **given)
+    np.testing.assert_array_equal(one.layers[0].W, other.layers[0].W)
+    assert np.isfinite(history.loss).all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.where(np.arange(20) == 7, -1.0, 1.0), "bad weights in data: got -1.0 in row 7, expected finite .* least 0"),
+        (np.where(np.arange(20) > 17, np.nan, 1.0), "bad weights in data: got nan in row 18, 19"),
+        (np.where(np.arange(20) == 3, np.inf, 1.0), "bad weights in data: got inf in row 3"),
+        (np.zeros(20), "all weights in data are 0"),
+    ],
+)
+def test_bad_weights_are_named(weights: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        run(data=(X, Y, weights))
+    with pytest.raises(DataError, match=message.replace("in data", "in validation")):
+        run(validation=(X, Y, weights))
+    with pytest.raises(DataError, match=message):
+        evaluate(nn.MLP((4, 2), rng=0), nn.cross_entropy, (X, Y, weights))
+    with pytest.raises(
+        DataError, match=message.replace("in data", "in a batch").replace("in a batch are", "of epoch 1 are")
+    ):
+        run(data=[(X, Y, weights)])
+    signed: Any = lambda outputs, y, advantage: (advantage * nn.cross_entropy(outputs, y, reduction="none")).mean()
+    if np.isfinite(weights).all():  # what is not called weights is the loss's own
+        fit(nn.MLP((4, 2), rng=0), signed, (X, Y, weights), optimizer=optim.SGD(0.1), epochs=1)
 
 
 @pytest.mark.parametrize("compile", [True, False])

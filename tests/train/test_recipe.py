@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from glassgrad import nn, optim
+from glassgrad import nn, optim, tree
 from glassgrad.data import Table, prepare
 from glassgrad.errors import DataError
 from glassgrad.train import Settings, train_table
@@ -50,6 +52,28 @@ def test_dropout_makes_the_same_network_with_dropout_in_it() -> None:
     assert kinds == ["Linear", "Function", "Dropout", "Linear", "Function", "Dropout", "Linear"]
     x = np.ones((2, 3), np.float32)
     np.testing.assert_array_equal(plain(x), dropping(x))  # the same first weights, and inference drops nothing
+
+
+@pytest.mark.parametrize("image", [(1, 8, 8), (3, 5, 7), (1, 1, 4)])
+def test_a_network_for_images_is_pytorchs(image: tuple[int, int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    model = plan(Settings(image=image, hidden=(6,)), 100).network(math.prod(image), 3)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(4, math.prod(image))).astype(np.float32))
+    functional, arrays = torch.nn.functional, [torch.from_numpy(leaf) for leaf in tree.leaves(model)]
+    y = x.reshape(4, *image)
+    for W, b in zip(arrays[:4:2], arrays[1:4:2], strict=True):
+        y = functional.relu(functional.conv2d(y, W, b, padding="same"))
+        y = functional.max_pool2d(y, 2) if min(y.shape[2:]) > 1 else y
+    y = functional.relu(y.flatten(1) @ arrays[4] + arrays[5]) @ arrays[6] + arrays[7]
+    np.testing.assert_allclose(model(x.numpy()), y.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_for_images_drops_behind_its_convolutions() -> None:
+    model = plan(Settings(image=(1, 6, 6), dropout=0.5), 100).network(36, 2)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    block = ["Conv2d", "Function", "MaxPool"]
+    assert kinds == ["Unflatten", *block, *block, "Flatten", "Linear", "Function", "Dropout", "Linear"]
+    assert plan(Settings(image=(1, 6, 6)), 60_000).epochs < plan(Settings(), 60_000).epochs
 
 
 def test_patience_returns_the_model_of_the_best_epoch() -> None:

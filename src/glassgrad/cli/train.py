@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from .. import __version__
 from ..data import Table, prepare
+from ..data.images import images_of
 from ..data.prepare import Prepared
 from ..data.table import shown
 from ..data.target import lone_classes
@@ -37,7 +39,8 @@ EXAMPLES = """\
   glassgrad train digits
   glassgrad train houses.csv --target price --out houses.glassgrad
   glassgrad train flowers.parquet --target kind --hidden 64,64 --dropout 0.1 --patience 20 --report report.html
-  glassgrad train train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --epochs 10
+  glassgrad train digits --model cnn
+  glassgrad train train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --model cnn --epochs 10
   glassgrad train data.npz --target y --optimizer lion --schedule one-cycle --seed 7 --json
 """
 
@@ -64,7 +67,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_network(add: Add) -> None:
-    add("--model", choices=("mlp", "linear"), help="linear: the same as --hidden 0 [mlp]")
+    kinds = "linear: the same as --hidden 0; cnn: convolutions, where rows are images (IDX, arrays, square) [mlp]"
+    add("--model", choices=("mlp", "linear", "cnn"), help=kinds)
     add("--hidden", type=widths, metavar="N,N", help="widths of hidden layers, 0 for none [by rows]")
     add("--activation", choices=tuple(ACTIVATIONS), default="relu", metavar="NAME", help=_among(ACTIVATIONS, "relu"))
     add("--dropout", type=between(0, 1), default=0.0, metavar="P", help="share of activations dropped in training [0]")
@@ -112,7 +116,11 @@ def train(options: argparse.Namespace, out: Output) -> int:
     settings = _settings(options)
     table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
     target = train_target(table, options)
-    prepared = _prepared(table, target, options)
+    pixels: tuple[str, ...] = ()
+    if options.model == "cnn":
+        shape, pixels = images_of([name for name in table.names if name not in (target, *options.ignore)])
+        settings = dataclasses.replace(settings, image=shape)
+    prepared = _prepared(table, target, options, pixels)
     chosen = plan(settings, len(prepared.x_train))
     out.say(_describe(table, prepared))
     if prepared.encoder.classes and not options.quiet:
@@ -201,7 +209,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _prepared(table: Table, target: str, options: argparse.Namespace) -> Prepared:
+def _prepared(table: Table, target: str, options: argparse.Namespace, pixels: tuple[str, ...]) -> Prepared:
     task = options.task
     if task is None and options.labels is not None and table[target].dtype.kind in "iu":
         task = "classification"  # what labels are for, however many there are
@@ -215,6 +223,7 @@ def _prepared(table: Table, target: str, options: argparse.Namespace) -> Prepare
         ignore=options.ignore,
         categorical=options.categorical,
         max_categories=options.max_categories,
+        together=pixels,
     )
 
 

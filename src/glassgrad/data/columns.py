@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -181,6 +182,26 @@ class NumericColumn:
             record.number("scale", least=0),
             record.flag("indicator"),
         )
+
+
+def fit_together(table: Table, names: Collection[str]) -> list[NumericColumn]:
+    """Columns of numbers of one kind, standardised by the mean and scale of them all; text and gaps are refused."""
+    found = []
+    for name in names:
+        numbers = read_numbers(table[name])
+        refuse_text(table, name, numbers)
+        refuse_missing(table, name, numbers.missing, fix="fill them in, or leave their rows out")
+        found.append((_median(numbers.values), *centre_and_scale(numbers.values)))
+    if not found:
+        return []
+    medians, means, scales = np.array(found).T
+    mean, between = centre_and_scale(means)
+    scale = float(np.hypot(np.hypot.reduce(scales) / np.sqrt(len(scales)), between))  # variance within, and between
+    if not scale:
+        raise DataError(f"encode: nothing to learn from: got {mean:g} in all of {listed([*names], 4)}; add other rows")
+    return [
+        NumericColumn(name, median, mean, scale, False) for name, median in zip(names, medians.tolist(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)

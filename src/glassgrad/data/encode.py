@@ -18,6 +18,7 @@ from .columns import (
     Numbers,
     NumericColumn,
     TooManyCategories,
+    fit_together,
     is_numeric,
     read_numbers,
     refuse_missing,
@@ -78,6 +79,7 @@ class Encoder:
         ignore: Collection[str] = (),
         categorical: Collection[str] = (),
         max_categories: int = MAX_CATEGORIES,
+        together: Collection[str] = (),
     ) -> Encoder:
         """Learn from training rows.
 
@@ -94,6 +96,8 @@ class Encoder:
         ignore : columns to leave out
         categorical : columns of numbers to treat as categories, such as postcodes
         max_categories : the most categories one column may have
+        together : columns of numbers of one kind, such as pixels, which come first, in this order: standardised by one
+            mean and scale, and none left out
 
         Raises
         ------
@@ -103,14 +107,20 @@ class Encoder:
         _require_option("task", task, (None, "classification", "regression"))
         _require_option("missing", missing, ("impute", "refuse"))
         require_target(table, target)
-        for name in (*ignore, *categorical):
+        for name in (*ignore, *categorical, *together):
             table.require(name)
         _refuse_target("ignore", ignore, target, "choose another target, or do not ignore it")
         _refuse_target("categorical", categorical, target, 'for classes pass task="classification" instead')
-        columns: list[Column] = []
+        grouped = frozenset(together)
+        if twice := grouped & {*ignore, *categorical}:
+            raise DataError(
+                f"encode: {shown(min(twice))} is one of the columns that go together: got it in ignore or categorical "
+                f"too; leave it out of one"
+            )
+        columns: list[Column] = [*fit_together(table, together)]
         notes, refused = [], {}
         for name in table.names:
-            if name == target or name in ignore:
+            if name == target or name in ignore or name in grouped:
                 continue
             try:
                 column, note = _fit_column(table, name, missing, name in categorical, max_categories)

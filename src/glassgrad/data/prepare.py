@@ -44,6 +44,7 @@ def prepare(
     ignore: Collection[str] = (),
     categorical: Collection[str] = (),
     max_categories: int = MAX_CATEGORIES,
+    together: Collection[str] = (),
 ) -> Prepared:
     """Split a table, fit an :class:`Encoder` on the training part, and encode both parts.
 
@@ -78,6 +79,7 @@ def prepare(
         ignore=ignore,
         categorical=categorical,
         max_categories=max_categories,
+        together=together,
     )
     return Prepared(
         encoder,

@@ -26,6 +26,10 @@ class Record:
         self._fields = fields
         self._path = path
 
+    def has(self, key: str) -> bool:
+        """Whether the field is there."""
+        return key in self._fields
+
     def text(self, key: str, *, among: tuple[str, ...] | None = None) -> str:
         """A string; one of ``among`` when that is given."""
         value = self.get(key)

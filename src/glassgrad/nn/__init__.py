@@ -37,7 +37,7 @@ from ..ops.losses import (
 from ..ops.pool import avg_pool, max_pool
 from .activations import ACTIVATIONS
 from .containers import Function, Residual, Sequential
-from .convolution import AvgPool, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Flatten, MaxPool
+from .convolution import AvgPool, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Flatten, MaxPool, Unflatten
 from .dropout import Dropout
 from .embedding import Embedding, rotary, sinusoidal
 from .initialisers import (
@@ -55,6 +55,7 @@ from .initialisers import (
     zeros,
 )
 from .layers import MLP, Linear
+from .losses import LOSSES
 from .module import MODULES, STATE, STATIC, Module, learn, learnt, with_state
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .pytorch import from_torch
@@ -84,6 +85,7 @@ __all__ = [
     "MaxPool",
     "AvgPool",
     "Flatten",
+    "Unflatten",
     "LayerNorm",
     "RMSNorm",
     "GroupNorm",
@@ -110,6 +112,7 @@ __all__ = [
     "normal",
     "uniform",
     "fans",
+    "LOSSES",
     "squared_error",
     "absolute_error",
     "huber",

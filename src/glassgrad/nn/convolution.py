@@ -16,7 +16,7 @@ from ..ops import conv, pool, view
 from ..ops.conv import Padding, Sizes, pads_of, per_axis
 from .initialisers import Initialiser, fans, he_uniform
 from .module import STATIC, Module
-from .sizes import check_parameters, drawing, floating, whole
+from .sizes import check_last, check_parameters, drawing, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -173,7 +173,7 @@ class ConvTranspose2d(_Transpose):
     dimensions = 2
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class _Pool(Module):
     window: int | tuple[int, ...] = field(metadata=STATIC)
     stride: int | tuple[int, ...] | None = field(metadata=STATIC)
@@ -182,6 +182,11 @@ class _Pool(Module):
 
     def __init__(self, window: Sizes, stride: Sizes | None = None, padding: Padding = 0, *, name: str = "pool") -> None:
         self.fill(window=_plain(window), stride=_plain(stride), padding=_plain(padding), name=name)
+
+    def __repr__(self) -> str:
+        stride = "" if self.stride is None else f", stride={self.stride}"
+        padding = "" if self.padding == 0 else f", padding={self.padding!r}"
+        return f"{type(self).__name__}({self.window}{stride}{padding})"
 
 
 class MaxPool(_Pool):
@@ -222,6 +227,33 @@ class Flatten(Module):
     def apply(self, x: Value) -> Value:
         shape = shape_of(x)
         return view.reshape(x, (shape[0], int(np.prod(shape[1:]))))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Unflatten(Module):
+    """The last axis as several, such as columns of a table as images.  [..., features] -> [..., *shape]
+
+    Parameters
+    ----------
+    shape : of what a row becomes, [C, H, W] for images
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassgrad import nn
+    >>> nn.Unflatten((1, 8, 8))(np.zeros((5, 64), np.float32)).shape
+    (5, 1, 8, 8)
+    """
+
+    shape: tuple[int, ...] = field(metadata=STATIC)
+    name = ""
+
+    def apply(self, x: Value) -> Value:
+        check_last(self, x, int(np.prod(self.shape)))
+        return view.reshape(x, (*shape_of(x)[:-1], *self.shape))
+
+    def __repr__(self) -> str:
+        return f"Unflatten({'×'.join(map(str, self.shape))})"
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Optimisers by name, for command lines and files of settings."""
+"""Optimisers by name, for ``fit``, command lines and files of settings."""
 
 from __future__ import annotations
 

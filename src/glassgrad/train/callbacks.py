@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +61,18 @@ class Callback:
     def restore(self, kept: dict[str, Any]) -> None:
         """Go on from what ``to_dict`` gave."""
 
+    def for_replica(self, index: int) -> Callback:
+        """What looks on that one of the trainings of ``fit(..., replicas=...)``: a copy, so that it remembers one only.
+
+        Return ``self`` to be told of them all; ``training.replica`` is the number of the one that is told of.
+        """
+        try:
+            return copy.deepcopy(self)
+        except TypeError as error:
+            raise TypeError(
+                f"fit: {type(self).__name__} cannot be copied for each replica: {error}; define for_replica(index)"
+            ) from None
+
 
 class Function(Callback):
     """A plain function as a callback."""
@@ -68,6 +82,21 @@ class Function(Callback):
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
         self.function(epoch, training)
+
+    def for_replica(self, index: int) -> Callback:
+        return self
+
+
+@contextlib.contextmanager
+def told(runs: Sequence[Training]) -> Iterator[None]:
+    """Tell the callbacks of trainings of an error."""
+    try:
+        yield
+    except BaseException as error:
+        for run in runs:
+            for watcher in run.callbacks:
+                watcher.on_error(error, run)
+        raise
 
 
 def as_callback(given: Any) -> Callback:

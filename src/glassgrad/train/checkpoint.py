@@ -2,14 +2,15 @@
 
 A safetensors file with the model (``model.*``), the optimiser's state (``optimizer.*``), the best model so far
 (``best.*``), the columns of the history, and JSON metadata: where in the data it was, the state of the random
-generator, what callbacks remember. It is written beside the old one and put in its place, so that one is always whole.
+generator, what callbacks remember; of replicas all of this for each (``0.model.*``, ``1.model.*``). It is written
+beside the old one and put in its place, so that one is always whole.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -20,7 +21,6 @@ from ..data.record import Record
 from ..errors import DataError, DtypeError, GlassgradError, ModelFileError
 from ..nn.module import array_name
 from . import safetensors
-from .callbacks import Callback
 from .facts import first_difference
 from .files import sweep
 from .history import COLUMNS, History
@@ -54,7 +54,7 @@ class Checkpoint:
         if self.every < 1 or (self.steps is not None and self.steps < 1):
             raise ValueError(f"Checkpoint: got every={self.every}, steps={self.steps}, expected numbers above 0")
 
-    def begin(self, training: Training, callbacks: Sequence[Callback], resume: bool) -> None:
+    def begin(self, runs: Sequence[Training], resume: bool) -> None:
         """Go on from the file, if that is asked for and it is there; refuse to replace one that nobody asked for."""
         sweep(self.path)
         if not os.path.lexists(self.path):
@@ -63,36 +63,62 @@ class Checkpoint:
             raise ModelFileError(
                 f"fit: {self.path} exists: pass resume=True to go on from it, remove it, or choose another path"
             )
-        restore(self.path, training, callbacks)
+        restore(self.path, runs)
 
-    def write(self, training: Training, callbacks: Sequence[Callback]) -> None:
-        """Replace the file by one of training as it is now."""
-        carry, history = training.carry, dataclasses.asdict(training.history)
-        arrays: dict[str, Any] = {}
-        usable = training.model if training.kept is None else training.kept
-        best = None if usable is carry.model else usable  # the best one, or an average that the optimiser keeps
-        for part, name in ((carry.model, "model"), (carry.state, "optimizer"), (best, "best")):
-            arrays |= named_arrays(part, name)
-        arrays |= {"key": carry.key, "steps": carry.steps}
-        arrays |= {name: np.array(getattr(training, name), np.float64) for name in UNFINISHED}
-        columns = {name: history.pop(name) for name in COLUMNS if name in history} | history.pop("metrics")
-        arrays |= {f"history.{name}": np.array(column, np.float64) for name, column in columns.items()}
-        text = as_text(
-            CHECKPOINT,
-            usable="model" if best is None else "best",
-            model=_model(usable, "model" if best is None else "best"),
-            kept=training.kept is not None,
-            history=history,
-            columns=list(columns),
-            random=tree.map(lambda leaf: leaf.tolist() if isinstance(leaf, np.ndarray) else leaf, training.drawn),
-            facts=training.facts,
-            callbacks=[[type(c).__name__, kept] for c in callbacks if (kept := c.to_dict())],
-        )
-        safetensors.write(self.path, arrays, {"glassgrad": text})
+    def write(self, runs: Sequence[Training]) -> None:
+        """Replace the file by one of training as it is now; of replicas, all of them."""
+        if runs[0].replica is None:
+            arrays, fields = _state(runs[0])
+        else:
+            states = [_state(run, f"{run.replica}.") for run in runs]
+            arrays = {name: array for found, _ in states for name, array in found.items()}
+            fields = {"replicas": [own for _, own in states]}
+        safetensors.write(self.path, arrays, {"glassgrad": as_text(CHECKPOINT, facts=runs[0].facts, **fields)})
 
 
-def restore(path: str | os.PathLike[str], training: Training, callbacks: Sequence[Callback]) -> None:
-    """Bring training, not yet begun, to where a file says it was.
+def writer(kept: Checkpoint | None, runs: Sequence[Training], resume: bool) -> Callable[[], None]:
+    """What writes the checkpoint, if there is one; and trainings brought to where the one found there was."""
+    if kept is None:
+        return lambda: None
+    kept.begin(runs, resume)
+    written: list[Any] = []
+
+    def write() -> None:
+        now = [(int(run.carry.steps), run.number) for run in runs]
+        if now != written:
+            kept.write(runs)
+            written[:] = now
+
+    return write
+
+
+def _state(training: Training, prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays by name, and plain values, from which a training goes on."""
+    carry, history = training.carry, dataclasses.asdict(training.history)
+    arrays: dict[str, Any] = {}
+    usable = training.model if training.kept is None else training.kept
+    best = None if usable is carry.model else usable  # the best one, or an average that the optimiser keeps
+    usable_name = "model" if best is None else "best"
+    for part, name in ((carry.model, "model"), (carry.state, "optimizer"), (best, "best")):
+        arrays |= named_arrays(part, name)
+    arrays |= {"key": carry.key, "steps": carry.steps}
+    arrays |= {name: np.array(getattr(training, name), np.float64) for name in UNFINISHED}
+    columns = {name: history.pop(name) for name in COLUMNS if name in history} | history.pop("metrics")
+    arrays |= {f"history.{name}": np.array(column, np.float64) for name, column in columns.items()}
+    fields = {
+        "usable": usable_name,
+        "model": _model(usable, f"{prefix}{usable_name}"),
+        "kept": training.kept is not None,
+        "history": history,
+        "columns": list(columns),
+        "random": tree.map(lambda leaf: leaf.tolist() if isinstance(leaf, np.ndarray) else leaf, training.drawn),
+        "callbacks": [[type(c).__name__, kept] for c in training.callbacks if (kept := c.to_dict())],
+    }
+    return {f"{prefix}{name}": array for name, array in arrays.items()}, fields
+
+
+def restore(path: str | os.PathLike[str], runs: Sequence[Training]) -> None:
+    """Bring trainings, not yet begun, to where a file says they were.
 
     Raises
     ------
@@ -106,7 +132,7 @@ def restore(path: str | os.PathLike[str], training: Training, callbacks: Sequenc
         record = record_of(header, CHECKPOINT)
         arrays = safetensors.arrays_of(stream, header, header.entries)
         try:
-            _restore(record, arrays, training, callbacks)
+            _restore(record, arrays, runs)
         except GlassgradError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -115,22 +141,41 @@ def restore(path: str | os.PathLike[str], training: Training, callbacks: Sequenc
     safetensors.opened(path, restored)
 
 
-def _restore(record: Record, arrays: dict[str, Any], training: Training, callbacks: Sequence[Callback]) -> None:
-    waiting = [(str(name), memory) for name, memory in record.get("callbacks")]
-    for callback in callbacks:
-        mine = next((entry for entry in waiting if entry[0] == type(callback).__name__), None)
-        if mine is not None:
-            waiting.remove(mine)
-            callback.restore(mine[1])
-    if waiting:
-        raise ModelFileError(f"fit: the checkpoint is of a run with {waiting[0][0]}: got none; pass it, or start anew")
-    if different := first_difference(training.facts, record.get("facts")):
+def _restore(record: Record, arrays: dict[str, Any], runs: Sequence[Training]) -> None:
+    each = states_of(record)
+    if len(each) == len(runs):
+        for own, run in zip(each, runs, strict=True):
+            _restore_callbacks(own, run)
+    if different := first_difference(runs[0].facts, record.get("facts")):
         name, got, expected = different
         part = name.partition(".")[0]
         raise (DataError if part in ("data", "validation") else ModelFileError)(
             f"fit: the checkpoint is of other {part}: got {name} {got}, expected {expected}; pass the same, or start "
             f"anew with another checkpoint="
         )
+    for own, run in zip(each, runs, strict=True):
+        prefix = "" if run.replica is None else f"{run.replica}."
+        parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        _restore_state(own, parts, run)
+
+
+def states_of(record: Record) -> list[Record]:
+    """What a checkpoint says of each training in it."""
+    return record.records("replicas") if record.has("replicas") else [record]
+
+
+def _restore_callbacks(record: Record, training: Training) -> None:
+    waiting = [(str(name), memory) for name, memory in record.get("callbacks")]
+    for callback in training.callbacks:
+        mine = next((entry for entry in waiting if entry[0] == type(callback).__name__), None)
+        if mine is not None:
+            waiting.remove(mine)
+            callback.restore(mine[1])
+    if waiting:
+        raise ModelFileError(f"fit: the checkpoint is of a run with {waiting[0][0]}: got none; pass it, or start anew")
+
+
+def _restore_state(record: Record, arrays: dict[str, Any], training: Training) -> None:
     model = filled(training.carry.model, arrays, "model")
     state = filled(training.carry.state, arrays, "optimizer")
     known = set(labels(model, "model")) | set(labels(state, "optimizer"))
@@ -156,8 +201,8 @@ def _restore(record: Record, arrays: dict[str, Any], training: Training, callbac
     training.carry, training.kept, training.history = Carry(model, state, key, steps), best, history
     training.history.interrupted = False
     training.drawn = training.order.bit_generator.state
-    training.losses, training.norms, sizes = (arrays[name].tolist() for name in UNFINISHED)
-    training.sizes, training.begun = [int(n) for n in sizes], len(sizes)
+    training.losses, training.norms, training.sizes = (arrays[name].tolist() for name in UNFINISHED)
+    training.begun = len(training.sizes)
 
 
 def labels(part: Any, name: str) -> list[str | None]:

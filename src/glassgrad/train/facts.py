@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -73,6 +74,11 @@ def checksums(data: Any, name: str) -> dict[str, str]:
         ".".join(map(str, (name, *path))): f"{leaf.dtype} {leaf.shape} checksum {_crc(leaf):08x}"
         for path, leaf in zip(tree.key_paths(data), tree.leaves(data), strict=True)
     }
+
+
+def checksum(state: Mapping[str, Any]) -> int:
+    """Of a random generator's state."""
+    return zlib.crc32(json.dumps(state, default=lambda array: array.tolist()).encode())
 
 
 def _crc(array: Any) -> int:

@@ -16,6 +16,15 @@ from ..errors import GlassgradError
 Failure = type[GlassgradError]
 
 
+def numbered(path: Path, index: int) -> Path:
+    """The file of one of several that would share a path.
+
+    >>> numbered(Path("runs/log.jsonl"), 3).as_posix()
+    'runs/log-3.jsonl'
+    """
+    return path.with_name(f"{path.stem}-{index}{path.suffix}")
+
+
 def require_place(path: str | os.PathLike[str], failure: Failure) -> Path:
     """The file a path leads to, if one can be written there; otherwise ``failure`` says what is in the way.
 

@@ -13,9 +13,10 @@ COLUMNS = ("epoch", "loss", "gradient_norm", "validation_loss", "lr", "seconds")
 class Epoch(NamedTuple):
     """What one pass over the data came to.
 
-    ``loss`` is the mean over the epoch's rows, each measured just before the step it took part in; ``gradient_norm``
-    the mean length of the gradient over its steps. The validation loss and the metrics are measured after the epoch;
-    None and empty where nothing was given to measure. ``lr`` is the learning rate of the epoch's first step.
+    ``loss`` is the mean over the epoch's rows, by their weights if they have any, each measured just before the step it
+    took part in; ``gradient_norm`` the mean length of the gradient over its steps. The validation loss and the metrics
+    are measured after the epoch; None and empty where nothing was given to measure. ``lr`` is the learning rate of the
+    epoch's first step.
     """
 
     number: int

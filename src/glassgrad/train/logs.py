@@ -16,7 +16,7 @@ import numpy as np
 from ..data.record import Record
 from ..errors import DataError
 from .callbacks import Callback
-from .files import write_whole
+from .files import numbered, write_whole
 from .history import Epoch
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class JSONLines(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+
+    def for_replica(self, index: int) -> JSONLines:
+        return JSONLines(numbered(self.path, index))
 
     def on_start(self, training: Training) -> None:
         done = len(training.history.loss)
@@ -86,6 +89,9 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.stream: BinaryIO | None = None
+
+    def for_replica(self, index: int) -> TensorBoard:
+        return TensorBoard(self.folder / str(index))
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
         self.write(epoch.number, {name: value for name, value in epoch.to_dict().items() if name != "epoch"})

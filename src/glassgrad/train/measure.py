@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
 from ..compile import jit
+from ..nn.losses import Loss
+from .feed import Part
+from .names import Metric
 from .remember import remembered
 
-Loss = Callable[..., Any]
-Metric = Callable[[Any, Any], float]
-Metrics = Metric | Mapping[str, Metric] | Sequence[Metric] | None
 CHUNK = 2048  # rows that go through the model at once
 
 
@@ -83,37 +83,35 @@ def loss_of(loss: Loss, outputs: Any, targets: Any) -> Any:
     1.75
     """
     y, *weights = targets
-    if weights and _takes_weights(loss):
+    if weights and takes_weights(loss):
         return loss(outputs, y, weights=weights[0])
     return loss(outputs, y, *weights)
 
 
-def _takes_weights(loss: Loss) -> bool:
+def takes_weights(loss: Loss) -> bool:
+    """Whether a loss has a parameter ``weights``: then it is their weighted mean, Σ w l / Σ w.
+
+    >>> from glassgrad import nn
+    >>> takes_weights(nn.squared_error), takes_weights(lambda outputs, y, further: 0.0)
+    (True, False)
+    """
     try:
         return "weights" in inspect.signature(loss).parameters
     except (TypeError, ValueError):  # such as a built-in function
         return False
 
 
-def named(metrics: Metrics) -> dict[str, Metric]:
-    """Metrics by name: a function's own where none is given.
+def shares(loss: Loss, part: Part) -> list[float]:
+    """What each step of a part counts for in the mean of an epoch: its rows, or the sum of their weights.
 
-    >>> def accuracy(outputs, labels):
-    ...     return (outputs.argmax(-1) == labels).mean()
-    >>> list(named(accuracy)), list(named([accuracy])), list(named({"right": accuracy}))
-    (['accuracy'], ['accuracy'], ['right'])
+    >>> from glassgrad import nn
+    >>> x, rows, w = np.zeros((3, 1)), np.array([[0, 2], [1, 1]]), np.array([1, 0, 4])
+    >>> shares(nn.squared_error, Part((x, x), rows, [2, 2])), shares(nn.squared_error, Part((x, x, w), rows, [2, 2]))
+    ([2, 2], [5.0, 0.0])
     """
-    if metrics is None:
-        return {}
-    if isinstance(metrics, Mapping):
-        return dict(metrics)
-    given: Any = [metrics] if callable(metrics) else metrics
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"fit: metrics are functions of outputs and targets: got {given!r:.60}; pass the function")
-    found: dict[str, Metric] = {}
-    for metric in given:
-        name = getattr(metric, "__name__", "metric").replace("<lambda>", "metric")
-        if name in found:
-            raise ValueError(f"fit: two metrics are called {name!r}: name them, metrics={{'one': ..., 'other': ...}}")
-        found[name] = metric
+    if len(part.data) < 3 or not takes_weights(loss):
+        return list(part.sizes)
+    leaves = tree.leaves(part.data[2])
+    each = sum(leaf.reshape(len(leaf), -1).sum(axis=1, dtype=np.float64) for leaf in leaves)
+    found: list[float] = [float(each.sum())] if part.rows is None else each[part.rows].sum(axis=1).tolist()
     return found

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..data.batches import generator
+from ..data.batches import Seed, generator
 from ..errors import DataError
-from ..nn import MLP, Dropout, Linear, Sequential
+from ..nn import MLP, Conv2d, Dropout, Flatten, Linear, MaxPool, Sequential, Unflatten
 from ..nn.activations import ACTIVATIONS
 from ..nn.initialisers import for_activation
 from ..optim import Clipped, Cosine, OneCycle, Optimizer, Plateau, Polynomial, Step, WarmUp, by_name
@@ -39,6 +39,9 @@ DESCENTS = {  # by the names of optim
     "lion": Descent({}, 4e-4, 10.0),
 }
 
+KERNELS = (16, 32)  # of the convolutions, each of 3×3 and followed by the largest of 2×2
+STEPS, IMAGES = 20_000, 5_000  # most steps of tables; of images, whose steps are a hundred times the work
+
 # of the peak and the number of steps
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
     "constant": lambda lr, steps: lr,
@@ -63,6 +66,8 @@ class Settings:
     Attributes
     ----------
     hidden : widths of the hidden layers; an empty tuple for a linear model
+    image : channels, height and width of the images that rows are, for a convolutional network; ``hidden`` are then the
+        layers behind it
     activation : a name in ``nn.ACTIVATIONS``
     dropout : probability with which an activation is dropped in training
     epochs : passes over the data
@@ -95,6 +100,7 @@ class Settings:
     seed: int = 0
     validation: float | None = None
     patience: int | None = None
+    image: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         named: tuple[Mapping[str, Any], ...] = (DESCENTS, SCHEDULES, ACTIVATIONS)
@@ -132,6 +138,7 @@ class Plan(NamedTuple):
         """Every choice, as plain values for JSON."""
         s = self.settings
         return {
+            **({} if s.image is None else {"image": list(s.image)}),
             "hidden": list(self.hidden),
             "activation": s.activation,
             "dropout": s.dropout,
@@ -156,16 +163,31 @@ class Plan(NamedTuple):
 
     def network(self, inputs: int, outputs: int) -> Any:
         """The network before training."""
-        s, sizes = self.settings, (inputs, *self.hidden, outputs)
-        if not s.dropout or not self.hidden:
-            return MLP(sizes, s.activation, rng=s.seed)
-        source = generator(s.seed)
-        layers: list[Any] = []
+        s, source, layers = self.settings, generator(self.settings.seed), list[Any]()
+        if s.image is None and not (s.dropout and self.hidden):
+            return MLP((inputs, *self.hidden, outputs), s.activation, rng=s.seed)
+        if s.image is not None:
+            layers, inputs = _convolutions(s.image, s.activation, source)
         initialiser = for_activation(s.activation)
         for i, width in enumerate(self.hidden):
-            layers.append(Linear(sizes[i], width, rng=source, initialiser=initialiser, name=f"hidden{i + 1}"))
-            layers += [s.activation, Dropout(s.dropout)]
-        return Sequential(*layers, Linear(sizes[-2], outputs, rng=source, name="output"))
+            layers.append(Linear(inputs, width, rng=source, initialiser=initialiser, name=f"hidden{i + 1}"))
+            layers += [s.activation, *([Dropout(s.dropout)] if s.dropout else [])]
+            inputs = width
+        return Sequential(*layers, Linear(inputs, outputs, rng=source, name="output"))
+
+
+def _convolutions(image: tuple[int, int, int], activation: str, source: Seed) -> tuple[list[Any], int]:
+    """Layers from rows to features of the images that they are, and how many these are."""
+    layers: list[Any] = [Unflatten(image)]
+    channels, *sides = image
+    for i, kernels in enumerate(KERNELS, 1):
+        drawn: Any = {"rng": source, "initialiser": for_activation(activation)}
+        layers += [Conv2d(channels, kernels, 3, padding="same", name=f"conv{i}", **drawn), activation]
+        channels = kernels
+        if min(sides) > 1:
+            layers.append(MaxPool(2))
+            sides = [side // 2 for side in sides]
+    return [*layers, Flatten()], channels * math.prod(sides)
 
 
 def plan(settings: Settings, rows: int) -> Plan:
@@ -176,13 +198,14 @@ def plan(settings: Settings, rows: int) -> Plan:
     """
     rows -= max(1, round(settings.held * rows)) if settings.held else 0
     small = rows < 5000
-    hidden = settings.hidden if settings.hidden is not None else (128, 64) if small else (256, 128)
-    batch = settings.batch_size or (32 if small else 128)
+    usual_hidden = (128,) if settings.image else (128, 64) if small else (256, 128)
+    hidden = usual_hidden if settings.hidden is None else settings.hidden
+    batch = settings.batch_size or (32 if small else 64 if settings.image else 128)
     batch = min(batch, rows) if settings.batch_size else min(batch, max(4, rows // 8))
     per_epoch = math.ceil(rows / batch)
     usual = max(60 if small else 40, math.ceil(1500 / per_epoch))
-    epochs = settings.epochs or max(5, min(usual, math.ceil(20_000 / per_epoch)))
+    epochs = settings.epochs or max(5, min(usual, math.ceil((IMAGES if settings.image else STEPS) / per_epoch)))
     descent = DESCENTS[settings.optimizer]
-    lr = settings.lr if settings.lr is not None else descent.lr
+    lr = settings.lr if settings.lr is not None else descent.lr / 2 if settings.image else descent.lr
     decay = min(1.0, 1000 / rows) * descent.decay if settings.weight_decay is None else settings.weight_decay
     return Plan(settings, hidden, epochs, batch, lr, epochs * per_epoch, decay)

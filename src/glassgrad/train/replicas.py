@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,14 +14,15 @@ from ..autodiff.batch import vmap
 from ..compile import jit
 from ..data.batches import Seed, generator
 from ..errors import DivergedError
+from ..nn.losses import Loss
 from ..optim import Optimizer
-from .callbacks import EarlyStopping
+from .callbacks import Callback
 from .epoch import Pass, native_epoch
 from .facts import facts, first_difference
 from .feed import Rows
-from .history import Epoch, History
-from .interrupt import Interrupt, Interrupted, noticed
-from .measure import Loss, Measured
+from .history import Epoch
+from .interrupt import Interrupt, Interrupted
+from .measure import Measured, shares
 from .remember import remembered
 from .training import Carry, Training, own, training_step
 
@@ -63,51 +63,59 @@ class Replicas:
         return (self[i] for i in range(len(self)))
 
 
-def fit_replicas(
+def trainings_of(
     models: Sequence[Any],
     optimizers: Sequence[Optimizer],
     orders: Sequence[np.random.Generator],
     loss: Loss,
     feed: Rows,
     epochs: int,
-    measure: Callable[[Any], Measured] | None,
-    patience: int | None,
-    show: Callable[[Epoch], Any],
-) -> tuple[Replicas, list[History]]:
-    """What ``fit`` does with ``replicas=``: the entries of the sequences are trainings of their own, side by side."""
+    callbacks: Sequence[Callback],
+) -> list[Training]:
+    """A training for each replica, as it would be alone."""
     require_alike(models)
     runs = [Training(m, loss, feed, optimizers[0], epochs, o, True) for m, o in zip(models, orders, strict=True)]
-    for run, optimizer in zip(runs, optimizers, strict=True):
+    for i, (run, optimizer) in enumerate(zip(runs, optimizers, strict=True)):
         if optimizer != optimizers[0]:
             run.lr = optimizer.rate(run.carry.state)
-    stoppers = [EarlyStopping(epochs + 1 if patience is None else patience) for _ in runs]
-    together = _Together(runs, loss)
-    with noticed() as interrupt, contextlib.suppress(Interrupted):
-        for number in range(1, epochs + 1):
-            if interrupt.asked or all(run.stopped for run in runs):
-                break
-            began, rates = time.perf_counter(), [run.lr for run in runs]
-            losses, norms = together.epoch(interrupt)
-            seconds = (time.perf_counter() - began) / len(runs)
-            entries = [
-                Epoch(number, float(one), float(length), *_measured(measure, run.model), lr, seconds)
-                for run, one, length, lr in zip(runs, losses, norms, rates, strict=True)
-            ]
-            for run, stopper, entry in zip(runs, stoppers, entries, strict=True):
-                if not run.stopped:
-                    run.history.append(entry)
-                    run.history.steps = together.steps
-                if patience is not None and not run.stopped:
-                    stopper.on_epoch(entry, run)
-            together.observe(entries)
-            show(Epoch(number, float(losses.mean()), float(norms.mean()), lr=rates[0], seconds=seconds * len(runs)))
+        run.replica, run.callbacks = i, [callback.for_replica(i) for callback in callbacks]
+    return runs
+
+
+def side_by_side(
+    runs: Sequence[Training], interrupt: Interrupt, measure: Callable[[Any], Measured] | None
+) -> Iterator[Epoch]:
+    """The epochs of trainings in one native function; gives their means, for progress.
+
+    A training that has stopped stays as it was, also when it is gone on with from a checkpoint.
+    """
+    reached = max(len(run.history.loss) for run in runs)
     for run in runs:
-        run.history.interrupted = interrupt.asked
-    return Replicas.of([run.best for run in runs]), [run.history for run in runs]
+        run.stopped |= len(run.history.loss) < reached
+    together = _Together(runs)
+    together.take_in()
+    for number in range(reached + 1, runs[0].epochs + 1):
+        if interrupt.asked or not together.going:
+            return
+        began, rates = time.perf_counter(), [run.lr for run in runs]
+        losses, norms = together.epoch(interrupt)
+        seconds = (time.perf_counter() - began) / len(runs)
+        entries = [
+            Epoch(number, float(one), float(length), *_measured(measure, run), lr, seconds)
+            for run, one, length, lr in zip(runs, losses, norms, rates, strict=True)
+        ]
+        for i in together.going:
+            runs[i].history.append(entries[i])
+        together.observe(entries)
+        for i in together.going:
+            for watcher in runs[i].callbacks:
+                watcher.on_epoch(entries[i], runs[i])
+        together.take_in()
+        yield Epoch(number, float(losses.mean()), float(norms.mean()), lr=rates[0], seconds=seconds * len(runs))
 
 
-def _measured(measure: Callable[[Any], Measured] | None, model: Any) -> tuple[float | None, dict[str, float]]:
-    return (None, {}) if measure is None else measure(model)
+def _measured(measure: Callable[[Any], Measured] | None, run: Training) -> tuple[float | None, dict[str, float]]:
+    return (None, {}) if measure is None or run.stopped else measure(run.model)
 
 
 def _whole(structure: tree.Structure, plain: Sequence[Any], held: Sequence[Any]) -> Carry:
@@ -133,16 +141,17 @@ def _passes(loss: Loss, optimizer: Optimizer, structure: tree.Structure, plain: 
 
 
 class _Together:
-    """Trainings whose arrays are stacked; each training sees its own part of them."""
+    """Trainings whose arrays are stacked; each that is ``going`` sees its own part of them."""
 
-    def __init__(self, runs: Sequence[Training], loss: Loss) -> None:
+    def __init__(self, runs: Sequence[Training]) -> None:
         self.runs, self.optimizer = runs, runs[0].optimizer
+        self.going = list(range(len(runs)))
+        self.shown = [run.carry for run in runs]
         leaves, self.structure = tree.flatten(runs[0].carry)
         self.plain = tuple([None if _is_array(leaf) else leaf for leaf in leaves])
         columns = zip(*(tree.leaves(run.carry) for run in runs), strict=True)
         self.stacked = [np.stack(column) for column in columns if _is_array(column[0])]
-        self.steps = 0
-        feed = runs[0].feed
+        feed, loss = runs[0].feed, runs[0].loss
         code = loss, self.optimizer, runs[0].carry.model, feed.data if isinstance(feed, Rows) else None
         self.by_rows, self.by_all = _passes(loss, self.optimizer, self.structure, self.plain, code=code)
 
@@ -165,26 +174,39 @@ class _Together:
                     take = self.by_all if rows is None else self.by_rows
                     self.stacked, outputs = take(self.stacked, parts[0].data, rows)
                     found.append(outputs)
-                    sizes += parts[0].sizes
+                    sizes.append(np.stack([shares(self.runs[0].loss, part) for part in parts], axis=1))
         except Interrupted:
             self.stacked = spare
             self.hand_out()
             raise
         self.hand_out()
-        self.steps += len(sizes)
         losses, norms = (np.concatenate(column).astype(float) for column in zip(*found, strict=True))
         if not np.isfinite(losses[-1]).any():
             raise DivergedError(
                 "fit: the loss of every replica is no longer finite: expected finite numbers; lower the learning rate, "
                 "or look for extreme values in the data"
             )
+        for i in self.going:
+            self.runs[i].history.steps += len(losses)
+            self.runs[i].drawn = self.runs[i].order.bit_generator.state
         with np.errstate(all="ignore"):
-            return np.average(losses, axis=0, weights=sizes), norms.mean(axis=0)
+            return np.average(losses, axis=0, weights=np.concatenate(sizes)), norms.mean(axis=0)
 
     def hand_out(self) -> None:
         """Show each training its part."""
-        for i, run in enumerate(self.runs):
-            run.carry = self.whole([array[i] for array in self.stacked])
+        for i in self.going:
+            self.shown[i] = self.runs[i].carry = self.whole([array[i] for array in self.stacked])
+
+    def take_in(self) -> None:
+        """Take over what callbacks changed, such as a learning rate; those that have stopped keep what they have."""
+        for i in self.going:
+            run = self.runs[i]
+            if run.carry is not self.shown[i]:
+                for array, own_part in zip(self.stacked, self.arrays(run.carry), strict=True):
+                    array[i] = own_part
+            if run.stopped:
+                run.carry = tree.map(own, run.carry)
+        self.going = [i for i in self.going if not self.runs[i].stopped]
 
     def observe(self, entries: Sequence[Epoch]) -> None:
         """Tell the optimiser the losses of an epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import math
 import os
@@ -23,7 +24,7 @@ from ..nn.module import learnt
 from .callbacks import Callback
 from .feed import Rows, Stream, arrays_of
 from .feed import rows_of as count_of
-from .files import require_place, write_whole
+from .files import numbered, require_place, write_whole
 from .history import Epoch
 from .measure import loss_of
 from .training import Training
@@ -124,6 +125,12 @@ class Report(Callback):
         self._measured: dict[int, tuple[LayerRow, ...]] = {}  # by epoch
         self._due = 0.0  # when the page may be written again
         self._began = self._spent = 0.0  # training; seconds on measuring
+
+    def for_replica(self, index: int) -> Report:
+        found = copy.deepcopy(self)
+        found.path = None if self.path is None else numbered(self.path, index)
+        found.title = f"{self.title}, replica {index}"
+        return found
 
     def on_start(self, training: Training) -> None:
         if not isinstance(training, Training):

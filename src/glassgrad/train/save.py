@@ -70,7 +70,7 @@ def save(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | No
 
 
 def load(path: str | os.PathLike[str]) -> Saved:
-    """Read a model that ``save`` wrote, or the model of a checkpoint.
+    """Read a model that ``save`` wrote, or the model of a checkpoint; of replicas, a list of their models.
 
     Raises
     ------
@@ -81,18 +81,25 @@ def load(path: str | os.PathLike[str]) -> Saved:
     def loaded(stream: BinaryIO, header: safetensors.Header) -> Saved:
         record = record_of(header, FORMAT, CHECKPOINT)
         if record.text("format") == CHECKPOINT:
-            if record.get("model") is None:
-                raise ModelFileError(
-                    "load: the checkpoint is of a model that only its own program can build; build it, and pass it to "
-                    "train.load_state"
-                )
-            return Saved(rebuilt(record.get("model"), stream, header, record.text("usable")), {})
+            if not record.has("replicas"):
+                return Saved(_of_checkpoint(record, "", stream, header), {})
+            each = enumerate(record.records("replicas"))
+            return Saved([_of_checkpoint(one, f"{i}.", stream, header) for i, one in each], {})
         metadata = record.get("metadata")
         if not isinstance(metadata, dict):
             record.refuse("metadata", "an object")
         return Saved(rebuilt(record.get("model"), stream, header), metadata)
 
     return safetensors.opened(path, loaded)
+
+
+def _of_checkpoint(record: Record, prefix: str, stream: BinaryIO, header: safetensors.Header) -> Any:
+    if record.get("model") is None:
+        raise ModelFileError(
+            "load: the checkpoint is of a model that only its own program can build; build it, and pass it to "
+            "train.load_state"
+        )
+    return rebuilt(record.get("model"), stream, header, f"{prefix}{record.text('usable')}")
 
 
 def is_model(path: str | os.PathLike[str]) -> bool:
@@ -203,12 +210,12 @@ def _static(value: Any, path: tuple[Any, ...]) -> Any:
 def rebuilt(description: Any, stream: BinaryIO, header: safetensors.Header, only: str = "") -> Any:
     """The model that a description and the file's arrays make; every module is asked whether it fits together.
 
-    The arrays must be those described: all of the file, or all whose names begin with ``only``.
+    The arrays must be those described: all of the file, or all whose path begins with ``only``.
     """
     promised: list[Any] = []
     structure = _structure(description, promised)
     names = [leaf["array"] for leaf in promised]
-    if sorted(names) != sorted(name for name in header.entries if not only or name.partition(".")[0] == only):
+    if sorted(names) != sorted(name for name in header.entries if not only or f"{name}.".startswith(f"{only}.")):
         raise ModelFileError("load: the model is damaged: its arrays are not those it describes; save it again")
     arrays = safetensors.arrays_of(stream, header, names)
     model = tree.unflatten(structure, [_array(leaf, arrays) for leaf in promised])

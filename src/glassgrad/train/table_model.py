@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compile import jit
 from ..data import Encoder, Table
 from ..data.record import Record
 from ..data.table import listed, shown
 from ..errors import DataError, ModelFileError
-from ..nn import softmax
+from ..nn import MLP, softmax
 from .save import load, save
 from .score import Score, score
 
 KIND = "table"
-CHUNK = 8192  # rows predicted at a time
+CHUNK = 4096  # rows predicted at a time
+FEW = 256  # rows for which nothing is compiled
+
+_predict = jit(lambda model, x: model(x))
 
 
 class Predictions(NamedTuple):
@@ -133,9 +138,10 @@ class TableModel:
 
 
 def outputs_of(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A network's outputs for all rows of x."""
+    """A network's outputs for all rows of x; compiled where that is worth it, which convolutions by NumPy are."""
+    run = model if isinstance(model, MLP) or len(x) <= FEW else partial(_predict, model)
     with np.errstate(all="ignore"):
-        return np.concatenate([np.asarray(model(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)])
+        return np.concatenate([np.asarray(run(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)])
 
 
 def _fits(model: Any, encoder: Encoder) -> bool:

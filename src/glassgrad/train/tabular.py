@@ -15,10 +15,11 @@ from ..data.target import NumberTarget
 from ..errors import DataError
 from ..inspect import LayerTable, layer_table
 from ..nn import cross_entropy, squared_error
+from ..nn.losses import Loss
 from .callbacks import Callback
 from .fit import fit
 from .history import Epoch, History
-from .measure import Loss, Metric
+from .names import Metric, accuracy
 from .recipe import Plan, Settings, plan
 from .score import Score, score
 from .table_model import TableModel, outputs_of
@@ -108,7 +109,8 @@ class SameRun(Callback):
 
     def __init__(self, plan: Plan, data: tuple[Any, ...]) -> None:
         digests = [zlib.crc32(np.ascontiguousarray(part).data) for part in data]
-        self.facts = {"data": digests, **plan.to_dict()}
+        sizes = {"number of rows": len(data[0]), "number of features": data[0].shape[1]}
+        self.facts = {**sizes, **plan.to_dict(), "data": digests}  # causes first: what differs first is named
         self.free = ("patience", "epochs") if plan.settings.schedule in ENDLESS else ("patience",)
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,9 +133,6 @@ def loss_for(encoder: Encoder) -> Loss:
 
 def _metric(encoder: Encoder) -> dict[str, Metric]:
     """Accuracy, or root mean squared error in the target's unit."""
-
-    def accuracy(outputs: Any, y: Any) -> float:
-        return float(np.mean(outputs.argmax(axis=1) == y))
 
     def error(outputs: Any, y: Any) -> float:
         away = outputs.astype(np.float64) - y  # in the target's deviations: squares of its own unit may overflow

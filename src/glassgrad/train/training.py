@@ -13,19 +13,21 @@ from ..autodiff.derivatives import value_and_grad
 from ..data.batches import Seed, generator
 from ..errors import DataError, DivergedError, TracedValueError
 from ..graph.node import Node
+from ..nn.losses import Loss
 from ..nn.module import learn, learnt, with_state
-from ..ops import elementwise
+from ..ops import elementwise, logic, losses
 from ..optim import Optimizer
 from ..optim.base import learns
 from ..optim.formula import as_buffer
 from ..random import fold_in, key
-from .callbacks import learning_rate
+from .callbacks import Callback, learning_rate
 from .epoch import Pass, eager_epoch, native_epoch
 from .feed import Part, Rows, Stream, not_finite
 from .history import History
 from .interrupt import Interrupt, Interrupted
-from .measure import Loss, loss_of
+from .measure import loss_of, shares, takes_weights
 from .remember import remembered
+from .targets import require_weights
 
 
 class Carry(NamedTuple):
@@ -40,6 +42,8 @@ class Carry(NamedTuple):
 def training_step(loss: Loss, optimizer: Optimizer) -> Callable[[Carry, Any], tuple[Carry, Any]]:
     """One step of descent: ``carry, (loss, length of the gradient) = step(carry, batch)``."""
 
+    guarded = takes_weights(loss) and getattr(loss, "__module__", "") != losses.__name__  # those see to it themselves
+
     def of_model(model: Any, batch: Any, rng: Any) -> Any:
         x, *targets = batch
         outputs, moved = learn(model, x, rng)
@@ -49,6 +53,9 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[[Carry, Any], tu
         rng = fold_in(carry.key, carry.steps)
         (value, moved), slopes = value_and_grad(of_model, has_aux=True)(carry.model, batch, rng)
         slopes = tree.map(lambda flag, slope: slope if flag else None, learnt(carry.model), slopes)
+        if guarded and len(batch) > 2:  # Σ w l / Σ w is nan where all weights are 0, which is to teach nothing
+            used = sum(abs(w).sum() for w in tree.leaves(batch[2])) != 0
+            value, slopes = tree.map(lambda leaf: logic.where(used, leaf, 0), (value, slopes))
         model, state = optimizer.step(carry.model, slopes, carry.state, donate=True)
         return Carry(with_state(model, moved), state, carry.key, carry.steps + 1), (value, norm(slopes))
 
@@ -74,6 +81,8 @@ class Training:
     history : of the epochs so far
     epochs : how many there are meant to be
     loss, optimizer : as given to ``fit``
+    callbacks : that look on
+    replica : the number of this one of several that are trained side by side, else None
     """
 
     def __init__(
@@ -94,6 +103,8 @@ class Training:
         self.loss, self.optimizer, self.epochs, self.feed = loss, optimizer, epochs, feed
         self.compiled = compiled
         self.history = History()
+        self.callbacks: list[Callback] = []
+        self.replica: int | None = None
         self.facts: dict[str, str] = {}  # that a checkpoint must share with what goes on from it
         self.kept: Any = None
         self.spare: Any = None
@@ -101,7 +112,7 @@ class Training:
         self.begun = 0  # steps that are taken of the epoch under way
         self.losses: list[float] = []  # of those steps
         self.norms: list[float] = []
-        self.sizes: list[int] = []
+        self.sizes: list[float] = []  # what each counts for in the mean
         self.drawn = self.order.bit_generator.state  # before the order of the epoch under way was drawn
         data = feed.data if isinstance(feed, Rows) else None
         self.take = _epoch(loss, optimizer, compiled, code=(loss, optimizer, model, data))
@@ -188,28 +199,35 @@ class Training:
     def _take(self, part: Part, interrupt: Interrupt) -> None:
         """The steps of a part. Ctrl-C may break in where there are many, and what they changed is then undone."""
         many = len(part.sizes) > 1
+        if isinstance(self.feed, Stream):
+            require_weights(self.loss, part.data, "a batch", some=False)
         if many:
             self.spare = copied(self.carry, self.spare)
         try:
             with interrupt.breakable(many), np.errstate(all="ignore"):
-                self.carry, (losses, norms) = self.take(self.carry, part.data, part.rows)
+                self.carry, (values, norms) = self.take(self.carry, part.data, part.rows)
         except Interrupted:
             self.carry, self.spare = self.spare, None
             raise
         except TracedValueError as error:
             error.add_note("fit: the model or the loss cannot be compiled: change it, or pass compile=False")
             raise
-        self._require_finite(losses)
-        self.losses += losses.tolist()
+        self._require_finite(values)
+        self.losses += values.tolist()
         self.norms += norms.tolist()
-        self.sizes += part.sizes
+        self.sizes += shares(self.loss, part)
         self.begun += len(part.sizes)
 
     def _finish(self) -> tuple[float, float]:
         """Look at the epoch as a whole, and be ready for the next."""
         if not all(np.isfinite(leaf).all() for leaf in tree.leaves(self.model) if learns(leaf)):
             raise self._diverged("a parameter is no longer finite", self.begun)
-        found = float(np.dot(self.losses, self.sizes)) / sum(self.sizes), float(np.mean(self.norms))
+        total = sum(self.sizes)
+        if not total:
+            raise DataError(
+                f"fit: all weights of epoch {self.number} are 0: expected some above it; pass other weights"
+            )
+        found = float(np.dot(self.losses, self.sizes)) / total, float(np.mean(self.norms))
         self.history.steps += self.begun
         self.begun, self.losses, self.norms, self.sizes = 0, [], [], []
         self.drawn = self.order.bit_generator.state
