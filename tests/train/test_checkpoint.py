@@ -204,12 +204,10 @@ def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
     options: Any = {"epochs": 1, "compile": False, "callbacks": [EarlyStopping(3)]}
     whole = run(path, **options)
     data = path.read_bytes()
-    name = data.index(b"crc32")
     for n in RNG.integers(0, len(data), 100):
-        if not name <= n < name + 5:
-            path.write_bytes(data[:n] + bytes([data[n] ^ 1 << int(n) % 8]) + data[n + 1 :])
-            with pytest.raises(ModelFileError):
-                run(path, **options, resume=True)
+        path.write_bytes(data[:n] + bytes([data[n] ^ 1 << int(n) % 8]) + data[n + 1 :])
+        with pytest.raises(ModelFileError):
+            run(path, **options, resume=True)
     path.write_bytes(data)
     same(run(path, **options, resume=True), whole)
 

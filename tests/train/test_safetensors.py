@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_by
 
 from glassgrad.errors import DtypeError, ModelFileError
-from glassgrad.train.safetensors import DTYPES, read, write
+from glassgrad.train.safetensors import DESCRIPTION, DTYPES, read, write
 
 ARRAYS: dict[str, Any] = {
     **{name: np.arange(6).astype(form).reshape(2, 3) for name, form in DTYPES.items()},
@@ -200,9 +200,9 @@ def test_changed_headers_are_refused_or_true(tmp_path: Path, data: Any) -> None:
 @QUICK
 @given(st.data())
 def test_any_flipped_bit_is_noticed(tmp_path: Path, data: Any) -> None:
-    write(tmp_path / "s", {"a": np.arange(5.0), "b": np.ones((2, 2), bool)}, {"k": "v"})
+    write(tmp_path / "s", {"a": np.arange(5.0), "b": np.ones((2, 2), bool)}, {DESCRIPTION: "v"})
     whole = bytearray((tmp_path / "s").read_bytes())
-    place = data.draw(st.integers(0, len(whole) - 1).filter(lambda i: whole[i : i + 1] not in b"crc32" or i > 60))
+    place = data.draw(st.integers(0, len(whole) - 1))
     whole[place] ^= 1 << data.draw(st.integers(0, 7))
     (tmp_path / "s").write_bytes(whole)
     with pytest.raises(ModelFileError):

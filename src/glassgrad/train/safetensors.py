@@ -4,7 +4,8 @@ As https://github.com/huggingface/safetensors (README, "Format") has it: 8 bytes
 N bytes of JSON, which spaces may fill up, with the dtype, shape and place of every array, and text by name under
 ``__metadata__``; then the arrays' bytes, in C order and little-endian, which follow each other without gaps.
 
-What is written here carries a checksum of the whole file in its metadata, which is compared; other files have none.
+What is written here carries a checksum of the whole file in its metadata, which is compared; files from elsewhere have
+none, but models have to.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ DTYPES = {
 NAMES = {np.dtype(form): name for name, form in DTYPES.items()}
 BFLOAT16 = "BF16"  # read as float32, which holds the same numbers: NumPy has no such dtype
 METADATA = "__metadata__"
+DESCRIPTION = "glassgrad"  # the name of the text by which a file is a model
 CHECKSUM = "crc32"
 NO_CHECKSUM = "00000000"  # what stands in its place while it is computed
 BLOCK = 1 << 20
@@ -181,6 +183,8 @@ def header_of(stream: BinaryIO) -> Header:
             checksum = zlib.crc32(block, checksum)
         if digits != f"{checksum:08x}":
             _damaged("its checksum is of other content")
+    elif DESCRIPTION in metadata:
+        _damaged("its checksum is missing")
     return Header(dict(ordered), metadata, 8 + length)
 
 

@@ -22,11 +22,11 @@ from ..errors import DtypeError, GlassgradError, ModelFileError
 from ..graph.node import Node
 from ..nn.module import MODULES, array_name, file_name
 from . import safetensors
+from .safetensors import DESCRIPTION
 
 FORMAT = "glassgrad model"
 CHECKPOINT = "glassgrad checkpoint"
 VERSION = 1
-DESCRIPTION = "glassgrad"  # the name of our text in the file's metadata
 WIDE = "complex128"  # which safetensors has not: stored as pairs of float64
 BFLOAT16 = "bfloat16"  # which NumPy has not
 
