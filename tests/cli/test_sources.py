@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
 import struct
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +190,66 @@ def test_data_that_cannot_be_used(run: Any, tmp_path: Path, arguments: Any, mess
     assert (done.code, message in done.err) == (1, True), done.err
     assert done.err.count("\n") == 1
     assert set(tmp_path.iterdir()) == before
+
+
+# Pipes
+
+
+@pytest.fixture
+def pipe(run: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """``... | glassgrad ...``"""
+
+    def call(content: bytes, *arguments: Any) -> Any:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return run(*arguments)
+
+    return call
+
+
+def test_standard_input_is_a_file_like_any_other(run: Any, pipe: Any, tmp_path: Path) -> None:
+    Path("f.csv").write_text(flowers())
+    quick = ("--target", "kind", "--hidden", 4, "--epochs", 3)
+    assert run("train", "f.csv", *quick, "--out", "m").code == 0
+    assert pipe(flowers().encode(), "train", "-", *quick).code == 0
+    more = flowers(12, seed=3)
+    Path("more.csv").write_text(more)
+    expected = run("predict", "m", "more.csv")
+    for source in ("-", "/dev/stdin"):
+        assert pipe(more.encode(), "predict", "m", source).out == expected.out
+    assert pipe(more.encode(), "predict", "stdin.glassgrad", "-").out == expected.out
+    found = pipe(gzip.compress(more.encode()), "evaluate", "m", "-", "--json")
+    ours, theirs = (json.loads(text) for text in (found.out, run("evaluate", "m", "more.csv", "--json").out))
+    assert ours.pop("source") == "/dev/stdin"
+    assert theirs.pop("source") == "more.csv"
+    assert ours == theirs
+
+
+def test_a_named_pipe(run: Any, tmp_path: Path) -> None:
+    Path("f.csv").write_text(flowers())
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_text(flowers()))
+    writer.start()
+    done = run("train", "pipe", "--target", "kind", "--hidden", 4, "--epochs", 1)
+    writer.join()
+    assert (done.code, Path("pipe.glassgrad").exists()) == (0, True), done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "/dev/stdin is empty: got 0 bytes"),
+        (b"a,b\n1,2\n3\n", "got 1 field at /dev/stdin:3, expected 2"),
+        (b"a,b\n1,\xe9\n", "iconv -f latin1 -t utf-8 /dev/stdin > stdin-utf8"),
+        (None, "standard input is closed"),
+    ],
+)
+def test_mistakes_name_the_pipe(
+    pipe: Any, run: Any, monkeypatch: pytest.MonkeyPatch, content: Any, message: str
+) -> None:
+    if content is None:
+        monkeypatch.setattr(sys, "stdin", None)
+        done = run("train", "-", "--target", "b")
+    else:
+        done = pipe(content, "train", "-", "--target", "b")
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err

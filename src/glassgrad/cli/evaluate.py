@@ -14,6 +14,7 @@ from ..train.table_model import TableModel
 from .options import add_labels, add_reading, command
 from .output import Output
 from .predict import mention_unseen, table_for
+from .sources import named_source
 
 MOST_CLASSES = 15  # a confusion table as wide as a terminal
 MOST_CONFUSED = 10
@@ -29,7 +30,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     add = command(commands, "evaluate", evaluate, "measure a trained model on rows whose target is known", EXAMPLES)
     add("model", metavar="MODEL", help="a file that glassgrad train saved")
-    add("file", metavar="FILE", help="a table with the columns of the training data and the target")
+    about = "a table with the columns of the training data and the target; - for standard input"
+    add("file", metavar="FILE", type=named_source, help=about)
     add("--target", metavar="COLUMN", help="the column of true values [called as in training]")
     add("--json", action="store_true", help="one JSON object on standard output, and nothing else")
     add_labels(add)

@@ -15,7 +15,7 @@ from ..train.files import require_place, write_whole
 from ..train.table_model import Predictions, TableModel
 from .options import add_labels, add_reading, command
 from .output import Output, note
-from .sources import table_of
+from .sources import named_source, table_of
 from .wording import as_options
 
 FIRST_COLUMN = "prediction"
@@ -25,6 +25,7 @@ EXAMPLES = """\
   glassgrad predict houses.glassgrad more.csv
   glassgrad predict houses.glassgrad more.parquet --out predictions.csv
   glassgrad predict flowers.glassgrad more.csv --json | jq .prediction
+  zstd -dc more.csv.zst | glassgrad predict flowers.glassgrad -
 """
 
 
@@ -32,7 +33,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     add = command(commands, "predict", predict, "predict the rows of a file with a trained model", EXAMPLES)
     add("model", metavar="MODEL", help="a file that glassgrad train saved")
-    add("file", metavar="FILE", help="a table with the columns of the training data; the target may be absent")
+    about = "a table with the columns of the training data; the target may be absent; - for standard input"
+    add("file", metavar="FILE", type=named_source, help=about)
     add("--out", metavar="FILE.csv", help="where to write predictions [standard output]")
     add("--json", action="store_true", help="a JSON object for each row, one a line, instead of CSV")
     add_labels(add)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import gzip
 import math
 import re
-from collections.abc import Callable
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +24,7 @@ from ..data.table import listed
 from ..errors import DataError
 from ..lazy import extra_module
 
+STDIN = "/dev/stdin"
 LABEL = "label"  # the target of images with labels
 MOST_SHOWN = 12  # names in a message
 
@@ -45,12 +51,47 @@ def table_of(path: str, options: argparse.Namespace, *, headless: bool, target: 
 
     Parameters
     ----------
-    path : a name in ``DATASETS``, or a file: CSV, Parquet, IDX or NumPy's, found by what is in it
+    path : a name in ``DATASETS``, or a file: CSV, Parquet, IDX or NumPy's, found by what is in it; it may be a pipe
     options : ``delimiter``, and ``labels`` where the command has it
     headless : whether a CSV file has no row of names
     target : the column to predict, where it is known: which array of several is not a feature
     needed : whether a file of several arrays has to have it
     """
+    with _lasting(path) as file:
+        table = _table_in(file, options, headless, target, needed)
+    return dataclasses.replace(table, source=path)
+
+
+def named_source(text: str) -> str:
+    """A source as given on the command line, where ``-`` is standard input."""
+    return STDIN if text == "-" else text
+
+
+@contextlib.contextmanager
+def _lasting(path: str) -> Iterator[str]:
+    """A file that can be read more than once: itself, or a copy of what comes out of a pipe, under the pipe's name."""
+    if path != STDIN and not Path(path).is_fifo():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, Path(path).name)
+        with explained(Path(path), "read_csv"), copy.open("wb") as stream, _piped(path) as source:
+            shutil.copyfileobj(source, stream)
+        try:
+            yield str(copy)
+        except DataError as error:
+            raise DataError(str(error).replace(str(copy), path)) from None
+
+
+def _piped(path: str) -> Any:
+    if path != STDIN:
+        return open(path, "rb")
+    if sys.stdin is None:
+        raise DataError("read_csv: standard input is closed: nothing to read; pipe a table into it, or give a file")
+    return contextlib.nullcontext(sys.stdin.buffer)
+
+
+def _table_in(path: str, options: argparse.Namespace, headless: bool, target: str | None, needed: bool) -> Table:
     labels: str | None = getattr(options, "labels", None)
     if path in DATASETS:
         table = dataset(path)

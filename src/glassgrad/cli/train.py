@@ -30,7 +30,7 @@ from .evaluate import details
 from .info import parameters
 from .options import Add, add_labels, add_reading, batch, between, command, whole, widths
 from .output import Output, note, require_output
-from .sources import DATASETS, source_name, table_of, train_target
+from .sources import DATASETS, named_source, source_name, table_of, train_target
 
 INTERRUPTED = 130  # 128 + the signal's number, as shells count
 SHORT = 12  # columns or notes that are listed one by one
@@ -49,7 +49,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     add = command(commands, "train", train, "train a network on a table and save it", EXAMPLES)
     files = "a file: CSV (.gz too), Parquet, NumPy's .npz or .npy, IDX images"
-    add("data", metavar="DATA", help=f"{files}; or a data set of scikit-learn's: {', '.join(DATASETS)}")
+    known = f"{files}, or - for standard input; or a data set of scikit-learn's: {', '.join(DATASETS)}"
+    add("data", metavar="DATA", type=named_source, help=known)
     add("--target", metavar="COLUMN", help="the column to predict; without a header its number, -1 for the last")
     add("--out", metavar="MODEL", help="the file to save the model in [the data's name with .glassgrad]")
     add_labels(add)
