@@ -136,6 +136,56 @@ def test_attention_with_masks_and_another_source() -> None:
     np.testing.assert_allclose(nn.attention(q, k, v, pairs), functional(t(q), t(k), t(v), t(pairs)).numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_recurrent_layers_in_one_of_theirs(kind: str, bias: bool) -> None:
+    torch = pytest.importorskip("torch")
+    options: dict[str, Any] = {"batch_first": True, "bias": bias, "dtype": torch.float64}
+    net = getattr(torch.nn, kind)(4, 4, num_layers=3, **options)
+    layer: Any = getattr(nn, kind)
+    deep = [layer(4, 4, rng=i, dtype=D, return_state=False) for i in range(3)]
+    ours = nn.Sequential(deep[0], nn.Dropout(0.5), *deep[1:])  # as with dropout=0.5
+    x, state = np.random.default_rng(5).normal(size=(2, 5, 4)), state_of(net)
+    expected = net(torch.tensor(x))[0].detach().numpy()
+    np.testing.assert_allclose(nn.from_torch(ours, state)(x), expected, rtol=1e-10)
+    below = {f"net.rnn.{name}": value for name, value in state.items()}
+    found = nn.from_torch({"rnn": ours}, below, {"": "net"})["rnn"]
+    np.testing.assert_allclose(found(x), expected, rtol=1e-10)
+    flat = nn.Sequential(*deep, nn.Linear(4, 1, rng=0, dtype=D))
+    named = {**below, "net.head.weight": np.ones((1, 4)), "net.head.bias": np.zeros(1)}
+    rename = {**{f"layers.{i}": "net.rnn" for i in range(3)}, "layers.3": "net.head"}
+    np.testing.assert_allclose(nn.from_torch(flat, named, rename)(x)[..., 0], expected.sum(-1), rtol=1e-9)
+    with pytest.raises(DataError, match=r"unexpected: weight_hh_l2, weight_ih_l2; pass|bias_hh_l2"):
+        nn.from_torch(nn.Sequential(*deep[:2]), state)
+    with pytest.raises(DataError, match="missing: layers.3.W"):
+        nn.from_torch(nn.Sequential(*deep, layer(4, 4, rng=0, dtype=D)), state)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_both_directions(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    net = getattr(torch.nn, kind)(3, 4, bidirectional=True, batch_first=True, dtype=torch.float64)
+    layer: Any = getattr(nn, kind)
+    both = {back: layer(3, 4, rng=0, dtype=D, return_state=False, reverse=back == "back") for back in ("on", "back")}
+    found = nn.from_torch(both, state_of(net), {"on": "", "back": ""})
+    x = np.random.default_rng(5).normal(size=(2, 5, 3))
+    expected = net(torch.tensor(x))[0].detach().numpy()
+    np.testing.assert_allclose(np.concatenate([found["on"](x), found["back"](x)], -1), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_perceptron_is_a_sequential_of_theirs(dropout: float) -> None:
+    torch = pytest.importorskip("torch")
+    t, k = torch.nn, {"dtype": torch.float64}
+    dropped = [t.Dropout(dropout)] if dropout else []
+    net = t.Sequential(
+        t.Linear(3, 4, **k), t.ReLU(), *dropped, t.Linear(4, 4, **k), t.ReLU(), *dropped, t.Linear(4, 2, **k)
+    ).eval()
+    ours = nn.from_torch(nn.MLP((3, 4, 4, 2), rng=0, dropout=dropout, dtype=D), state_of(net))
+    x = np.random.default_rng(5).normal(size=(2, 3))
+    np.testing.assert_allclose(ours(x), net(torch.tensor(x)).detach().numpy(), rtol=1e-10)
+
+
 def test_names_that_do_not_fit() -> None:
     model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.relu)
     state = {"0.weight": np.ones((3, 2)), "0.bias": np.ones(3)}

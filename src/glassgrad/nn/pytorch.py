@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +27,10 @@ class Recipe(NamedTuple):
     names: tuple[str, ...]
     make: Callable[..., NDArray[Any]] = lambda array: array
 
+    def inside(self, *modules: Any, rename: Callable[[str], str] = str) -> Recipe:
+        """The same of arrays of a part of these modules."""
+        return self._replace(names=tuple(rename(_dotted(*modules, name)) for name in self.names))
+
 
 _weight, _bias = Recipe(("weight",)), Recipe(("bias",))
 _turned = Recipe(("weight",), np.transpose)
@@ -34,6 +39,10 @@ _recurrent = {
     "W": Recipe(("weight_ih_l0",), np.transpose),
     "U": Recipe(("weight_hh_l0",), np.transpose),
     "b": Recipe(("bias_ih_l0", "bias_hh_l0"), np.add),
+}
+_unbiased = {  # of layers with bias=False, which ours do not have
+    "b": Recipe(("weight_hh_l0",), lambda h: np.zeros(len(h), h.dtype)),
+    "c": Recipe(("weight_hh_l0",), lambda h: np.zeros(len(h) // 3, h.dtype)),
 }
 _gated = {  # a bias of the last gate's own, inside of its product with the reset gate
     **_recurrent,
@@ -63,16 +72,23 @@ ARRAYS: dict[type, dict[str, Recipe]] = {
 }
 """Arrays by their path in our modules, as made of those of PyTorch's modules of the same kind."""
 
-PARTS: dict[type, dict[str, str]] = {
-    Sequential: {"layers": ""},
-    transformer.MultiHeadAttention: {"output": "out_proj"},
-    transformer.TransformerBlock: {
+
+def _among_activations(mlp: layers.MLP) -> dict[str, str]:
+    """The layers of a perceptron by the numbers they have among activations and dropout."""
+    return {f"layers.{i}": f"{i * (3 if mlp.dropout else 2)}" for i in range(len(mlp.layers))}
+
+
+PARTS: dict[type, Callable[[Any], dict[str, str]]] = {
+    Sequential: lambda _: {"layers": ""},
+    layers.MLP: _among_activations,
+    transformer.MultiHeadAttention: lambda _: {"output": "out_proj"},
+    transformer.TransformerBlock: lambda block: {
         "attention": "self_attn",
-        **{f"mlp.layers.{i}": f"linear{i + 1}" for i in range(2)},
+        **{f"mlp.{name}": f"linear{i + 1}" for i, name in enumerate(_among_activations(block.mlp).values())},
         **{f"norms.{i}": f"norm{i + 1}" for i in range(2)},
     },
 }
-"""Modules by their path in our modules, as PyTorch calls them."""
+"""Modules by their path in our modules, as PyTorch calls them; an ``MLP`` is a ``Sequential`` with its activations."""
 
 IGNORED = ("num_batches_tracked",)  # of a batch norm; ours has none
 SHOWN = 8  # how many names of a kind an error lists
@@ -84,7 +100,8 @@ def from_torch(model: Model, state: Mapping[str, Any], rename: Rename | None = N
     An array is looked for under its dotted path in the model, ``layers.0.W``; and under the name PyTorch has for it.
     Fields and keys are called alike, as is the layer ``encoder`` of ``encoder.weight``; the layers of a ``Sequential``
     are numbered, and a ``TransformerBlock`` is a ``TransformerEncoderLayer``. Weights are transposed, gates and
-    projections put together or apart, as each layer needs.
+    projections put together or apart, as each layer needs. Recurrent layers of a ``Sequential`` may be one of PyTorch's
+    with ``num_layers``, and one with ``reverse`` its way back; without biases there, ours are 0.
 
     Parameters
     ----------
@@ -166,24 +183,40 @@ def _dotted(*parts: Any) -> str:
 
 def _ways(model: Any, path: tuple[Any, ...], label: str) -> Iterator[Recipe]:
     """What an array of the model may be made of: our own names, and PyTorch's for ever more modules around it."""
-    recipe = Recipe((label,))
-    yield recipe
+    yield Recipe((label,))
     nodes = [model]
     for key in path:
         node = nodes[-1]
         by_key = isinstance(node, dict) or (isinstance(node, (list, tuple)) and not hasattr(node, "_fields"))
         nodes.append(node[key] if by_key else getattr(node, key))
-    recipe, end = Recipe(("",)), len(path)
+    recipes, end = [Recipe(("",))], len(path)
     for depth in reversed(range(len(path))):
-        kind = type(nodes[depth])
-        if not issubclass(kind, Module):
+        module = nodes[depth]
+        if not isinstance(module, Module):
             continue
-        inner, rename = path[depth:end], by_beginning(PARTS.get(kind, {}))
-        recipe = ARRAYS.get(kind, {}).get(
-            _dotted(*path[depth:]), Recipe(tuple(rename(_dotted(*inner, name)) for name in recipe.names), recipe.make)
-        )
+        kind, part = type(module), _dotted(*path[depth:])
+        if part in ARRAYS.get(kind, {}):
+            recipes = [ARRAYS[kind][part]]
+            if isinstance(module, recurrent.Recurrent):
+                recipes += [_unbiased[part]] if part in _unbiased else []
+                recipes = [*_of_several(recipes, nodes, path, depth), *recipes]
+        else:
+            stacked = _of_several(recipes, nodes, path, end) if isinstance(module, Sequential) else []
+            rename = by_beginning(PARTS[kind](module) if kind in PARTS else {})
+            recipes = [*(recipe.inside(*path[depth:end], rename=rename) for recipe in recipes), *stacked]
         end = depth
-        yield Recipe(tuple(_dotted(*path[:depth], name) for name in recipe.names), recipe.make)
+        yield from (recipe.inside(*path[:depth]) for recipe in recipes)
+
+
+def _of_several(recipes: list[Recipe], nodes: list[Any], path: tuple[Any, ...], depth: int) -> list[Recipe]:
+    """The same for a recurrent layer at a depth, as one of PyTorch's ``num_layers`` or of its two directions."""
+    layer = nodes[depth]
+    if not isinstance(layer, recurrent.Recurrent):
+        return []
+    before = nodes[depth - 1][: path[depth - 1]] if depth > 1 and isinstance(nodes[depth - 2], Sequential) else ()
+    number = sum(isinstance(other, recurrent.Recurrent) for other in before)
+    suffix = f"_l{number}_reverse" if layer.reverse else f"_l{number}"
+    return [recipe._replace(names=tuple(re.sub("_l0$", suffix, name) for name in recipe.names)) for recipe in recipes]
 
 
 def _like(own: Any, array: NDArray[Any]) -> Any:

@@ -1,7 +1,8 @@
 """Recurrent layers: one step repeated along the time axis of [batch, time, features], by ``gg.scan``.
 
 Gates are in PyTorch's order, so its weights fit transposed: W is ``weight_ih_l0.T``, U is ``weight_hh_l0.T``, b the
-sum of its two biases; a GRU's c is the last third of ``bias_hh_l0``, the rest of which is in b.
+sum of its two biases; a GRU's c is the last third of ``bias_hh_l0``, the rest of which is in b. Its ``num_layers`` are
+layers of a ``Sequential`` here. ``nn.from_torch`` does all that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .sizes import called, check_parameters, drawing, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class _Recurrent(Module):
+class Recurrent(Module):
     """What recurrent layers share; a subclass says what one step is.
 
     Attributes
@@ -116,7 +117,7 @@ class _Recurrent(Module):
         return f"{type(self).__name__}({shape_of(self.W)[0]} -> {self.units})"
 
 
-class RNN(_Recurrent):
+class RNN(Recurrent):
     """h = tanh(x W + h' U + b): J. L. Elman 1990.
 
     Parameters
@@ -144,7 +145,7 @@ class RNN(_Recurrent):
         return h, h
 
 
-class LSTM(_Recurrent):
+class LSTM(Recurrent):
     """c = f c' + i g, h = o tanh c, with gates i, f, g, o = σ, σ, tanh, σ of x W + h' U + b; the state is (h, c).
 
     S. Hochreiter & J. Schmidhuber 1997, with the forget gate of F. A. Gers et al. 2000, whose bias starts at 1 as R.
@@ -181,7 +182,7 @@ class LSTM(_Recurrent):
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class GRU(_Recurrent):
+class GRU(Recurrent):
     """h = (1 - z) n + z h', with r, z = σ of x W + h' U + b, and n = tanh(x W + b + r (h' U + c)).
 
     K. Cho et al. 2014, with the reset gate after the product, as in PyTorch and cuDNN. Parameters as for ``RNN``.
