@@ -210,6 +210,27 @@ def test_values(name: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-13)
 
 
+class Foreign:
+    """An array of another library, which NumPy can read."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.dtype = array, f"foreign.{array.dtype}"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.array
+
+
+@pytest.mark.parametrize("name", [*CASES, "MLP", "Sequential", "Function", "Dropout"])
+def test_lists_and_foreign_arrays(name: str) -> None:
+    others = {"MLP": nn.MLP((3, 2), rng=0), "Sequential": nn.Sequential("silu"), "Function": nn.Function("sigmoid")}
+    layer, x = CASES[name][:2] if name in CASES else (others.get(name, nn.Dropout(0.5)), draw(2, 3))
+    for given in (x.tolist(), Foreign(x)):
+        key = gg.random.key(0)
+        for ours, expected in ((layer(given), layer(x)), (layer.learn(given, rng=key)[0], layer.learn(x, rng=key)[0])):
+            for a, b in zip(tree.leaves(ours), tree.leaves(expected), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_gradients(name: str) -> None:
     layer, x, _ = CASES[name]

@@ -96,6 +96,20 @@ def test_values_are_those_of_the_formula(name: str) -> None:
     assert ours(z, weights=np.zeros(N)) == 0
 
 
+@pytest.mark.parametrize("loss", [loss for name, loss in nn.LOSSES.items() if name not in ("mse", "mae")])
+def test_lists_are_arrays(loss: Any) -> None:
+    target = {"cross_entropy": LABELS, "binary_cross_entropy": BITS, "hinge": SIGNS}.get(loss.__name__, P)
+    options: dict[str, Any] = {"weights": WEIGHTS}
+    options |= {"class_weights": CLASS_WEIGHTS} if loss is nn.cross_entropy else {}
+    options |= {"positive_weight": CLASS_WEIGHTS} if loss is nn.binary_cross_entropy else {}
+    listed = {name: array.tolist() for name, array in options.items()}
+    expected, slope = gg.value_and_grad(lambda z: loss(z, target, **options))(SCORES)
+    assert loss(SCORES.tolist(), target.tolist(), **listed) == expected
+    assert loss(gg.numpy.asarray(SCORES), target.tolist(), **listed) == expected
+    rows = gg.grad(lambda z: loss([z[i] for i in range(N)], target.tolist(), **listed))(SCORES)  # lists of Arrays too
+    np.testing.assert_allclose(rows, slope, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_eager_and_compiled(name: str) -> None:
     ours = CASES[name][0]

@@ -142,6 +142,17 @@ def test_classes_of_ones_own_are_saved(tmp_path: Path) -> None:
         load(tmp_path / "m")
 
 
+def test_lists_of_arrays_are_the_modules_own_affair() -> None:
+    @dataclass(frozen=True, eq=False)
+    class Longest(nn.Module):
+        def apply(self, x: Any) -> Any:
+            return max(map(len, x))
+
+    assert Longest()([X, X[:2]]) == 6
+    assert Longest()(["a", "abc"]) == 3
+    assert Longest()({"a": 1, "of": 2}) == 2
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

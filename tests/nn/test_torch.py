@@ -173,6 +173,16 @@ def test_both_directions(kind: str) -> None:
     np.testing.assert_allclose(np.concatenate([found["on"](x), found["back"](x)], -1), expected, rtol=1e-10)
 
 
+def test_tensors_are_arrays() -> None:
+    torch = pytest.importorskip("torch")
+    model, x = nn.Sequential(nn.Linear(3, 4, rng=0), nn.LayerNorm(4)), np.random.default_rng(0).normal(size=(2, 3))
+    np.testing.assert_array_equal(model(torch.tensor(x)), model(x))
+    assert isinstance(model(torch.tensor(x)), np.ndarray)
+    assert nn.cross_entropy(torch.tensor(x), torch.tensor([0, 2])) == nn.cross_entropy(x, np.array([0, 2]))
+    with pytest.raises(RuntimeError, match=r"requires grad. Use tensor.detach\(\).numpy"):
+        model(torch.tensor(x, requires_grad=True))
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_a_perceptron_is_a_sequential_of_theirs(dropout: float) -> None:
     torch = pytest.importorskip("torch")

@@ -10,7 +10,7 @@ from .. import random
 from ..errors import RandomnessError
 from ..graph.node import Value, shape_of
 from ..ops import logic
-from .module import STATIC, Module
+from .module import STATIC, Module, given
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -51,6 +51,7 @@ class Dropout(Module):
             return x, self
         if rng is None:
             raise RandomnessError("Dropout: nothing decides what to drop: got rng=None; pass rng=gg.random.key(0)")
+        x = given(x)
         with self._scope():
             keep = random.uniform(size=shape_of(x), rng=rng, dtype=np.float32) >= self.rate
             return logic.where(keep, x / (1 - self.rate), 0), self

@@ -13,8 +13,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import tree
-from ..dtypes import dtype_of, is_inexact
+from ..dtypes import PYTHON_SCALARS, dtype_of, is_inexact
+from ..graph.node import Node
 from ..graph.origin import scope
 from ..random import Rng, fold_in
 
@@ -36,8 +39,9 @@ class Module:
 
     Notes
     -----
-    ``module(x)`` is inference. ``y, module = module.learn(x, rng=key)`` is training: dropout drops, and statistics
-    move on in the module that comes back. A module of modules need not say how: ``learn`` runs ``apply`` with every
+    ``module(x)`` is inference; x may also be lists of numbers, or an array of another library, which NumPy reads. ``y,
+    module = module.learn(x, rng=key)`` is training: dropout drops, and statistics move on in the module that comes
+    back. A module of modules need not say how: ``learn`` runs ``apply`` with every
     module in a field called as ``learn`` would, with a key of its own, and collects what they return. Only a layer
     that itself differs in training defines ``learn``.
 
@@ -74,7 +78,7 @@ class Module:
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with self._scope():
-            return self.apply(x, *args, **kwargs)
+            return self.apply(given(x), *args, **kwargs)
 
     def _scope(self) -> AbstractContextManager[None]:
         return scope(self.name) if self.name else nullcontext()
@@ -135,6 +139,21 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         return hint is bool
     return isinstance(value, (int, float) if hint is float else origin or hint)
+
+
+def given(x: Any) -> Any:
+    """Numbers in lists, and arrays of other libraries, as NumPy's arrays; anything else as it is."""
+    if isinstance(x, (Node, np.ndarray, np.generic)):
+        return x
+    foreign = hasattr(x, "__array__") and hasattr(x, "dtype")
+    return np.asarray(x) if foreign or (isinstance(x, list) and _all_numbers(x)) else x
+
+
+def _all_numbers(items: Any) -> bool:
+    return all(
+        _all_numbers(item) if isinstance(item, (list, tuple)) else isinstance(item, (*PYTHON_SCALARS, np.generic))
+        for item in items
+    )
 
 
 class _Keys:

@@ -17,7 +17,7 @@ from ..graph.node import Value, shape_of
 from ..ops import composite, logic, view
 from ..ops import elementwise as ew
 from ..ops.control import stop_gradient
-from .module import STATE, STATIC, Module
+from .module import STATE, STATIC, Module, given
 from .sizes import check_last, check_parameters, floating, whole
 
 
@@ -85,7 +85,7 @@ class BatchNorm(Module):
 
     def learn(self, x: Value, *, rng: random.Rng = None) -> tuple[Value, BatchNorm]:
         with self._scope():
-            return self._learn(x)
+            return self._learn(given(x))
 
     def _learn(self, x: Value) -> tuple[Value, BatchNorm]:
         axes = self._others(x)

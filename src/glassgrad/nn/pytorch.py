@@ -73,6 +73,9 @@ ARRAYS: dict[type, dict[str, Recipe]] = {
 """Arrays by their path in our modules, as made of those of PyTorch's modules of the same kind."""
 
 
+RECURRENT = (recurrent.RNN, recurrent.LSTM, recurrent.GRU)
+
+
 def _among_activations(mlp: layers.MLP) -> dict[str, str]:
     """The layers of a perceptron by the numbers they have among activations and dropout."""
     return {f"layers.{i}": f"{i * (3 if mlp.dropout else 2)}" for i in range(len(mlp.layers))}
@@ -197,7 +200,7 @@ def _ways(model: Any, path: tuple[Any, ...], label: str) -> Iterator[Recipe]:
         kind, part = type(module), _dotted(*path[depth:])
         if part in ARRAYS.get(kind, {}):
             recipes = [ARRAYS[kind][part]]
-            if isinstance(module, recurrent.Recurrent):
+            if isinstance(module, RECURRENT):
                 recipes += [_unbiased[part]] if part in _unbiased else []
                 recipes = [*_of_several(recipes, nodes, path, depth), *recipes]
         else:
@@ -211,10 +214,10 @@ def _ways(model: Any, path: tuple[Any, ...], label: str) -> Iterator[Recipe]:
 def _of_several(recipes: list[Recipe], nodes: list[Any], path: tuple[Any, ...], depth: int) -> list[Recipe]:
     """The same for a recurrent layer at a depth, as one of PyTorch's ``num_layers`` or of its two directions."""
     layer = nodes[depth]
-    if not isinstance(layer, recurrent.Recurrent):
+    if not isinstance(layer, RECURRENT):
         return []
     before = nodes[depth - 1][: path[depth - 1]] if depth > 1 and isinstance(nodes[depth - 2], Sequential) else ()
-    number = sum(isinstance(other, recurrent.Recurrent) for other in before)
+    number = sum(isinstance(other, RECURRENT) for other in before)
     suffix = f"_l{number}_reverse" if layer.reverse else f"_l{number}"
     return [recipe._replace(names=tuple(re.sub("_l0$", suffix, name) for name in recipe.names)) for recipe in recipes]
 

@@ -26,7 +26,7 @@ from .sizes import called, check_parameters, drawing, floating, whole
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class Recurrent(Module):
+class _Recurrent(Module):
     """What recurrent layers share; a subclass says what one step is.
 
     Attributes
@@ -117,7 +117,7 @@ class Recurrent(Module):
         return f"{type(self).__name__}({shape_of(self.W)[0]} -> {self.units})"
 
 
-class RNN(Recurrent):
+class RNN(_Recurrent):
     """h = tanh(x W + h' U + b): J. L. Elman 1990.
 
     Parameters
@@ -145,7 +145,7 @@ class RNN(Recurrent):
         return h, h
 
 
-class LSTM(Recurrent):
+class LSTM(_Recurrent):
     """c = f c' + i g, h = o tanh c, with gates i, f, g, o = σ, σ, tanh, σ of x W + h' U + b; the state is (h, c).
 
     S. Hochreiter & J. Schmidhuber 1997, with the forget gate of F. A. Gers et al. 2000, whose bias starts at 1 as R.
@@ -182,7 +182,7 @@ class LSTM(Recurrent):
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class GRU(Recurrent):
+class GRU(_Recurrent):
     """h = (1 - z) n + z h', with r, z = σ of x W + h' U + b, and n = tanh(x W + b + r (h' U + c)).
 
     K. Cho et al. 2014, with the reset gate after the product, as in PyTorch and cuDNN. Parameters as for ``RNN``.

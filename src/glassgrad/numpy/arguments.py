@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..array import Array, above, as_array
-from ..dtypes import NUMERIC, kind_of, not_numbers
 from ..errors import DtypeError, TracedValueError, UnsupportedError
 from ..graph.node import Node
 from ..graph.origin import here
-from ..ops import logic, view
+from ..ops import logic
+from ..ops.given import checked as checked
+from ..ops.given import gathered as gathered
+from ..ops.given import operand as operand
 
-PLAIN = (Node, np.generic, bool, int, float, complex)
 theirs: Any = np  # for calls whose arguments NumPy checks itself; its stubs know only some of them
 absent: Any = np._NoValue  # NumPy's own mark of an argument that was not given
-
-
-def holds_node(items: Iterable[Any]) -> bool:
-    """Whether an Array stands somewhere in nested lists and tuples."""
-    kinds = set(map(type, items))
-    if any(issubclass(kind, Node) for kind in kinds):
-        return True
-    return not kinds.isdisjoint((list, tuple)) and any(holds_node(i) for i in items if isinstance(i, (list, tuple)))
-
-
-def gathered(value: Any) -> Any:
-    """An Array, or an ndarray of whatever NumPy makes arrays of; lists holding Arrays are stacked."""
-    if isinstance(value, Node):
-        return value if hasattr(value.value, "dtype") or value.value is None else as_array(np.asarray(value.value))
-    if isinstance(value, (list, tuple)) and holds_node(value):
-        return view.stack([gathered(item) for item in value])
-    return checked(np.asarray(value), value)
-
-
-def checked(array: Any, value: Any) -> Any:
-    """An array made from a value, if its elements are numbers."""
-    if kind_of(array.dtype) not in NUMERIC:
-        raise DtypeError(not_numbers(value, array.dtype))
-    return array
 
 
 def array_of(value: Any) -> Any:
     """Any argument as an Array."""
     return value if value.__class__ is Array and value.value.__class__ is np.ndarray else as_array(gathered(value))
-
-
-def operand(value: Any) -> Any:
-    """An argument of an elementwise function: Python numbers stay as they are, because they promote weakly."""
-    return value if isinstance(value, PLAIN) else gathered(value)
 
 
 def arrays_of(values: Any) -> list[Any]:

@@ -17,18 +17,20 @@ from ..graph.node import Value, shape_of, value_of
 from . import composite, indexing, logic, view
 from . import elementwise as ew
 from .composite import log_softmax, softplus
+from .given import operand
 from .reduction import sum as total_of
 
 
-def _matched(loss: str, prediction: Value, target: Value) -> Value:
-    """The target, whose shape must be the prediction's; whole numbers in the prediction's dtype."""
+def _matched(loss: str, prediction: Value, target: Value) -> tuple[Value, Value]:
+    """Prediction and target, whose shapes must be one; whole numbers of the target in the prediction's dtype."""
+    prediction, target = operand(prediction), operand(target)
     got, expected = shape_of(prediction), shape_of(target)
     if got != expected:
         raise ShapeError(
             f"{loss}: prediction and target must have one shape: got {got} and {expected}, which would broadcast to "
             f"every pair; reshape the target, for example target[:, None]"
         )
-    return logic.astype(target, dtype_of(prediction)) if dtype_of(target).kind in "biu" else target
+    return prediction, logic.astype(target, dtype_of(prediction)) if dtype_of(target).kind in "biu" else target
 
 
 def _reduced(loss: str, losses: Value, weights: Value | None, how: str, shares: Value | None = None) -> Value:
@@ -39,6 +41,7 @@ def _reduced(loss: str, losses: Value, weights: Value | None, how: str, shares: 
     if how == "mean" and 0 in shape:
         raise ShapeError(f"{loss}: no mean of nothing: got losses of shape {shape}, expected one at least")
     if weights is not None:
+        weights = operand(weights)
         given = shape_of(weights)
         if given != shape[: len(given)]:
             raise ShapeError(
@@ -67,14 +70,14 @@ def squared_error(prediction: Value, target: Value, *, weights: Value | None = N
     >>> float(squared_error(np.array([1.0, 2.0]), np.array([0.0, 0.0]), weights=np.array([3.0, 1.0])))
     1.75
     """
-    target = _matched("squared_error", prediction, target)
+    prediction, target = _matched("squared_error", prediction, target)
     away = prediction - target
     return _reduced("squared_error", away * away, weights, reduction)
 
 
 def absolute_error(prediction: Value, target: Value, *, weights: Value | None = None, reduction: str = "mean") -> Value:
     """Mean of |ŷ - y| over all elements; shapes must agree exactly."""
-    target = _matched("absolute_error", prediction, target)
+    prediction, target = _matched("absolute_error", prediction, target)
     return _reduced("absolute_error", ew.absolute(prediction - target), weights, reduction)
 
 
@@ -84,7 +87,7 @@ def huber(
     """Mean of a²/2 for |a| ≤ δ, δ (|a| - δ/2) beyond, with a = ŷ - y: P. J. Huber 1964, section 4."""
     if not delta > 0:
         raise ValueError(f"huber: bad delta: got {delta}, expected a number above 0")
-    target = _matched("huber", prediction, target)
+    prediction, target = _matched("huber", prediction, target)
     size = ew.absolute(prediction - target)
     near = logic.where(size <= delta, size, 0)  # squared only where that cannot overflow
     losses = logic.where(size <= delta, 0.5 * near * near, delta * (size - 0.5 * delta))
@@ -132,12 +135,14 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: bad label_smoothing: got {label_smoothing}, expected a number from 0 to 1")
+    logits, labels = operand(logits), operand(labels)
     hard = dtype_of(labels).kind in "iu"
     if axis not in (-1, len(shape_of(logits)) - 1):
         logits = view.moveaxis(logits, axis, -1)
         labels = labels if hard else view.moveaxis(labels, axis, -1)
     count = shape_of(logits)[-1]
     if class_weights is not None:
+        class_weights = operand(class_weights)
         if shape_of(class_weights) != (count,):
             raise ShapeError(f"cross_entropy: got class_weights {shape_of(class_weights)}, expected ({count},)")
         class_weights = logic.astype(class_weights, dtype_of(logits))
@@ -184,7 +189,7 @@ def _of_probabilities(logits: Value, target: Value, class_weights: Value | None,
         raise DtypeError(
             f"cross_entropy: class numbers must be integers: got labels of {dtype_of(target)}; use labels.astype(int)"
         )
-    target = _matched("cross_entropy", logits, target)
+    logits, target = _matched("cross_entropy", logits, target)
     if smoothing:
         target = (1 - smoothing) * target + smoothing / shape_of(logits)[-1]
     terms = target * log_softmax(logits)
@@ -215,7 +220,7 @@ def binary_cross_entropy(
     logits, targets : one shape; targets are probabilities, or 0 and 1
     positive_weight : p, a number or one per element of the last axis: what positive targets count for
     """
-    targets = _matched("binary_cross_entropy", logits, targets)
+    logits, targets = _matched("binary_cross_entropy", logits, targets)
     values: Any = value_of(targets)
     if values is not None and ((np.asarray(values) < 0) | (np.asarray(values) > 1)).any():
         raise ValueError(
@@ -225,6 +230,7 @@ def binary_cross_entropy(
     if positive_weight is None:
         losses = softplus(logits) - targets * logits
     else:
+        positive_weight = operand(positive_weight)
         if shape_of(positive_weight) not in ((), shape_of(logits)[-1:]):
             raise ShapeError(
                 f"binary_cross_entropy: positive_weight does not fit: got {shape_of(positive_weight)} for logits "
@@ -244,7 +250,7 @@ def kl_divergence(
     logits : (..., C); logarithms of probabilities too, which log_softmax leaves as they are
     target : (..., C), the probabilities p, or their logits with ``log_target``
     """
-    target = _matched("kl_divergence", logits, target)
+    logits, target = _matched("kl_divergence", logits, target)
     if log_target:
         logs = log_softmax(target)
         p = ew.exp(logs)
@@ -264,7 +270,7 @@ def hinge(
     reduction: str = "mean",
 ) -> Value:
     """Mean of max(0, margin - y s), or of its square, for targets y of -1 and 1; slope 0 at the kink."""
-    targets = _matched("hinge", scores, targets)
+    scores, targets = _matched("hinge", scores, targets)
     values: Any = value_of(targets)
     if values is not None and not (np.abs(values) == 1).all():
         raise ValueError("hinge: targets must be -1 or 1; for 0 and 1 pass 2 * targets - 1")
@@ -274,7 +280,7 @@ def hinge(
 
 def cosine_similarity(a: Value, b: Value, axis: int = -1, epsilon: float = 1e-8) -> Value:
     """a · b / (max(|a|, ε) max(|b|, ε)) along ``axis``; shapes must agree exactly."""
-    b = _matched("cosine_similarity", a, b)
+    a, b = _matched("cosine_similarity", a, b)
     return total_of(_unit(a, axis, epsilon) * _unit(b, axis, epsilon), axis)
 
 
