@@ -125,7 +125,7 @@ class Table:
 
     def _suggestion(self, name: str) -> str:
         lowered = {column.lower(): column for column in self.names}
-        near = difflib.get_close_matches(name.lower(), lowered, n=3)
+        near = difflib.get_close_matches(str(name).lower(), lowered, n=3)  # dataframes call columns by numbers too
         if near:
             return f"did you mean {' or '.join(shown(lowered[n]) for n in near)}?"
         if self.names and all(_is_number(column) for column in self.names):

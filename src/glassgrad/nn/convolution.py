@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,7 +71,7 @@ class _Convolution(Module):
 
     def _pads(self, layer: str, padding: Padding) -> Any:
         pads_of(layer, padding, *((1,) * self.dimensions,) * 3)  # refuses what is none
-        return _plain(padding)
+        return _plain(layer, padding)
 
     def _biased(self, y: Value) -> Value:
         return y if self.b is None else y + view.reshape(self.b, (-1, *(1,) * self.dimensions))
@@ -181,7 +181,8 @@ class _Pool(Module):
     name: str = field(metadata=STATIC)
 
     def __init__(self, window: Sizes, stride: Sizes | None = None, padding: Padding = 0, *, name: str = "pool") -> None:
-        self.fill(window=_plain(window), stride=_plain(stride), padding=_plain(padding), name=name)
+        plain = partial(_plain, type(self).__name__)
+        self.fill(window=plain(window), stride=plain(stride), padding=plain(padding), name=name)
 
     def __repr__(self) -> str:
         stride = "" if self.stride is None else f", stride={self.stride}"
@@ -256,8 +257,12 @@ class Unflatten(Module):
         return f"Unflatten({'×'.join(map(str, self.shape))})"
 
 
-def _plain(value: Any) -> Any:
+def _plain(layer: str, value: Any) -> Any:
     """A size or padding as text, Python ints and tuples, which compare and go into files."""
     if value is None or isinstance(value, str):
         return value
-    return tuple(map(_plain, value)) if isinstance(value, Sequence) else int(value)
+    if np.iterable(value):
+        return tuple(_plain(layer, part) for part in value)
+    if not isinstance(value, (int, np.integer)):
+        raise ShapeError(f"{layer}: bad size: got {value!r}, expected whole numbers")
+    return int(value)

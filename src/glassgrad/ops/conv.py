@@ -241,7 +241,7 @@ def _made_complex(case: Any) -> Any:
 
 
 def per_axis(op: str, what: str, value: Sizes, d: int, least: int = 1) -> tuple[int, ...]:
-    given: Any = (value,) * d if isinstance(value, (int, np.integer)) else tuple(value)
+    given: Any = tuple(value) if np.iterable(value) else (value,) * d
     sizes = tuple(int(v) for v in given if isinstance(v, (int, np.integer)))
     if len(sizes) != d or any(v < least for v in sizes):
         raise ShapeError(f"{op}: got {what} {value!r}, expected a whole number ≥ {least} or one for each of {d} axes")
@@ -261,10 +261,10 @@ def pads_of(
             raise ValueError(f"{op}: got padding {padding!r}, expected 'valid', 'same', a number, or pairs (low, high)")
         totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(sizes, stride, reach, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
-    entries: list[Any] = [padding] * d if isinstance(padding, (int, np.integer)) else list(padding)
-    if len(entries) != d:
-        raise ShapeError(f"{op}: got padding {padding!r}, expected one number or pair for each of {d} axes")
-    pairs = [(p, p) if isinstance(p, (int, np.integer)) else tuple(p) for p in entries]
+    entries: list[Any] = list(padding) if np.iterable(padding) else [padding] * d
+    pairs = [tuple(p) if np.iterable(p) else (p, p) for p in entries]
+    if len(pairs) != d or any(len(p) != 2 or not all(isinstance(n, (int, np.integer)) for n in p) for p in pairs):
+        raise ShapeError(f"{op}: got padding {padding!r}, expected one whole number or pair for each of {d} axes")
     return tuple((int(low), int(high)) for low, high in pairs)
 
 

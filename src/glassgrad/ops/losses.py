@@ -159,9 +159,11 @@ def _of_labels(
     """The loss of each sample, and what it counts for in a mean."""
     scores, classes = shape_of(logits), shape_of(labels)
     if scores[:-1] != classes:
+        one_hot = scores == classes and classes[-1] > 1
+        way = "astype(float) for one-hot rows" if one_hot else "reshape(-1) for a column of labels"
         raise ShapeError(
-            f"cross_entropy: one label per row of logits: got labels {classes} for logits {scores}, expected "
-            f"{scores[:-1]}; use labels.reshape(-1) for a column of labels"
+            f"cross_entropy: one label per row of logits: got labels {classes} of {dtype_of(labels)} for logits "
+            f"{scores}, expected {scores[:-1]}; use labels.{way}"
         )
     counted = None if ignore is None else labels != ignore
     if counted is not None:

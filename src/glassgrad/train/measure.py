@@ -63,6 +63,8 @@ class Measure:
 
 
 def _number(name: str, value: Any) -> float:
+    if value is None:
+        raise TypeError(f"fit: metric {name!r} gave nothing: got None, expected a number; let the function return it")
     if np.size(value) != 1:
         raise ValueError(f"fit: metric {name!r} is no number: got shape {np.shape(value)}; take its mean()")
     return float(value)
@@ -99,6 +101,22 @@ def takes_weights(loss: Loss) -> bool:
         return "weights" in inspect.signature(loss).parameters
     except (TypeError, ValueError):  # such as a built-in function
         return False
+
+
+def require_weighable(loss: Loss, what: str) -> None:
+    """``TypeError`` for a loss that takes nothing beside outputs and targets."""
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):  # such as a built-in function
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        name = getattr(loss, "__name__", "the loss")
+        raise TypeError(
+            f"fit: the loss cannot take weights: got (x, y, weights) as {what}, and {name}{signature}; give it a "
+            f"parameter weights, or pass (x, y)"
+        ) from None
 
 
 def shares(loss: Loss, part: Part) -> list[float]:

@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..graph.node import shape_of
 from ..nn.losses import Loss
 from ..ops import losses
-from .measure import takes_weights
+from .measure import require_weighable, takes_weights
 
 SHOWN = 5  # rows that are named
 
@@ -45,6 +45,8 @@ def require_weights(loss: Loss, data: tuple[Any, ...], what: str, some: bool = T
     ------
     DataError
         Such weights; names the first row.
+    TypeError
+        The loss has no parameter for them.
 
     Examples
     --------
@@ -53,7 +55,10 @@ def require_weights(loss: Loss, data: tuple[Any, ...], what: str, some: bool = T
     Traceback (most recent call last):
     glassgrad.errors.DataError: fit: bad weights in data: got -1 in row 1, expected finite numbers of at least 0; ...
     """
-    if len(data) < 3 or not takes_weights(loss):
+    if len(data) < 3:
+        return
+    if not takes_weights(loss):
+        require_weighable(loss, what)
         return
     leaves = tree.leaves(data[2])
     for weights in leaves:
