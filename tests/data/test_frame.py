@@ -214,7 +214,7 @@ def test_a_series_is_no_dataframe() -> None:
 def test_columns_called_by_numbers() -> None:
     frame = pytest.importorskip("pandas").DataFrame({0: np.arange(20.0), 1: np.arange(20) % 2})
     table = Table.from_dataframe(frame)
-    for use in (lambda: prepare(table, 1), lambda: table[1], lambda: table.drop(1)):  # type: ignore[arg-type, index]
+    for use in (lambda: prepare(table, 1), lambda: table[1], lambda: table.drop(1)):
         with pytest.raises(DataError, match=r"column 1 is not in dataframe: got columns '0', '1'; did you mean '1'\?"):
             use()
     assert prepare(table, "1").encoder.feature_names == ("0",)

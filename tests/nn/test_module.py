@@ -159,10 +159,10 @@ def test_lists_of_arrays_are_the_modules_own_affair() -> None:
         (lambda: nn.Sequential(nn.Linear), TypeError, "not a layer: got <class"),
         (lambda: nn.Sequential("rellu"), TypeError, "not a layer: got 'rellu'"),
         (lambda: nn.Dropout(1.0), ValueError, "bad rate: got 1.0"),
-        (lambda: nn.Conv2d(2, 3, 2.5, rng=0), ShapeError, "Conv2d: got kernel 2.5, expected a whole number"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(2, 3, 2, padding=0.5, rng=0), ShapeError, "Conv2d: got padding 0.5, expected one whole"),  # type: ignore[arg-type]
-        (lambda: nn.Conv1d(2, 3, 2, padding=[(0, 0.5)], rng=0), ShapeError, r"Conv1d: got padding \[\(0, 0.5\)\]"),  # type: ignore[list-item]
-        (lambda: nn.MaxPool((2, 2.5)), ShapeError, "MaxPool: bad size: got 2.5, expected whole numbers"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(2, 3, 2.5, rng=0), ShapeError, "Conv2d: got kernel 2.5, expected a whole number"),
+        (lambda: nn.Conv2d(2, 3, 2, padding=0.5, rng=0), ShapeError, "Conv2d: got padding 0.5, expected one whole"),
+        (lambda: nn.Conv1d(2, 3, 2, padding=[(0, 0.5)], rng=0), ShapeError, r"Conv1d: got padding \[\(0, 0.5\)\]"),
+        (lambda: nn.MaxPool((2, 2.5)), ShapeError, "MaxPool: bad size: got 2.5, expected whole numbers"),
         (lambda: nn.BatchNorm(3)(np.ones((2, 4))), ShapeError, r"got shape \(2, 4\), expected size 3 along axis 1"),
         (lambda: nn.BatchNorm(3).learn(np.ones((1, 3))), ShapeError, "at least two values"),
         (lambda: type("Empty", (nn.Module,), {})()(1.0), NotImplementedError, "Empty says in apply"),

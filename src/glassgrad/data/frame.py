@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..lazy import extra_module
@@ -58,6 +59,20 @@ def _values(column: Any) -> Any:
     if hasattr(column, "to_numpy"):
         return column.to_numpy()
     return np.asarray(column) if hasattr(column, "__array__") else list(column)
+
+
+def frame_numbers(frame: Any, objects: NDArray[Any]) -> NDArray[Any]:
+    """A frame or series of pandas as an array of numbers, NaN where there is none, if numbers are all it holds.
+
+    Beside others, NumPy takes truth values and integers that may be missing for ``objects``.
+    """
+    given = list(frame.dtypes) if frame.ndim == 2 else [frame.dtypes]
+    dtypes = [getattr(dtype, "numpy_dtype", dtype) for dtype in given]
+    if not all(getattr(dtype, "kind", "O") in "biuf" for dtype in dtypes):
+        return objects
+    missing = [np.float64] if frame.isna().to_numpy().any() else []
+    array: NDArray[Any] = frame.to_numpy(np.result_type(*dtypes, *missing), na_value=np.nan)
+    return array
 
 
 def _through_arrow(frame: Any) -> Any:

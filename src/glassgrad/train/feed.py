@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import tree
 from ..data.batches import minibatches, shuffled
+from ..data.frame import frame_numbers
 from ..dtypes import NUMERIC, kind_of
 from ..errors import DataError
 from ..graph.node import Node
@@ -113,7 +114,11 @@ def arrays_of(data: Any, what: str) -> tuple[Any, ...]:
 def _array(leaf: Any) -> NDArray[Any]:
     if isinstance(leaf, np.ma.MaskedArray):
         raise DataError("fit: data have masked entries: got a masked array; fill them, or leave their rows out")
+    if hasattr(leaf, "toarray"):
+        raise DataError(f"fit: data are sparse: got {type(leaf).__name__} {leaf.shape}; pass its .toarray()")
     array = np.asarray(leaf.value if isinstance(leaf, Node) else leaf)
+    if array.dtype.kind == "O" and hasattr(leaf, "dtypes"):
+        array = frame_numbers(leaf, array)
     if kind_of(array.dtype) not in NUMERIC:
         raise DataError(
             f"fit: data must be numbers: got an array of {array.dtype}; encode names as whole numbers, and tables by "

@@ -74,7 +74,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
         is third in ``data`` by position
     data : (x, y) or (x, y, weights), arrays or trees of arrays of equal length; weights are finite, at least 0, and not
         all 0; a batch where they are teaches nothing. Or batches of such: an iterable that can be gone through anew
-        every epoch, or a function that makes one of the epoch's number, which counts from 1
+        every epoch, or a function that makes one of the epoch's number, which counts from 1. A frame of pandas counts
+        as an array if all it holds is numbers, nullable ones and truth values among them
     optimizer : such as ``optim.Adam(0.01)``, or a name in ``optim.OPTIMIZERS``, such as "adam", for its defaults
     epochs : passes over the data; 0 returns the model as it is
     batch_size : rows per step. None: all rows, batch descent; 1: stochastic; in between: mini-batch
