@@ -233,6 +233,12 @@ BAD_COMMANDS = [
     (("train", "f.csv", "--target", "kind", "--out", "no/such/m"), 1, "no such folder"),
     (("train", "f.csv", "--target", "kind", "--out", "f.csv"), 1, "f.csv exists and is not a model"),
     (("train", "f.csv", "--target", "kind", "--out", "."), 1, "not a file"),
+    (("train", "absent.csv", "--target", "kind", "--tensorboard", "f.csv"), 1, "TensorBoard: not a folder: got f.csv"),
+    (
+        ("train", "absent.csv", "--target", "kind", "--tensorboard", "f.csv/x"),
+        1,
+        "f.csv, expected a folder, new or old",
+    ),
     (("train", "absent.csv", "--target", "kind", "--out", "/proc/m"), 1, "cannot write in /proc"),  # before reading
     (("train", "f.csv", "--target", "kind", "--out", "m" * 300), 1, "the name is too long"),
     (("train", "n" * 250 + ".csv", "--target", "kind"), 1, "choose a shorter path, with --out FILE"),

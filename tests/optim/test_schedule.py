@@ -135,6 +135,8 @@ def test_mistakes_are_named(wrong: Any) -> None:
         wrong()
     with pytest.raises(TypeError, match=r"write Plateau\(WarmUp"):
         WarmUp(Plateau(0.1), 10)
+    with pytest.raises(TypeError, match=r"Plateau: of a Plateau, .*; give one of them a number"):
+        Plateau(Plateau(0.1))
 
 
 PLATEAUS = [

@@ -402,3 +402,16 @@ def test_without_scikit_learn_the_extra_is_named() -> None:
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(SOURCE)}, capture_output=True, text=True
     )
     assert "MissingExtraError" in run.stderr and "glassgrad[sklearn]" in run.stderr
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:.*encountered in:RuntimeWarning")
+def test_early_stopping_without_any_score_ends_as_scikit_learn_does() -> None:
+    rng = np.random.default_rng(3)
+    X = 2 * rng.normal(size=(120, 4))
+    y = rng.poisson(np.exp(X[:, 0]))
+    settings: Any = {"hidden_layer_sizes": (8,), "solver": "sgd", "learning_rate_init": 1.0, "max_iter": 20}
+    settings |= {"loss": "poisson", "early_stopping": True, "random_state": 3}
+    mine, other = MLPRegressor(**settings).fit(X, y), theirs.MLPRegressor(**settings).fit(X, y)
+    assert np.isnan(mine.validation_scores_).all() and np.isnan(other.validation_scores_).all()
+    for ours, expected in zip((*mine.coefs_, *mine.intercepts_), (*other.coefs_, *other.intercepts_), strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -114,6 +114,11 @@ def test_one_callback_is_enough() -> None:
     run(callbacks=lambda epoch, training: seen.append(epoch.number))
     assert seen == [1, 2]
     run(callbacks=EarlyStopping(1, "loss"))
+    for least in (-1, np.nan, np.inf):
+        with pytest.raises(
+            ValueError, match="EarlyStopping: bad least_change: got .*, expected a number of at least 0"
+        ):
+            EarlyStopping(3, least_change=least)
 
 
 @pytest.mark.parametrize("lr", [-1.0, np.nan, np.inf])

@@ -113,7 +113,7 @@ def train(options: argparse.Namespace, out: Output) -> int:
         require_output(options.report, "--report", is_report, "a report")
     if options.log:
         require_output(options.log, "--log", is_log, "a log")
-    kept = _checkpoint(options)
+    kept, logs = _checkpoint(options), _logs(options)
     settings = _settings(options)
     table = table_of(options.data, options, headless=options.no_header, target=options.target, needed=True)
     target = train_target(table, options)
@@ -139,7 +139,7 @@ def train(options: argparse.Namespace, out: Output) -> int:
             *(prepared, table.names, settings),
             header=not options.no_header,
             progress=progress,
-            callbacks=[*_logs(options), *([report] if report is not None else [])],
+            callbacks=[*logs, *([report] if report is not None else [])],
             checkpoint=kept,
             resume=options.resume is not None,
         )

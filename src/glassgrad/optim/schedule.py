@@ -271,6 +271,8 @@ class Plateau:
     least: float = 0.0
 
     def __post_init__(self) -> None:
+        if isinstance(self.lr, Plateau):
+            raise TypeError("Plateau: of a Plateau, of which one only is told losses; give one of them a number")
         require_rate(self.lr)
         require("factor", self.factor, 0, 1)
         require("patience", self.patience, 0)

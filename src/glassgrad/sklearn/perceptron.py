@@ -270,6 +270,8 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         n = data["x"].shape[0]
         batch = self._batch_size(n)
         watch = Watch(self, self.callbacks, at.rate)
+        if self.early_stopping:  # as scikit-learn, which ends with the first weights where no score is a number
+            watch.keep()
         settings = Settings(
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )

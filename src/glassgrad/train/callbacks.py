@@ -157,6 +157,8 @@ class EarlyStopping(Callback):
     ) -> None:
         if not (isinstance(patience, (int, np.integer)) and patience >= 1):
             raise ValueError(f"EarlyStopping: bad patience: got {patience!r:.60}, expected a whole number above 0")
+        if not 0 <= least_change < math.inf:
+            raise ValueError(f"EarlyStopping: bad least_change: got {least_change}, expected a number of at least 0")
         self.patience, self.monitor = patience, monitor
         self.least_change, self.largest, self.restores = least_change, largest, restore
         self.best, self.best_epoch = math.inf, 0

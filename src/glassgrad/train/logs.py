@@ -88,6 +88,9 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        there = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise DataError(f"TensorBoard: not a folder: got {there}, expected a folder, new or old; choose another")
         self.stream: BinaryIO | None = None
 
     def for_replica(self, index: int) -> TensorBoard:
