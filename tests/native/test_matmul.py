@@ -172,8 +172,28 @@ def test_blocks(small_caches: None, layout: str) -> None:
 )
 def test_columns_that_share_places_in_the_cache(sizes: Sizes, layout: str) -> None:
     """The columns of a left factor that lie a page apart are copied; those a few bytes further apart are not."""
-    packed = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout)).packed
-    assert packed == ("both" if sizes[0] == 1024 else "whole")
+    plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
+    assert plan.packed == "whole"
+    assert plan.rows_packed == (sizes[0] == 1024)
+    check("float", sizes, layout)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layout", "packed", "rows_packed"),
+    [
+        ((64, 100, 200), "tn", "", True),
+        ((66, 100, 200), "tn", "", False),
+        ((64, 70, 520), "tn", "", True),
+        ((130, 96, 200), "nn", "whole", False),
+        ((130, 100, 200), "nn", "", False),
+    ],
+)
+def test_lines_that_share_places_in_the_first_cache(
+    sizes: Sizes, layout: str, packed: str, rows_packed: bool
+) -> None:
+    """What is read again for every panel is copied where the first cache can't hold it as it lies."""
+    plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
+    assert (plan.packed, plan.rows_packed) == (packed, rows_packed)
     check("float", sizes, layout)
 
 

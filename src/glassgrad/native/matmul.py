@@ -33,7 +33,7 @@ FEW = 8  # rows of a result for which so many rows of a large b are read togethe
 PAGE = 4 << 10  # bytes of a row of b that are read before the next row
 OUTSIDE = 1 << 20  # bytes of a b that the second-level cache does not hold
 CACHE = 16 << 20  # bytes of a that can be read again for every panel
-WAYS, WAY = 8, 64 << 10  # of the second-level cache: lines that are WAY bytes apart share WAYS places
+WAYS, FIRST_WAY, SECOND_WAY = 8, 4 << 10, 64 << 10  # of the caches: lines that are a way apart share WAYS places
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Plan(NamedTuple):
         "column": a tile of the result's transpose
     rows, width : what is held in registers at once
     height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
-    packed : what is copied before it is used: the "whole" of a block's panels of b; "both" these and a part
-        of a block's rows of a; "part" of one panel, and as much of a; or ""
+    packed : what of b is copied before it is used: the "whole" of a block's panels, "part" of one panel, or ""
+    rows_packed : whether as much of a block's rows of a is copied as is summed at once
     lanes : what the epilogue is given at once
     """
 
@@ -64,11 +64,8 @@ class Plan(NamedTuple):
     span: int
     depth: int
     packed: str
+    rows_packed: bool
     lanes: int
-
-    @property
-    def rows_packed(self) -> bool:
-        return self.packed in ("both", "part")
 
 
 @functools.cache
@@ -79,18 +76,18 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
     registers = -(-n // lanes)  # of a row of the result
     if n <= 4 and a.rows == 1 and m >= lanes and m * k > 256:
         rows = min(m // lanes, 8 // n) * lanes
-        return Plan("column", rows, n, rows, n, -(-k // max(1, round(k / PART))), "", n)
+        return Plan("column", rows, n, rows, n, -(-k // max(1, round(k / PART))), "", False, n)
     if k <= 16:
         wide = next((c for c in (4, 3, 2) if registers % c == 0), 1) if n % lanes == 0 else min(4, registers)
         width = min(n, wide * lanes)
-        return Plan("direct", 1, width, 1, width, k, "" if b.columns == 1 else "whole", width)
+        return Plan("direct", 1, width, 1, width, k, "" if b.columns == 1 else "whole", False, width)
     if k >= lanes and a.columns == 1:
         if n <= 4 and (b.rows == 1 or (m >= 32 and n * k * size <= PANEL)):
             rows = min(m, 8 // n)
-            return Plan("dot", rows, n, rows, n, k, "" if b.rows == 1 else "whole", n)
+            return Plan("dot", rows, n, rows, n, k, "" if b.rows == 1 else "whole", False, n)
         if m <= 2 and b.rows == 1:
             width = min(n, 8 // m)
-            return Plan("dot", m, width, m, width, k, "", width)
+            return Plan("dot", m, width, m, width, k, "", False, width)
     return choose_tile(target, size, sizes, a, b)
 
 
@@ -100,26 +97,34 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     rows, wide = shape(target, m, -(-n // lanes))
     width = min(n, wide * lanes)
     depth = -(-k // max(1, round(k / PART)))
-    height, span, packed = rows, width, ""
+    height, span, packed, rows_packed = rows, width, "", False
     strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width % lanes == 0 else width
-    if b.columns != 1 or (m >= (128 if depth == k else 32) and b.rows * size >= min(2048, 16 * width * size)):
+    wide_apart = b.rows * size >= min(2048, 16 * width * size) or (n > width and places(b.rows * size) < 2 * depth)
+    if b.columns != 1 or (m >= (128 if depth == k else 32) and wide_apart):
         packed = "whole"
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
-            packed, height = "part", 192 // rows * rows
+            packed, rows_packed, height = "part", True, 192 // rows * rows
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
         else:
             span = strip
-            if width % lanes == 0 and a.columns != 1 and WAYS * WAY // math.gcd(a.columns * size, WAY) <= depth:
-                packed, height = "both", 48 // rows * rows
+            if width % lanes == 0 and a.columns != 1 and places(a.columns * size, SECOND_WAY) <= depth:
+                rows_packed, height = True, 48 // rows * rows
     elif m <= rows <= FEW and n * size >= PAGE // 2 and k * n * size >= OUTSIDE:
         depth, span = FEW, max(1, PAGE // (width * size)) * width
+    elif a.columns != 1 and n > width and places(a.columns * size) < depth:
+        span, rows_packed, height = strip, True, 24 // rows * rows
     elif depth < k:
         height = 64 // rows * rows
     else:
         span = strip
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
     share = n if n == width else next((c for c in shares if n % c == 0), shares[0])
-    return Plan("tile", rows, width, height, min(span, n), depth, packed, share)
+    return Plan("tile", rows, width, height, min(span, n), depth, packed, rows_packed, share)
+
+
+def places(stride: int, way: int = FIRST_WAY) -> int:
+    """How many lines that are this many bytes apart a cache can hold."""
+    return WAYS * way // math.gcd(stride, way)
 
 
 def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
@@ -275,7 +280,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     if plan.rows_packed:
         p.rows = p.local(plan.height * plan.depth + panel_pitch(p.target, p.scalar, plan.rows) - plan.rows)
     with steps(f, n, plan.span) as j:
-        if plan.packed in ("whole", "both"):
+        if plan.packed == "whole":
             with panels(p, j) as j1:
                 pack(p, j, j1, integer(0), integer(k))
         with f.loop(begin, end, plan.height) as first:
@@ -392,8 +397,7 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
         if plan.way == "dot":
             columns = k if plan.packed else p.b.columns
             return emit_dot(f.module, p.target, Dot(p.scalar, plan.rows, width, p.a.rows, columns, p.pitch, k))
-        steps = math.gcd(2, k, plan.depth) if p.target.registers <= 16 else 1
-        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded, steps)
+        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded)
         return emit_tile(f.module, p.target, tile)
 
     function = by_width(p, j1, name)

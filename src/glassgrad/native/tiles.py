@@ -101,7 +101,7 @@ class Tile(NamedTuple):
 
     ``rows`` by ``width`` elements of a · b, where element (i, k) of a is at ``a.rows`` · i + ``a.columns`` · k and
     (k, j) of b at ``pitch`` · k + j; ``into`` is the row stride of the result. ``added``: to what is there.
-    ``padded``: rows of b have 0 up to whole registers. ``steps`` of k are taken in a round of the loop.
+    ``padded``: rows of b have 0 up to whole registers.
     """
 
     scalar: str
@@ -112,18 +112,17 @@ class Tile(NamedTuple):
     into: int
     added: bool
     padded: bool
-    steps: int = 1
 
     @property
     def name(self) -> str:
-        flags = "_added" * self.added + "_padded" * self.padded + f"_by{self.steps}" * (self.steps > 1)
+        flags = "_added" * self.added + "_padded" * self.padded
         return "_".join(map(str, ("tile", self.scalar, self.rows, self.width, *self.a, self.pitch, self.into))) + flags
 
 
 def emit_tile(module: Module, target: Target, tile: Tile) -> str:
     """The function ``void name(ptr a, ptr b, ptr c, i64 depth)`` of a tile; c's rows hold whole registers.
 
-    ``depth`` is a multiple of the steps in a round.
+    One step of k in a round: of two, LLVM reads b ahead, and tiles that take nearly all registers lose some to memory.
     """
     scalar = tile.scalar
     parameters = [(PTR, "a", READ), (PTR, "b", READ), (PTR, "c", WRITE), (I64, "depth", "")]
@@ -139,24 +138,19 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
 
         def step(carried: list[Value]) -> list[Value]:
             a, b, *sums = carried
-            for k in map(integer, range(tile.steps)):
-                row = [
-                    load_lanes(f, target, at(f, b, scalar, (k, tile.pitch), (integer(lanes * p), 1)), t, there.lanes)
-                    for p, (t, there) in enumerate(zip(wide, inside, strict=True))
-                ]
-                for r in range(tile.rows):
-                    x = f.load(at(f, a, scalar, (integer(r), tile.a.rows), (k, tile.a.columns)), Type(scalar))
-                    for p, y in enumerate(row):
-                        i = r * count + p
-                        sums[i] = multiply_add(f, target, f.splat(x, y.type.lanes), y, sums[i])
-            a = f.address(a, scalar, integer(tile.steps * tile.a.columns))
-            return [a, f.address(b, scalar, integer(tile.steps * tile.pitch)), *sums]
+            row = [
+                load_lanes(f, target, at(f, b, scalar, (integer(lanes * p), 1)), t, there.lanes)
+                for p, (t, there) in enumerate(zip(wide, inside, strict=True))
+            ]
+            for r in range(tile.rows):
+                x = f.load(at(f, a, scalar, (integer(r), tile.a.rows)), Type(scalar))
+                for p, y in enumerate(row):
+                    i = r * count + p
+                    sums[i] = multiply_add(f, target, f.splat(x, y.type.lanes), y, sums[i])
+            return [f.address(a, scalar, integer(tile.a.columns)), f.address(b, scalar, integer(tile.pitch)), *sums]
 
         zeros = [number(0, t) for t in wide] * tile.rows
-        rounds = f.arguments["depth"]
-        if tile.steps > 1:
-            rounds = f.op("udiv exact", rounds, integer(tile.steps))
-        _, _, *sums = repeat(f, rounds, [f.arguments["a"], f.arguments["b"], *zeros], step)
+        _, _, *sums = repeat(f, f.arguments["depth"], [f.arguments["a"], f.arguments["b"], *zeros], step)
         for i, total in enumerate(sums):
             r, p = divmod(i, count)
             place = at(f, f.arguments["c"], scalar, (integer(r), tile.into), (integer(p * lanes), 1))
