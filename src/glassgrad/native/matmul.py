@@ -29,6 +29,7 @@ PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level 
 STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
 STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
+NARROW = 16  # columns of a result of which tiles of the transpose may be fuller
 FEW = 8  # rows of a result for which so many rows of a large b are read together, as they lie in memory
 PAGE = 4 << 10  # bytes of a row of b that are read before the next row
 OUTSIDE = 1 << 20  # bytes of a b that the second-level cache does not hold
@@ -49,7 +50,7 @@ class Plan(NamedTuple):
     """How a product is done.
 
     way : "direct": a row at a time, the inner axis written out; "tile"; "dot": both operands lie along k; or
-        "column": a tile of the result's transpose
+        "column": tiles of the result's transpose, whose rows are ``width`` of its columns
     rows, width : what is held in registers at once
     height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
     packed : what of b is copied before it is used: the "whole" of a block's panels, "part" of one panel, or ""
@@ -74,9 +75,11 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
     m, n, k = sizes
     lanes = target.lanes(size)
     registers = -(-n // lanes)  # of a row of the result
-    if n <= 4 and a.rows == 1 and m >= lanes and m * k > 256:
-        rows = min(m // lanes, 8 // n) * lanes
-        return Plan("column", rows, n, rows, n, -(-k // max(1, round(k / PART))), "", False, n)
+    if n <= NARROW and a.rows == 1 and m >= lanes and m * k > 256:
+        columns, wide = narrow(target, m, n, lanes)
+        if columns:
+            rows = wide * lanes
+            return Plan("column", rows, columns, rows, n, -(-k // max(1, round(k / PART))), "", False, n)
     if k <= 16:
         wide = next((c for c in (4, 3, 2) if registers % c == 0), 1) if n % lanes == 0 else min(4, registers)
         width = min(n, wide * lanes)
@@ -138,9 +141,7 @@ def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
     def cycles(tile: tuple[int, int]) -> float:
         rows, wide = tile
         full, rest = divmod(registers, wide)
-        step = sum(
-            count * (max(target.busy, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w
-        )
+        step = sum(count * step_of(target, rows, w) for count, w in ((full, wide), (1, rest)) if w)
         return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
 
     fitting = [
@@ -150,6 +151,35 @@ def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
         if rows * wide + wide + 1 <= target.registers
     ]
     return min(fitting, key=cycles)
+
+
+def step_of(target: Target, rows: int, wide: int) -> float:
+    """About how many half cycles a step over k takes in a tile of so many rows of registers."""
+    return max(target.busy, rows * wide) + 0.2 * rows + 0.4 * wide
+
+
+def narrow(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
+    """Columns, and registers along them, of the tile that does n columns soonest; (0, 0) where rows are as good.
+
+    With fewer than two registers along, loads take longer than multiply-adds.
+    """
+
+    def cycles(tile: tuple[int, int]) -> float:
+        columns, wide = tile
+        return n // columns * -(-m // (wide * lanes)) * step_of(target, columns, wide)
+
+    fitting = [
+        (columns, wide)
+        for columns in (n, n // 2)
+        for wide in range(2, min(m // lanes, 8) + 1)
+        if columns and n % columns == 0 and columns * wide + wide + 1 <= target.registers
+    ]
+    if not fitting:
+        return 0, 0
+    best = min(fitting, key=cycles)
+    rows, wide = shape(target, m, -(-n // lanes))
+    by_rows = -(-m // rows) * -(-n // (wide * lanes)) * step_of(target, rows, wide)
+    return best if 1.2 * cycles(best) < by_rows else (0, 0)
 
 
 @dataclass
@@ -221,15 +251,16 @@ def column(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     f, plan, (m, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(n * plan.rows)
     strides = Strides(p.b.columns, p.b.rows)
-    tile = Tile(p.scalar, n, plan.rows, strides, p.a.columns, plan.rows, plan.depth < k, False)
+    tile = Tile(p.scalar, plan.width, plan.rows, strides, p.a.columns, plan.rows, plan.depth < k, False)
     name = "@" + emit_tile(f.module, p.target, tile)
     with f.loop(begin, end, plan.rows) as i:
         start = least(f, i, integer(m - plan.rows))
         if plan.depth < k:
             clear(p, n * plan.rows)
-        with steps(f, k, plan.depth) as k0:
-            b, a = p.at(p.b.pointer, (k0, p.b.rows)), p.at(p.a.pointer, (start, 1), (k0, p.a.columns))
-            call(f, name, b, a, p.result, until(f, k0, k, plan.depth))
+        with steps(f, k, plan.depth) as k0, steps(f, n, plan.width) as j:
+            b = p.at(p.b.pointer, (k0, p.b.rows), (j, p.b.columns))
+            a = p.at(p.a.pointer, (start, 1), (k0, p.a.columns))
+            call(f, name, b, a, p.at(p.result, (j, plan.rows)), until(f, k0, k, plan.depth))
         with f.loop(i, least(f, f.op("add nsw", i, integer(plan.rows)), end)) as row:
             line = p.at(p.result, (row, 1), (start, -1))
             lanes = [f.load(p.at(line, (integer(j), plan.rows)), Type(p.scalar)) for j in range(n)]
