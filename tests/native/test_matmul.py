@@ -144,6 +144,8 @@ def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ((1, 7, 600), "nt", "dot"),
         ((77, 1, 30), "tn", "column"),
         ((50, 3, 600), "tt", "column"),
+        ((100, 10, 200), "tn", "column"),
+        ((64, 6, 600), "tt", "column"),
     ],
 )
 def test_ways(sizes: Sizes, layout: str, way: str) -> None:
@@ -188,9 +190,7 @@ def test_columns_that_share_places_in_the_cache(sizes: Sizes, layout: str) -> No
         ((130, 100, 200), "nn", "", False),
     ],
 )
-def test_lines_that_share_places_in_the_first_cache(
-    sizes: Sizes, layout: str, packed: str, rows_packed: bool
-) -> None:
+def test_lines_that_share_places_in_the_first_cache(sizes: Sizes, layout: str, packed: str, rows_packed: bool) -> None:
     """What is read again for every panel is copied where the first cache can't hold it as it lies."""
     plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
     assert (plan.packed, plan.rows_packed) == (packed, rows_packed)

@@ -272,7 +272,7 @@ class KernelEmitter:
                 access.without_offset(self.f, scope, ir.Affine(0, terms))
 
     def vector_loop(self, loop: ir.Loop, scope: Scope) -> None:
-        same = same_in_lanes(loop)
+        same = same_in_lanes(loop)  # once, and not in each copy of the body for LLVM to find
         scope = replace(scope, names=dict(scope.names), lines=dict(scope.lines), offsets=dict(scope.offsets))
         self.run(same, scope)
         body = [statement for statement in loop.body if statement not in same]

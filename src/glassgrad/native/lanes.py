@@ -50,20 +50,23 @@ def same_in_lanes(loop: ir.Loop) -> list[ir.Let | ir.Check]:
     return found
 
 
-def only_positions(body: Sequence[ir.Statement]) -> set[str]:
-    """Names of positions that are nowhere but in indices: no lane has to hold them."""
+def without_lanes(loop: ir.Loop) -> set[str]:
+    """Names that no vector is made for: what is the same in all lanes, and positions that are only in indices."""
+    same = {s.name for s in same_in_lanes(loop) if isinstance(s, ir.Let)}
+    inside = {s.name for s in statements(loop.body) if isinstance(s, ir.Let | ir.Reset)} - same
     lines, needed = set[str](), set[str]()
-    for statement in body:
-        if isinstance(statement, ir.Let):
-            said = statement.value
-            args = {arg.id for arg in said.args if isinstance(arg, ir.Name)} if isinstance(said, ir.Scalar) else set()
-            if isinstance(said, ir.Position) or (said[0] == "add" and len(args & lines) == 1):
+    for statement in loop.body:
+        if isinstance(statement, ir.Let) and isinstance(statement.value, ir.Position):
+            lines.add(statement.name)
+        elif isinstance(statement, ir.Let) and isinstance(statement.value, ir.Scalar):
+            differ = {arg.id for arg in statement.value.args if isinstance(arg, ir.Name)} & inside
+            if statement.value.instruction == "add" and len(differ) == 1 and differ <= lines:
                 lines.add(statement.name)
             else:
-                needed |= args
+                needed |= differ
         elif isinstance(statement, ir.Store | ir.Accumulate) and isinstance(statement.value, ir.Name):
             needed.add(statement.value.id)
-    return lines - needed
+    return same | lines - needed
 
 
 def innermost(body: Sequence[ir.Statement]) -> Sequence[ir.Statement]:
@@ -90,12 +93,12 @@ def in_lanes(extent: int, register: int, abreast: int) -> list[tuple[int, int, i
 
 
 def choose_lanes(target: Target, formals: Sequence[ir.Formal], loop: ir.Loop) -> list[tuple[int, int, int]]:
-    """The loops of ``in_lanes``, made for a register of the widest dtype in the body, times how many of them to interleave.
+    """The loops of ``in_lanes``: a register is one of the widest dtype in the body, and so many are interleaved.
 
     Folds wait for each other, so light ones go four abreast. A long instruction such as exp is a chain in which each
     step waits for the one before: two abreast, if there are registers for it. A body with many values has enough to do.
     """
-    unseen = {s.name for s in same_in_lanes(loop) if isinstance(s, ir.Let)} | only_positions(loop.body)
+    unseen = without_lanes(loop)
     dtypes, values, heavy, folds, ordered = set[str](), 0, False, False, False
     for statement in statements(innermost(loop.body)):
         if isinstance(statement, ir.Let):

@@ -263,10 +263,10 @@ def column(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
             call(f, name, b, a, p.at(p.result, (j, plan.rows)), until(f, k0, k, plan.depth))
         with f.loop(i, least(f, f.op("add nsw", i, integer(plan.rows)), end)) as row:
             line = p.at(p.result, (row, 1), (start, -1))
-            lanes = [f.load(p.at(line, (integer(j), plan.rows)), Type(p.scalar)) for j in range(n)]
+            lanes = [f.load(p.at(line, (integer(column), plan.rows)), Type(p.scalar)) for column in range(n)]
             value = lanes[0] if n == 1 else Value("poison", Type(p.scalar, n))
-            for j, lane in enumerate(lanes if n > 1 else []):
-                value = f.insert(value, lane, j)
+            for place, lane in enumerate(lanes if n > 1 else []):
+                value = f.insert(value, lane, place)
             epilogue(row, integer(0), value)
 
 
