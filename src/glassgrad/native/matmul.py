@@ -20,7 +20,19 @@ from typing import NamedTuple
 
 from .builder import PTR, SIZES, Builder, Type, Value, integer, number
 from .target import Target
-from .tiles import Dot, Strides, Tile, at, emit_dot, emit_pack, emit_tile, least, multiply_add, panel_pitch
+from .tiles import (
+    Dot,
+    Strides,
+    Tile,
+    at,
+    emit_dot,
+    emit_pack,
+    emit_tile,
+    least,
+    multiply_add,
+    panel_pitch,
+    rows_together,
+)
 
 Epilogue = Callable[[Value, Value, Value], None]
 
@@ -29,7 +41,7 @@ PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level 
 STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
 STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
 BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
-NARROW = 16  # columns of a result of which tiles of the transpose may be fuller
+NARROW = 12  # columns of a result of which tiles of the transpose may be fuller
 FEW = 8  # rows of a result for which so many rows of a large b are read together, as they lie in memory
 PAGE = 4 << 10  # bytes of a row of b that are read before the next row
 OUTSIDE = 1 << 20  # bytes of a b that the second-level cache does not hold
@@ -97,7 +109,7 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
 def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b: Strides) -> Plan:
     m, n, k = sizes
     lanes = target.lanes(size)
-    rows, wide = shape(target, m, -(-n // lanes))
+    rows, wide = shape(target, m, n, lanes)
     width = min(n, wide * lanes)
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed, rows_packed = rows, width, "", False
@@ -130,32 +142,44 @@ def places(stride: int, way: int = FIRST_WAY) -> int:
     return WAYS * way // math.gcd(stride, way)
 
 
-def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
-    """Rows, and registers in a row, of the tile that does m rows of this many registers soonest.
+def shape(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
+    """Rows, and registers in a row, of the tile that does m rows of n elements soonest.
 
     Cycles of a step over k: one for each multiply-add, of which so many must be under way at once, and a little for
     each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
     the rows too, at multiples of 8 as a rule.
     """
+    registers = -(-n // lanes)
+
+    def held(rows: int, wide: int) -> int:
+        """Registers that are summed in. In a tile as wide as the result, rows may share some."""
+        return held_in(lanes, rows, n) if wide == registers else rows * wide
 
     def cycles(tile: tuple[int, int]) -> float:
         rows, wide = tile
         full, rest = divmod(registers, wide)
-        step = sum(count * step_of(target, rows, w) for count, w in ((full, wide), (1, rest)) if w)
+        step = full * step_of(target, held(rows, wide), rows, wide)
+        step += rest and step_of(target, rows * rest, rows, rest)
         return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
 
     fitting = [
         (rows, wide)
         for rows in ([m] if m <= 8 else [8, 6, 4, -(-min(m, 16) // 2)])
         for wide in range(1, min(registers, 8) + 1)
-        if rows * wide + wide + 1 <= target.registers
+        if held(rows, wide) + wide + 1 + (held(rows, wide) < rows * wide) <= target.registers
     ]
     return min(fitting, key=cycles)
 
 
-def step_of(target: Target, rows: int, wide: int) -> float:
-    """About how many half cycles a step over k takes in a tile of so many rows of registers."""
-    return max(target.busy, rows * wide) + 0.2 * rows + 0.4 * wide
+def held_in(lanes: int, rows: int, width: int) -> int:
+    """Registers that a tile is summed in."""
+    full, rest = divmod(width, lanes)
+    return rows * full + (rows // rows_together(lanes, rows, width) if rest else 0)
+
+
+def step_of(target: Target, held: int, rows: int, wide: int) -> float:
+    """About how long a step over k takes that adds to so many registers, of so many rows and in each so many."""
+    return max(target.busy, held) + 0.2 * rows + 0.4 * wide + 0.3 * (rows * wide - held)
 
 
 def narrow(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
@@ -166,20 +190,20 @@ def narrow(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
 
     def cycles(tile: tuple[int, int]) -> float:
         columns, wide = tile
-        return n // columns * -(-m // (wide * lanes)) * step_of(target, columns, wide)
+        return n // columns * -(-m // (wide * lanes)) * step_of(target, columns * wide, columns, wide)
 
     fitting = [
         (columns, wide)
         for columns in (n, n // 2)
-        for wide in range(2, min(m // lanes, 8) + 1)
+        for wide in range(min(m // lanes, 2), min(m // lanes, 8) + 1)
         if columns and n % columns == 0 and columns * wide + wide + 1 <= target.registers
     ]
     if not fitting:
         return 0, 0
     best = min(fitting, key=cycles)
-    rows, wide = shape(target, m, -(-n // lanes))
-    by_rows = -(-m // rows) * -(-n // (wide * lanes)) * step_of(target, rows, wide)
-    return best if 1.2 * cycles(best) < by_rows else (0, 0)
+    rows, wide = shape(target, m, n, lanes)
+    step = step_of(target, held_in(lanes, rows, min(n, wide * lanes)), rows, wide)
+    return best if 1.1 * cycles(best) < -(-m // rows) * -(-n // (wide * lanes)) * step else (0, 0)
 
 
 @dataclass
