@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glassgrad.kernel.ir import Accumulate, Check, Kernel, Let, Literal, Name, Position, Reset
-from glassgrad.native.lanes import choose_lanes, in_lanes, same_in_lanes, without_lanes
+from glassgrad.native.lanes import apart, choose_lanes, in_lanes, without_lanes
 from glassgrad.native.target import PORTABLE
 from tests.native.by_hand import at, both, compiled, draw, let, parallel, program_of, read, serial, sized, vector, write
 
@@ -52,7 +52,7 @@ def row_of_a_table(columns: int, rows: int) -> tuple[Any, ...]:
 def test_what_is_the_same_is_done_once() -> None:
     """The row that is looked up, and whether it is there; only floats are in lanes, so registers are full of them."""
     loop = vector("i", 36, *row_of_a_table(36, 9))
-    assert same_in_lanes(loop) == list(loop.body[:4])
+    assert apart(loop) == (list(loop.body[:4]), list(loop.body[4:]))
     assert without_lanes(loop) == {"row", "there", "start", "i0", "at"}
     kernel = Kernel(sized(t_float32=9 * 36, r_int64=5, y_float32=5 * 36), (parallel("r", 5, loop),))
     assert choose_lanes(AVX2, kernel.formals, loop) == [(0, 32, 16), (32, 36, 4)]
@@ -71,9 +71,9 @@ def test_what_the_loop_writes_is_read_in_it() -> None:
         write(0, at(i=1), "y"),
     )
     loop = vector("i", 3, *body)
-    assert same_in_lanes(loop) == []
+    assert apart(loop)[0] == []
     other = vector("i", 3, *body[:3], write(1, at(i=1), "y"))
-    assert same_in_lanes(other) == [body[0]]
+    assert apart(other)[0] == [body[0]]
     x = np.array([2.0, 6.0, 4.0])
     _, y = both(program_of(Kernel(sized(x_float64=3, y_float64=3), (other,))), x, np.empty(3))
     np.testing.assert_array_equal(y, x / 4)

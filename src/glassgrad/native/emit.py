@@ -21,7 +21,7 @@ from .access import Accumulator, Buffer, Line, Scope, Spot
 from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, number
 from .casts import FLOATS, MEMORY, REGISTER, cast, literal
 from .driver import Driver
-from .lanes import choose_lanes, same_in_lanes, statements
+from .lanes import apart, choose_lanes, statements
 from .target import Target
 from .traffic import fetched_ahead
 
@@ -272,10 +272,9 @@ class KernelEmitter:
                 access.without_offset(self.f, scope, ir.Affine(0, terms))
 
     def vector_loop(self, loop: ir.Loop, scope: Scope) -> None:
-        same = same_in_lanes(loop)  # once, and not in each copy of the body for LLVM to find
+        before, body = apart(loop)  # so that LLVM need not find it in each copy of the body
         scope = replace(scope, names=dict(scope.names), lines=dict(scope.lines), offsets=dict(scope.offsets))
-        self.run(same, scope)
-        body = [statement for statement in loop.body if statement not in same]
+        self.run(before, scope)
         inner = {s.name for s in statements(loop.body) if isinstance(s, ir.Reset)}
         folded = {s.name for s in statements(loop.body) if isinstance(s, ir.Accumulate)} - inner
         outside = {name: a for name, a in scope.accumulators.items() if name in folded}

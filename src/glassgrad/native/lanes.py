@@ -23,10 +23,10 @@ def statements(body: Sequence[ir.Statement]) -> Iterator[ir.Statement]:
             yield from statements(statement.body)
 
 
-def same_in_lanes(loop: ir.Loop) -> list[ir.Let | ir.Check]:
-    """Statements of the loop that find the same in every lane and in every round, in their order.
+def apart(loop: ir.Loop) -> tuple[list[ir.Let | ir.Check], list[ir.Statement]]:
+    """The statements that find the same in every lane and in every round, and the others.
 
-    They hold outside the loop as well: nothing that they read is written in it.
+    The first can be done before the loop: nothing that they read is written in it.
     """
     written = {s.buffer for s in statements(loop.body) if isinstance(s, ir.Store)}
     differ = {s.name for s in statements(loop.body) if isinstance(s, ir.Let | ir.Reset | ir.Accumulate)}
@@ -40,19 +40,22 @@ def same_in_lanes(loop: ir.Loop) -> list[ir.Let | ir.Check]:
             return held
         return said.buffer not in written and (said.mask is None or said.mask.id not in differ)
 
-    found: list[ir.Let | ir.Check] = []
+    before: list[ir.Let | ir.Check] = []
+    others: list[ir.Statement] = []
     for statement in loop.body:
         if isinstance(statement, ir.Let) and same(statement.value):
             differ.discard(statement.name)
-            found.append(statement)
+            before.append(statement)
         elif isinstance(statement, ir.Check) and statement.condition.id not in differ:
-            found.append(statement)
-    return found
+            before.append(statement)
+        else:
+            others.append(statement)
+    return before, others
 
 
 def without_lanes(loop: ir.Loop) -> set[str]:
     """Names that no vector is made for: what is the same in all lanes, and positions that are only in indices."""
-    same = {s.name for s in same_in_lanes(loop) if isinstance(s, ir.Let)}
+    same = {s.name for s in apart(loop)[0] if isinstance(s, ir.Let)}
     inside = {s.name for s in statements(loop.body) if isinstance(s, ir.Let | ir.Reset)} - same
     lines, needed = set[str](), set[str]()
     for statement in loop.body:

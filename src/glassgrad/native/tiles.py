@@ -157,7 +157,7 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
         vector = Type(scalar, lanes)
         exact = pieces(target, scalar, tile.width)
         held = tile.held(lanes)
-        beside = any(len(rows) > 1 for rows, _ in held)
+        beside = any(len(rows) > 1 for rows, _ in held)  # rows share registers
         full = [vector] * len(exact)
         inside = full if tile.padded and not beside else exact  # what of each register is there
         wide = full if (tile.padded or (target.masks and tile.width > 1)) and not beside else exact
@@ -169,8 +169,7 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
                 for p, (t, there) in enumerate(zip(wide, inside, strict=True))
             ]
             if beside:
-                rest = max(exact[-1].lanes, 1)
-                row[-1] = f.shuffle(f.splat(row[-1], rest), None, [lane % rest for lane in range(lanes)])
+                row[-1] = f.shuffle(row[-1], None, [lane % exact[-1].lanes for lane in range(lanes)])
             xs: dict[int, Value] = {}
             for i, (rows, p) in enumerate(held):
                 for r in rows:
@@ -184,7 +183,8 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
         _, _, *sums = repeat(f, f.arguments["depth"], [f.arguments["a"], f.arguments["b"], *zeros], step)
         for (rows, p), total in zip(held, sums, strict=True):
             for i, r in enumerate(rows):
-                own = total if len(rows) == 1 else part_of(f, total, lanes // len(rows) * i, exact[p].lanes)
+                begin, count = lanes // len(rows) * i, exact[p].lanes
+                own = total if len(rows) == 1 else f.shuffle(total, None, range(begin, begin + count))
                 place = at(f, f.arguments["c"], scalar, (integer(r), tile.into), (integer(p * lanes), 1))
                 if tile.added:
                     own = f.op("fadd" if scalar in FLOATS else "add", f.load(place, own.type), own)
@@ -200,11 +200,6 @@ def blended(f: Builder, values: list[Value]) -> Value:
         begin = lanes // len(values) * i
         total = f.shuffle(total, value, [lane if lane < begin else lanes + lane for lane in range(lanes)])
     return total
-
-
-def part_of(f: Builder, value: Value, first: int, count: int) -> Value:
-    """Some of a vector's lanes; a scalar if the count is 0."""
-    return f.shuffle(value, None, range(first, first + count)) if count else f.extract(value, first)
 
 
 class Dot(NamedTuple):
