@@ -15,9 +15,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from glassgrad.native import matmul
 from glassgrad.native.builder import I64, PTR, Builder, Module, Value, integer, number
-from glassgrad.native.matmul import Operand, Strides, choose, product
+from glassgrad.native.matmul import Operand, product
 from glassgrad.native.target import PORTABLE, Target, host
-from glassgrad.native.tiles import rows_together
+from glassgrad.native.tiles import Strides, rows_together
+from glassgrad.native.tiling import choose
 
 llvm = pytest.importorskip("llvmlite.binding")
 
