@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
-from glassgrad.native import matmul
+from glassgrad.native import tiling
 from glassgrad.native.builder import I64, PTR, Builder, Module, Value, integer, number
 from glassgrad.native.matmul import Operand, product
 from glassgrad.native.target import PORTABLE, Target, host
@@ -118,7 +118,7 @@ def check(scalar: str, sizes: Sizes, layout: str, target: Target | None = None, 
 def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Blocking that would take large matrices otherwise."""
     for name, value in {"PART": 24, "PANEL": 12 << 10, "BLOCK": 30 << 10, "CACHE": 60 << 10}.items():
-        monkeypatch.setattr(matmul, name, value)
+        monkeypatch.setattr(tiling, name, value)
     choose.cache_clear()
     yield
     choose.cache_clear()
