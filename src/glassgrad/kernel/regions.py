@@ -27,7 +27,7 @@ PARTS = (1, 2, 4, 6, 8, 12, 16)  # numbers of parts of which most numbers of thr
 LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
 TILES = 12  # rows that are whole tiles of registers on most machines: where gradients laid end to end are cut
-TRIVIAL = 250.0  # a launch of less, not cut, goes before what may need it, in no part of a region
+TRIVIAL = 250.0  # a launch of less that is not cut goes first: in a region, what needs it would wait for the next
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
 WANTED = 128 << 10  # ... beside what every part needs all of
@@ -196,7 +196,11 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
     times = [work(kernels[launch.kernel]) for launch in launches]
     found: list[Region] = []
     while waiting.ready:
-        trivial = sorted(n for n in waiting.ready if times[n] < TRIVIAL and kernels[launches[n].kernel].extent == 1)
+        trivial = sorted(
+            n
+            for n in waiting.ready
+            if times[n] < TRIVIAL and waiting.after[n] and kernels[launches[n].kernel].extent == 1
+        )
         if trivial:
             found.append(Region(tuple([launches[n] for n in trivial]), 1))
             for number in trivial:
