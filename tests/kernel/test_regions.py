@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from glassgrad.kernel.ir import Affine, Formal, Kernel, Launch, Load, MatMul, Name, Region, Store
+from glassgrad.kernel.ir import Affine, Formal, Kernel, Launch, Let, Load, Loop, MatMul, Name, Region, Scalar, Store
 from glassgrad.kernel.regions import TILES, cuts, grouped
 
 SIDE = 64
+AT_0 = Affine(0, ())
 
 
 def square() -> Kernel:
@@ -54,3 +55,25 @@ def test_a_short_region_is_cut_side_by_side() -> None:
     (found,) = regions((0, 1, 2), (3, 4, 5))
     assert found.short
     assert not found.separate
+
+
+def test_what_takes_no_time_goes_first_and_parts_no_region() -> None:
+    scalar = Kernel((Formal("float32", 1),) * 2, (Let("x", "float32", Load(0, AT_0)), Store(1, AT_0, Name("x"))))
+    at = Affine(0, (("i", SIDE), ("j", 1)))
+    times = (
+        Let("x", "float32", Load(0, at)),
+        Let("s", "float32", Load(1, AT_0)),
+        Let("y", "float32", Scalar("multiply", (Name("x"), Name("s")))),
+        Store(2, at, Name("y")),
+    )
+    formals = (Formal("float32", SIDE * SIDE), Formal("float32", 1), Formal("float32", SIDE * SIDE))
+    scaled = Kernel(formals, (Loop("i", SIDE, "parallel", (Loop("j", SIDE, "vector", times),)),))
+    launches = [Launch(0, (0, 1, 2)), Launch(1, (10, 11)), Launch(2, (2, 11, 3))]
+    first, then = grouped(launches, [square(), scalar, scaled], range(100))
+    assert (first.launches, first.chunks) == ((launches[1],), 1)
+    assert then.launches == (launches[0], launches[2])
+
+
+def test_two_threads_get_as_many_parts() -> None:
+    numbers = {found.chunks for n in range(1, 40) for found in regions(*((i, 50 + i, i + 1) for i in range(n)))}
+    assert all(number % 2 == 0 for number in numbers - {1})

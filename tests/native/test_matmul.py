@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
-from glassgrad.native import matmul
+from glassgrad.native import tiling
 from glassgrad.native.builder import I64, PTR, Builder, Module, Value, integer, number
-from glassgrad.native.matmul import Operand, Strides, choose, product
+from glassgrad.native.matmul import Operand, product
 from glassgrad.native.target import PORTABLE, Target, host
+from glassgrad.native.tiles import Strides, rows_together
+from glassgrad.native.tiling import choose
 
 llvm = pytest.importorskip("llvmlite.binding")
 
@@ -116,7 +118,7 @@ def check(scalar: str, sizes: Sizes, layout: str, target: Target | None = None, 
 def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Blocking that would take large matrices otherwise."""
     for name, value in {"PART": 24, "PANEL": 12 << 10, "BLOCK": 30 << 10, "CACHE": 60 << 10}.items():
-        monkeypatch.setattr(matmul, name, value)
+        monkeypatch.setattr(tiling, name, value)
     choose.cache_clear()
     yield
     choose.cache_clear()
@@ -132,7 +134,7 @@ def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ((1, 64, 70), "nn", "tile"),
         ((3, 33, 65), "nt", "tile"),
         ((33, 65, 67), "nn", "tile"),
-        ((17, 10, 40), "tn", "tile"),
+        ((17, 20, 40), "tn", "tile"),
         ((60, 100, 300), "nn", "tile"),
         ((1, 1100, 251), "nn", "tile"),
         ((3, 700, 400), "sn", "tile"),
@@ -144,11 +146,30 @@ def small_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ((1, 7, 600), "nt", "dot"),
         ((77, 1, 30), "tn", "column"),
         ((50, 3, 600), "tt", "column"),
+        ((64, 6, 600), "tt", "column"),
+        ((100, 10, 200), "tn", "column"),
     ],
 )
 def test_ways(sizes: Sizes, layout: str, way: str) -> None:
     assert choose(PORTABLE["x86-64-v4"], 4, sizes, *strides_of(sizes, layout)).way == way
     check("float", sizes, layout)
+
+
+@pytest.mark.parametrize("columns", [9, 10, 12, 18, 20, 26, 44])
+@pytest.mark.parametrize("layout", ["nn", "tn", "nt"])
+def test_rows_share_registers(columns: int, layout: str) -> None:
+    """What rows have beyond whole registers lies side by side where it divides a register."""
+    for scalar in ("float", "double", "i32"):
+        check(scalar, (37, columns, 70), layout)
+    check("float", (9, columns, 600), layout)
+
+
+def test_which_rows_share_registers() -> None:
+    assert rows_together(8, 8, 10) == 4
+    assert rows_together(8, 6, 10) == 2
+    assert rows_together(8, 8, 12) == 2
+    assert [rows_together(8, 8, width) for width in (2, 8, 9, 11, 13, 16)] == [1] * 6
+    assert choose(PORTABLE["x86-64-v3"], 4, (200, 10, 100), Strides(100, 1), Strides(10, 1)).rows == 8
 
 
 def test_random_shapes() -> None:
@@ -172,8 +193,26 @@ def test_blocks(small_caches: None, layout: str) -> None:
 )
 def test_columns_that_share_places_in_the_cache(sizes: Sizes, layout: str) -> None:
     """The columns of a left factor that lie a page apart are copied; those a few bytes further apart are not."""
-    packed = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout)).packed
-    assert packed == ("both" if sizes[0] == 1024 else "whole")
+    plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
+    assert plan.packed == "whole"
+    assert plan.rows_packed == (sizes[0] == 1024)
+    check("float", sizes, layout)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layout", "packed", "rows_packed"),
+    [
+        ((64, 100, 200), "tn", "", True),
+        ((66, 100, 200), "tn", "", False),
+        ((64, 70, 520), "tn", "", True),
+        ((130, 96, 200), "nn", "whole", False),
+        ((130, 100, 200), "nn", "", False),
+    ],
+)
+def test_lines_that_share_places_in_the_first_cache(sizes: Sizes, layout: str, packed: str, rows_packed: bool) -> None:
+    """What is read again for every panel is copied where the first cache can't hold it as it lies."""
+    plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
+    assert (plan.packed, plan.rows_packed) == (packed, rows_packed)
     check("float", sizes, layout)
 
 

@@ -23,10 +23,11 @@ from .nest import opened
 PART = 15_000.0  # nanoseconds of work that are worth another thread's while
 SHORT = 30_000.0  # a region of less is shared with threads that are awake only, in two parts
 LEAST = 3_000.0  # ... of at least so much each
-PARTS = 16  # the most parts of a region
+PARTS = (1, 2, 4, 6, 8, 12, 16)  # numbers of parts of which most numbers of threads get as many each
 LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
 TILES = 12  # rows that are whole tiles of registers on most machines: where gradients laid end to end are cut
+TRIVIAL = 250.0  # a launch of less that is not cut goes first: in a region, what needs it would wait for the next
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
 WANTED = 128 << 10  # ... beside what every part needs all of
@@ -139,7 +140,7 @@ class _Open:
                         return None
                     if found != rows:
                         common = math.gcd(common, found.extent, rows.extent)
-                        if common < PARTS:
+                        if common < PARTS[-1]:
                             return None
         return common
 
@@ -195,6 +196,16 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
     times = [work(kernels[launch.kernel]) for launch in launches]
     found: list[Region] = []
     while waiting.ready:
+        trivial = sorted(
+            n
+            for n in waiting.ready
+            if times[n] < TRIVIAL and waiting.after[n] and kernels[launches[n].kernel].extent == 1
+        )
+        if trivial:
+            found.append(Region(tuple([launches[n] for n in trivial]), 1))
+            for number in trivial:
+                waiting.done(number)
+            continue
         region, total = _Open(), 0.0
         refused: set[int] = set()  # a region only grows, so that what it once refused it refuses for good
         chosen = min(waiting.ready, key=lambda number: (times[number] >= LARGE, number))
@@ -258,8 +269,8 @@ def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False)
     products = [kernel.extent // rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
     longest = (sum if separate else max)(products or [kernel.extent for kernel in kernels])
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
-    most = LARGE_PARTS if products and len(kernels) == 1 and nanoseconds >= LARGE else PARTS
-    return max(1, int(min(worthwhile, most, longest)))
+    most = LARGE_PARTS if products and len(kernels) == 1 and nanoseconds >= LARGE else PARTS[-1]
+    return max(n for n in PARTS if n <= max(1, min(worthwhile, most, longest)))
 
 
 def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:

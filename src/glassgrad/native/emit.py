@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..kernel import ir
@@ -20,6 +21,7 @@ from .access import Accumulator, Buffer, Line, Scope, Spot
 from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, number
 from .casts import FLOATS, MEMORY, REGISTER, cast, literal
 from .driver import Driver
+from .lanes import apart, choose_lanes, statements
 from .target import Target
 from .traffic import fetched_ahead
 
@@ -44,52 +46,6 @@ def attributes_of(target: Target) -> str:
         # Unless told, LLVM keeps to half of the widest registers.
         words += ['"prefer-vector-width"="512"', '"min-legal-vector-width"="512"']
     return " ".join(words)
-
-
-# How many lanes
-
-
-def statements(body: Sequence[ir.Statement]) -> Iterator[ir.Statement]:
-    """All statements, those inside loops too."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, ir.Loop | ir.MatMul):
-            yield from statements(statement.body)
-
-
-LINE = 64  # bytes that a light loop handles at once, in however many registers that takes
-
-
-def choose_lanes(target: Target, formals: Sequence[ir.Formal], body: Sequence[ir.Statement], extent: int) -> int:
-    """Lanes of the main loop: a register of the widest dtype in the body, times how many of them to interleave.
-
-    Folds wait for each other, so light ones go four abreast. A long instruction such as exp is a chain in which each
-    step waits for the one before: two abreast, if there are registers for it. A body with many values has enough to do.
-    """
-    dtypes, values, heavy, folds, ordered = set[str](), 0, False, False, False
-    for statement in statements(body):
-        if isinstance(statement, ir.Let):
-            values += 1
-            dtypes.add(statement.dtype)
-            if isinstance(statement.value, ir.Scalar) and statement.dtype in FLOATS:
-                heavy |= statement.value.instruction in math.INSTRUCTIONS
-        elif isinstance(statement, ir.Accumulate):
-            folds = True
-        elif isinstance(statement, ir.Store):
-            dtypes.add(formals[statement.buffer].dtype)
-            ordered |= statement.reducer is not None
-    register = target.lanes(max((SIZES[MEMORY[dtype]] for dtype in dtypes), default=4))
-    if values > 3 * target.registers and not heavy and not ordered:
-        abreast = 3  # long chains wait for themselves more than for what is spilled
-    elif ordered or values > target.registers:
-        abreast = 1
-    elif heavy:
-        abreast = min(LINE // target.vector, target.registers // 8)
-    elif folds:
-        abreast = 4 if values <= target.registers // 4 else 2
-    else:
-        abreast = LINE // target.vector
-    return min(register * abreast, extent)
 
 
 # Loops
@@ -316,21 +272,20 @@ class KernelEmitter:
                 access.without_offset(self.f, scope, ir.Affine(0, terms))
 
     def vector_loop(self, loop: ir.Loop, scope: Scope) -> None:
-        lanes = choose_lanes(self.target, self.kernel.formals, loop.body, loop.extent)
-        whole = loop.extent // lanes * lanes
+        before, body = apart(loop)  # so that LLVM need not find it in each copy of the body
+        scope = replace(scope, names=dict(scope.names), lines=dict(scope.lines), offsets=dict(scope.offsets))
+        self.run(before, scope)
         inner = {s.name for s in statements(loop.body) if isinstance(s, ir.Reset)}
         folded = {s.name for s in statements(loop.body) if isinstance(s, ir.Accumulate)} - inner
         outside = {name: a for name, a in scope.accumulators.items() if name in folded}
         parts: dict[str, list[Accumulator]] = {name: [] for name in outside}
-        for begin, end, step in ((0, whole, lanes), (whole, loop.extent, loop.extent - whole)):
-            if begin == end:
-                continue
+        for begin, end, step in choose_lanes(self.target, self.kernel.formals, loop):
             count = step if step > 1 else 0
             partial = {name: self.partial(a, count) for name, a in outside.items()}
             with repeated(self.f, begin, end, step) as base:
                 inside = scope.inside(loop.axis, base, count)
                 inside.accumulators.update(partial)
-                self.run(loop.body, inside)
+                self.run(body, inside)
             for name, a in partial.items():
                 parts[name].append(a)
         for name, a in outside.items():

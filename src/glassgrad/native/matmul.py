@@ -1,9 +1,9 @@
-"""Matrix products with an epilogue: which way, in which tiles, through which caches.
+"""Matrix products with an epilogue.
 
 Columns are taken a panel at a time, as wide as a tile of registers; a panel of b that memory would serve badly is
 packed first. A block of rows of the panel is summed up in memory of the call's own and handed to the epilogue. Shapes
-are static, so all of this is decided here, once. The way of thinking is that of Goto and van de Geijn, "Anatomy of
-high-performance matrix multiplication" (ACM TOMS 34, 2008).
+are static, so all of this is decided once, in ``tiling.py``. The way of thinking is that of Goto and van de Geijn,
+"Anatomy of high-performance matrix multiplication" (ACM TOMS 34, 2008).
 
 The sum over k is taken in order within parts of a fixed length, and the parts are added in order: an element has the
 same bits whatever rows it is computed with, and long sums lose less than they would in one piece.
@@ -12,28 +12,15 @@ same bits whatever rows it is computed with, and long sums lose less than they w
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from .builder import PTR, SIZES, Builder, Type, Value, integer, number
 from .target import Target
 from .tiles import Dot, Strides, Tile, at, emit_dot, emit_pack, emit_tile, least, multiply_add, panel_pitch
+from .tiling import STACK, Plan, choose
 
 Epilogue = Callable[[Value, Value, Value], None]
-
-PART = 256  # of the inner axis, about: what is summed before it is added to the rest
-PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache
-STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
-STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
-BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
-FEW = 8  # rows of a result for which so many rows of a large b are read together, as they lie in memory
-PAGE = 4 << 10  # bytes of a row of b that are read before the next row
-OUTSIDE = 1 << 20  # bytes of a b that the second-level cache does not hold
-CACHE = 16 << 20  # bytes of a that can be read again for every panel
-WAYS, WAY = 8, 64 << 10  # of the second-level cache: lines that are WAY bytes apart share WAYS places
 
 
 @dataclass(frozen=True)
@@ -43,108 +30,6 @@ class Operand:
     pointer: Value
     rows: int
     columns: int
-
-
-class Plan(NamedTuple):
-    """How a product is done.
-
-    way : "direct": a row at a time, the inner axis written out; "tile"; "dot": both operands lie along k; or
-        "column": a tile of the result's transpose
-    rows, width : what is held in registers at once
-    height, span, depth : the block of the result that is summed over a part of the inner axis before the next is begun
-    packed : what is copied before it is used: the "whole" of a block's panels of b; "both" these and a part
-        of a block's rows of a; "part" of one panel, and as much of a; or ""
-    lanes : what the epilogue is given at once
-    """
-
-    way: str
-    rows: int
-    width: int
-    height: int
-    span: int
-    depth: int
-    packed: str
-    lanes: int
-
-    @property
-    def rows_packed(self) -> bool:
-        return self.packed in ("both", "part")
-
-
-@functools.cache
-def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b: Strides) -> Plan:
-    """The plan for elements of ``size`` bytes. Measured on a Zen 4, but what decides is the target's numbers."""
-    m, n, k = sizes
-    lanes = target.lanes(size)
-    registers = -(-n // lanes)  # of a row of the result
-    if n <= 4 and a.rows == 1 and m >= lanes and m * k > 256:
-        rows = min(m // lanes, 8 // n) * lanes
-        return Plan("column", rows, n, rows, n, -(-k // max(1, round(k / PART))), "", n)
-    if k <= 16:
-        wide = next((c for c in (4, 3, 2) if registers % c == 0), 1) if n % lanes == 0 else min(4, registers)
-        width = min(n, wide * lanes)
-        return Plan("direct", 1, width, 1, width, k, "" if b.columns == 1 else "whole", width)
-    if k >= lanes and a.columns == 1:
-        if n <= 4 and (b.rows == 1 or (m >= 32 and n * k * size <= PANEL)):
-            rows = min(m, 8 // n)
-            return Plan("dot", rows, n, rows, n, k, "" if b.rows == 1 else "whole", n)
-        if m <= 2 and b.rows == 1:
-            width = min(n, 8 // m)
-            return Plan("dot", m, width, m, width, k, "", width)
-    return choose_tile(target, size, sizes, a, b)
-
-
-def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b: Strides) -> Plan:
-    m, n, k = sizes
-    lanes = target.lanes(size)
-    rows, wide = shape(target, m, -(-n // lanes))
-    width = min(n, wide * lanes)
-    depth = -(-k // max(1, round(k / PART)))
-    height, span, packed = rows, width, ""
-    strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width % lanes == 0 else width
-    if b.columns != 1 or (m >= (128 if depth == k else 32) and b.rows * size >= min(2048, 16 * width * size)):
-        packed = "whole"
-        if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
-            packed, height = "part", 192 // rows * rows
-            span = max(1, BLOCK // (height * wide * lanes * size)) * width
-        else:
-            span = strip
-            if width % lanes == 0 and a.columns != 1 and WAYS * WAY // math.gcd(a.columns * size, WAY) <= depth:
-                packed, height = "both", 48 // rows * rows
-    elif m <= rows <= FEW and n * size >= PAGE // 2 and k * n * size >= OUTSIDE:
-        depth, span = FEW, max(1, PAGE // (width * size)) * width
-    elif depth < k:
-        height = 64 // rows * rows
-    else:
-        span = strip
-    shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
-    share = n if n == width else next((c for c in shares if n % c == 0), shares[0])
-    return Plan("tile", rows, width, height, min(span, n), depth, packed, share)
-
-
-def shape(target: Target, m: int, registers: int) -> tuple[int, int]:
-    """Rows, and registers in a row, of the tile that does m rows of this many registers soonest.
-
-    Cycles of a step over k: one for each multiply-add, of which so many must be under way at once, and a little for
-    each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
-    the rows too, at multiples of 8 as a rule.
-    """
-
-    def cycles(tile: tuple[int, int]) -> float:
-        rows, wide = tile
-        full, rest = divmod(registers, wide)
-        step = sum(
-            count * (max(target.busy, rows * w) + 0.2 * rows + 0.4 * w) for count, w in ((full, wide), (1, rest)) if w
-        )
-        return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
-
-    fitting = [
-        (rows, wide)
-        for rows in ([m] if m <= 8 else [8, 6, 4, -(-min(m, 16) // 2)])
-        for wide in range(1, min(registers, 8) + 1)
-        if rows * wide + wide + 1 <= target.registers
-    ]
-    return min(fitting, key=cycles)
 
 
 @dataclass
@@ -216,21 +101,22 @@ def column(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     f, plan, (m, n, k) = p.f, p.plan, p.sizes
     p.result = p.local(n * plan.rows)
     strides = Strides(p.b.columns, p.b.rows)
-    tile = Tile(p.scalar, n, plan.rows, strides, p.a.columns, plan.rows, plan.depth < k, False)
+    tile = Tile(p.scalar, plan.width, plan.rows, strides, p.a.columns, plan.rows, plan.depth < k, False)
     name = "@" + emit_tile(f.module, p.target, tile)
     with f.loop(begin, end, plan.rows) as i:
         start = least(f, i, integer(m - plan.rows))
         if plan.depth < k:
             clear(p, n * plan.rows)
-        with steps(f, k, plan.depth) as k0:
-            b, a = p.at(p.b.pointer, (k0, p.b.rows)), p.at(p.a.pointer, (start, 1), (k0, p.a.columns))
-            call(f, name, b, a, p.result, until(f, k0, k, plan.depth))
+        with steps(f, k, plan.depth) as k0, steps(f, n, plan.width) as j:
+            b = p.at(p.b.pointer, (k0, p.b.rows), (j, p.b.columns))
+            a = p.at(p.a.pointer, (start, 1), (k0, p.a.columns))
+            call(f, name, b, a, p.at(p.result, (j, plan.rows)), until(f, k0, k, plan.depth))
         with f.loop(i, least(f, f.op("add nsw", i, integer(plan.rows)), end)) as row:
             line = p.at(p.result, (row, 1), (start, -1))
-            lanes = [f.load(p.at(line, (integer(j), plan.rows)), Type(p.scalar)) for j in range(n)]
+            lanes = [f.load(p.at(line, (integer(column), plan.rows)), Type(p.scalar)) for column in range(n)]
             value = lanes[0] if n == 1 else Value("poison", Type(p.scalar, n))
-            for j, lane in enumerate(lanes if n > 1 else []):
-                value = f.insert(value, lane, j)
+            for place, lane in enumerate(lanes if n > 1 else []):
+                value = f.insert(value, lane, place)
             epilogue(row, integer(0), value)
 
 
@@ -275,7 +161,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     if plan.rows_packed:
         p.rows = p.local(plan.height * plan.depth + panel_pitch(p.target, p.scalar, plan.rows) - plan.rows)
     with steps(f, n, plan.span) as j:
-        if plan.packed in ("whole", "both"):
+        if plan.packed == "whole":
             with panels(p, j) as j1:
                 pack(p, j, j1, integer(0), integer(k))
         with f.loop(begin, end, plan.height) as first:
@@ -392,8 +278,7 @@ def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, d
         if plan.way == "dot":
             columns = k if plan.packed else p.b.columns
             return emit_dot(f.module, p.target, Dot(p.scalar, plan.rows, width, p.a.rows, columns, p.pitch, k))
-        steps = math.gcd(2, k, plan.depth) if p.target.registers <= 16 else 1
-        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded, steps)
+        tile = Tile(p.scalar, plan.rows, width, strides, pitch, p.pitch, plan.depth < k, padded)
         return emit_tile(f.module, p.target, tile)
 
     function = by_width(p, j1, name)

@@ -7,6 +7,7 @@ plus a displacement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -101,7 +102,7 @@ class Tile(NamedTuple):
 
     ``rows`` by ``width`` elements of a · b, where element (i, k) of a is at ``a.rows`` · i + ``a.columns`` · k and
     (k, j) of b at ``pitch`` · k + j; ``into`` is the row stride of the result. ``added``: to what is there.
-    ``padded``: rows of b have 0 up to whole registers. ``steps`` of k are taken in a round of the loop.
+    ``padded``: rows of b have 0 up to whole registers.
     """
 
     scalar: str
@@ -112,18 +113,40 @@ class Tile(NamedTuple):
     into: int
     added: bool
     padded: bool
-    steps: int = 1
+
+    def held(self, lanes: int) -> list[tuple[tuple[int, ...], int]]:
+        """What each register that is summed in belongs to: rows, and which register of theirs."""
+        full, rest = divmod(self.width, lanes)
+        together = rows_together(lanes, self.rows, self.width)
+        whole = full + (rest > 0 and together == 1)
+        found: list[tuple[tuple[int, ...], int]] = []
+        for first in range(0, self.rows, together):
+            group = tuple(range(first, first + together))
+            found += [((row,), p) for row in group for p in range(whole)]
+            if together > 1:
+                found.append((group, full))
+        return found
 
     @property
     def name(self) -> str:
-        flags = "_added" * self.added + "_padded" * self.padded + f"_by{self.steps}" * (self.steps > 1)
+        flags = "_added" * self.added + "_padded" * self.padded
         return "_".join(map(str, ("tile", self.scalar, self.rows, self.width, *self.a, self.pitch, self.into))) + flags
+
+
+def rows_together(lanes: int, rows: int, width: int) -> int:
+    """How many rows share a register for what they have beyond whole registers.
+
+    A product takes as long for two lanes as for eight. To have the lanes of several rows side by side, their elements
+    of a are blended, which other units do.
+    """
+    rest = width % lanes
+    return math.gcd(rows, lanes // rest) if width > lanes and rest > 1 and lanes % rest == 0 else 1
 
 
 def emit_tile(module: Module, target: Target, tile: Tile) -> str:
     """The function ``void name(ptr a, ptr b, ptr c, i64 depth)`` of a tile; c's rows hold whole registers.
 
-    ``depth`` is a multiple of the steps in a round.
+    One step of k in a round: of two, LLVM reads b ahead, and tiles that take nearly all registers lose some to memory.
     """
     scalar = tile.scalar
     parameters = [(PTR, "a", READ), (PTR, "b", READ), (PTR, "c", WRITE), (I64, "depth", "")]
@@ -131,39 +154,52 @@ def emit_tile(module: Module, target: Target, tile: Tile) -> str:
         if f is None:
             return tile.name
         lanes = target.lanes(SIZES[scalar])
+        vector = Type(scalar, lanes)
         exact = pieces(target, scalar, tile.width)
-        full = [Type(scalar, lanes)] * len(exact)
-        inside = full if tile.padded else exact  # what of each register is there
-        wide = full if tile.padded or (target.masks and tile.width > 1) else exact
-        count = len(wide)
+        held = tile.held(lanes)
+        beside = any(len(rows) > 1 for rows, _ in held)  # rows share registers
+        full = [vector] * len(exact)
+        inside = full if tile.padded and not beside else exact  # what of each register is there
+        wide = full if (tile.padded or (target.masks and tile.width > 1)) and not beside else exact
 
         def step(carried: list[Value]) -> list[Value]:
             a, b, *sums = carried
-            for k in map(integer, range(tile.steps)):
-                row = [
-                    load_lanes(f, target, at(f, b, scalar, (k, tile.pitch), (integer(lanes * p), 1)), t, there.lanes)
-                    for p, (t, there) in enumerate(zip(wide, inside, strict=True))
-                ]
-                for r in range(tile.rows):
-                    x = f.load(at(f, a, scalar, (integer(r), tile.a.rows), (k, tile.a.columns)), Type(scalar))
-                    for p, y in enumerate(row):
-                        i = r * count + p
-                        sums[i] = multiply_add(f, target, f.splat(x, y.type.lanes), y, sums[i])
-            a = f.address(a, scalar, integer(tile.steps * tile.a.columns))
-            return [a, f.address(b, scalar, integer(tile.steps * tile.pitch)), *sums]
+            row = [
+                load_lanes(f, target, at(f, b, scalar, (integer(lanes * p), 1)), t, there.lanes)
+                for p, (t, there) in enumerate(zip(wide, inside, strict=True))
+            ]
+            if beside:
+                row[-1] = f.shuffle(row[-1], None, [lane % exact[-1].lanes for lane in range(lanes)])
+            xs: dict[int, Value] = {}
+            for i, (rows, p) in enumerate(held):
+                for r in rows:
+                    if r not in xs:
+                        xs[r] = f.load(at(f, a, scalar, (integer(r), tile.a.rows)), Type(scalar))
+                x = blended(f, [f.splat(xs[r], row[p].type.lanes) for r in rows])
+                sums[i] = multiply_add(f, target, x, row[p], sums[i])
+            return [f.address(a, scalar, integer(tile.a.columns)), f.address(b, scalar, integer(tile.pitch)), *sums]
 
-        zeros = [number(0, t) for t in wide] * tile.rows
-        rounds = f.arguments["depth"]
-        if tile.steps > 1:
-            rounds = f.op("udiv exact", rounds, integer(tile.steps))
-        _, _, *sums = repeat(f, rounds, [f.arguments["a"], f.arguments["b"], *zeros], step)
-        for i, total in enumerate(sums):
-            r, p = divmod(i, count)
-            place = at(f, f.arguments["c"], scalar, (integer(r), tile.into), (integer(p * lanes), 1))
-            if tile.added:
-                total = f.op("fadd" if scalar in FLOATS else "add", f.load(place, total.type), total)
-            f.store(total, place)
+        zeros = [number(0, wide[p] if len(rows) == 1 else vector) for rows, p in held]
+        _, _, *sums = repeat(f, f.arguments["depth"], [f.arguments["a"], f.arguments["b"], *zeros], step)
+        for (rows, p), total in zip(held, sums, strict=True):
+            for i, r in enumerate(rows):
+                begin, count = lanes // len(rows) * i, exact[p].lanes
+                own = total if len(rows) == 1 else f.shuffle(total, None, range(begin, begin + count))
+                place = at(f, f.arguments["c"], scalar, (integer(r), tile.into), (integer(p * lanes), 1))
+                if tile.added:
+                    own = f.op("fadd" if scalar in FLOATS else "add", f.load(place, own.type), own)
+                f.store(own, place)
     return tile.name
+
+
+def blended(f: Builder, values: list[Value]) -> Value:
+    """One vector, of each value in turn as many lanes as all have room for."""
+    lanes = values[0].type.lanes
+    total = values[0]
+    for i, value in enumerate(values[1:], 1):
+        begin = lanes // len(values) * i
+        total = f.shuffle(total, value, [lane if lane < begin else lanes + lane for lane in range(lanes)])
+    return total
 
 
 class Dot(NamedTuple):
