@@ -150,6 +150,7 @@ def test_lists_of_arrays_are_the_modules_own_affair() -> None:
 
     assert Longest()([X, X[:2]]) == 6
     assert Longest()(["a", "abc"]) == 3
+    assert Longest()([[1, 2], [3]]) == 2
     assert Longest()({"a": 1, "of": 2}) == 2
 
 

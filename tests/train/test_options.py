@@ -43,6 +43,29 @@ def test_losses_are_pytorchs_by_name() -> None:
         assert float(nn.LOSSES[name](X[:, 2:], y)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_frames_of_numbers_are_arrays_as_scikit_learn_takes_them() -> None:
+    pandas, sklearn = pytest.importorskip("pandas"), pytest.importorskip("sklearn.utils")
+    frame = pandas.DataFrame(X).assign(b=Y > 0, c=pandas.array(range(20), dtype="Int64"))
+    frame["d"] = pandas.array(Y > 0, dtype="boolean")
+    labels = pandas.Series(Y, dtype="Int64")
+    fitted = [
+        fit(nn.MLP((7, 2), rng=0), nn.cross_entropy, data, optimizer=optim.SGD(0.01), epochs=2)[0].layers[0].W
+        for data in ((frame, labels), (sklearn.check_array(frame), Y))
+    ]
+    np.testing.assert_array_equal(*fitted)
+    frame.loc[3, "c"] = None
+    with pytest.raises(DivergedError, match="x has nan in row 3, column 2"):
+        run(data=(frame[[0, 1, "c", "b"]], labels))
+    with pytest.raises(DataError, match="data must be numbers: got an array of object"):
+        run(data=(frame.assign(name="a"), labels))
+
+
+def test_sparse_data_are_named() -> None:
+    scipy = pytest.importorskip("scipy.sparse")
+    with pytest.raises(DataError, match=r"data are sparse: got csr_matrix \(20, 4\); pass its .toarray\(\)"):
+        run(data=(scipy.csr_matrix(X), Y))
+
+
 @pytest.mark.parametrize("shape", [(30,), (30, 1)])
 def test_accuracy_is_scikit_learns(shape: tuple[int, ...]) -> None:
     sklearn = pytest.importorskip("sklearn.metrics")
@@ -239,26 +262,3 @@ def test_nan_in_the_data_is_named() -> None:
     x[7, 2] = np.nan
     with pytest.raises(DivergedError, match="the loss became nan at epoch 1, .* x has nan in row 7, column 2,"):
         run(data=(x, Y))
-
-
-def test_frames_of_numbers_are_arrays_as_scikit_learn_takes_them() -> None:
-    pandas, sklearn = pytest.importorskip("pandas"), pytest.importorskip("sklearn.utils")
-    frame = pandas.DataFrame(X).assign(b=Y > 0, c=pandas.array(range(20), dtype="Int64"))
-    frame["d"] = pandas.array(Y > 0, dtype="boolean")
-    labels = pandas.Series(Y, dtype="Int64")
-    fitted = [
-        fit(nn.MLP((7, 2), rng=0), nn.cross_entropy, data, optimizer=optim.SGD(0.01), epochs=2)[0].layers[0].W
-        for data in ((frame, labels), (sklearn.check_array(frame), Y))
-    ]
-    np.testing.assert_array_equal(*fitted)
-    frame.loc[3, "c"] = None
-    with pytest.raises(DivergedError, match="x has nan in row 3, column 2"):
-        run(data=(frame[[0, 1, "c", "b"]], labels))
-    with pytest.raises(DataError, match="data must be numbers: got an array of object"):
-        run(data=(frame.assign(name="a"), labels))
-
-
-def test_sparse_data_are_named() -> None:
-    scipy = pytest.importorskip("scipy.sparse")
-    with pytest.raises(DataError, match=r"data are sparse: got csr_matrix \(20, 4\); pass its .toarray\(\)"):
-        run(data=(scipy.csr_matrix(X), Y))

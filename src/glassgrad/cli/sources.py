@@ -24,7 +24,7 @@ from ..data.table import listed
 from ..errors import DataError
 from ..lazy import extra_module
 
-STDIN = "/dev/stdin"
+STDIN = "/dev/stdin"  # what - is called, on every system
 LABEL = "label"  # the target of images with labels
 MOST_SHOWN = 12  # names in a message
 

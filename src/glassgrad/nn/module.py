@@ -10,7 +10,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,11 +142,13 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def given(x: Any) -> Any:
-    """Numbers in lists, and arrays of other libraries, as NumPy's arrays; anything else as it is."""
+    """Numbers in lists, and arrays of other libraries, as NumPy's arrays; anything else as it is, ragged lists too."""
     if isinstance(x, (Node, np.ndarray, np.generic)):
         return x
-    foreign = hasattr(x, "__array__") and hasattr(x, "dtype")
-    return np.asarray(x) if foreign or (isinstance(x, list) and _all_numbers(x)) else x
+    if isinstance(x, list) and _all_numbers(x):
+        with suppress(ValueError):
+            return np.asarray(x)
+    return np.asarray(x) if hasattr(x, "__array__") and hasattr(x, "dtype") else x
 
 
 def _all_numbers(items: Any) -> bool:
