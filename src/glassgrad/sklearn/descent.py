@@ -95,8 +95,9 @@ def begin(solver: str, parameters: Parameters) -> Any:
 def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
     """An epoch in native code, for these settings and arrays of these shapes, made once in a process.
 
-    ``carry, means = epoch(carry, data, order, n, knobs)``: ``order`` [batches, rows] says which of the ``n`` rows go
-    into which batch, and more than these there may be; None for all rows in one batch, as they lie.
+    ``carry, means = epoch(carry, data, order, n, knobs)``: ``order`` says which of the ``n`` rows go into which whole
+    batch, [batches, rows], and into the last one, [rows] or None; both may have room for more. It is None for all rows
+    in one batch, as they lie.
     """
     update = SOLVERS[settings.solver][1]
     derive = value_and_grad(objective, has_aux=True)
@@ -113,21 +114,29 @@ def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
         length = [ew.sqrt(sum([(g * g).sum() for g in gradients]))] if settings.watched else []
         return carry, [logic.astype(figure, np.dtype(np.float64)) for figure in (reported, *length)]
 
-    def epoch(carry: Carry, data: dict[str, Value], order: Value | None, n: Value, knobs: tuple[Any, ...]) -> Any:
+    def epoch(carry: Carry, data: dict[str, Value], order: Any, n: Value, knobs: tuple[Any, ...]) -> Any:
         if order is None:
             return step(carry, counted(data, n), knobs)
-        size = order.shape[1]
+        whole, last = order
+        size = whole.shape[1]
+
+        def rows_of(rows: Value) -> dict[str, Value]:
+            return {name: indexing.take(column, rows, 0) for name, column in data.items()}
+
+        def more(totals: list[Value], figures: list[Value], count: Any) -> list[Value]:
+            return [total + figure * count for total, figure in zip(totals, figures, strict=True)]
 
         def one(state: Any) -> Any:
             i, carry, totals = state
-            count = logic.minimum(n - i * size, size)
-            rows = indexing.take(order, i, 0)
-            batch = {name: indexing.take(column, rows, 0) for name, column in data.items()}
-            carry, figures = step(carry, counted(batch, count), knobs)
-            return i + 1, carry, [total + figure * count for total, figure in zip(totals, figures, strict=True)]
+            carry, figures = step(carry, rows_of(indexing.take(whole, i, 0)), knobs)
+            return i + 1, carry, more(totals, figures, size)
 
         totals = [np.float64(0)] * (1 + settings.watched)
-        _, carry, totals = while_loop(lambda state: state[0] * size < n, one, (np.int64(0), carry, totals))
+        i, carry, totals = while_loop(lambda state: (state[0] + 1) * size <= n, one, (np.int64(0), carry, totals))
+        if last is not None:
+            count = n - i * size
+            carry, figures = step(carry, counted(rows_of(last), count), knobs)
+            totals = more(totals, figures, count)
         return carry, [total / n for total in totals]
 
     return jit(epoch, donate="carry")
@@ -142,14 +151,19 @@ def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int,
     n, width = data["x"].shape
     if not isinstance(data["x"], np.ndarray):
         return functools.partial(_by_parts, settings, data, batch, order, batch * max(1, DENSE // (batch * width)))
-    data, count = with_room(data, 5 if n == batch else 1), np.int64(n)  # rows that are in no batch cost no time
-    rows = None if n == batch else np.zeros((-(-len(data["x"]) // batch), batch), np.int64)
-    shapes = [(a.shape, a.dtype) for a in (*data.values(), *carry[0][0])]
-    native = program(settings, (None if rows is None else rows.shape, *shapes))
+    data, count, left = with_room(data, 5 if n == batch else 1), np.int64(n), n % batch
+    rows: Any = None
+    if n != batch:
+        room = min(size for size in (-(-batch // 4), -(-batch // 2), batch) if size >= left)  # for one of few programs
+        rows = np.zeros((len(data["x"]) // batch, batch), np.int64), np.zeros(room, np.int64) if left else None
+    shapes = [None if a is None else (a.shape, a.dtype) for a in (*data.values(), *carry[0][0], *(rows or ()))]
+    native = program(settings, tuple(shapes))
 
     def run(carry: Carry, knobs: tuple[Any, ...]) -> tuple[Carry, list[float]]:
         if rows is not None:
-            rows.ravel()[:n] = order
+            rows[0].ravel()[: n - left] = order[: n - left]
+        if left:
+            rows[1][:left] = order[n - left :]
         carry, means = native(carry, data, rows, count, knobs)
         return carry, [float(mean) for mean in means]
 
