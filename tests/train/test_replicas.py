@@ -94,8 +94,23 @@ def test_a_lost_replica_does_not_take_the_others_along() -> None:
     assert np.isfinite(histories[0].loss).all()
     assert not np.isfinite(histories[1].loss).all()
     assert np.isfinite(models[0].W).all()
+    _, histories = fit(
+        layer,
+        nn.squared_error,
+        data,
+        optimizer=[optim.SGD(0.1), optim.SGD(1e200)],
+        epochs=9,
+        replicas=2,
+        validation=data,
+        patience=2,
+    )
+    assert len(histories[0].loss) == 9 > len(histories[1].loss)
     with pytest.raises(DivergedError, match="every replica"):
         fit(layer, nn.squared_error, data, optimizer=optim.SGD(1e200), epochs=3, replicas=2)
+    x = X.copy()
+    x[7, 2] = np.nan
+    with pytest.raises(DivergedError, match="every replica .* x has nan in row 7, column 2"):
+        fit(layer, nn.squared_error, (x, X[:, :1]), optimizer=optim.SGD(0.1), epochs=3, replicas=2)
 
 
 class Cooling(Callback):

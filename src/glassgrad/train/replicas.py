@@ -19,7 +19,7 @@ from ..optim import Optimizer
 from .callbacks import Callback
 from .epoch import Pass, native_epoch
 from .facts import facts, first_difference
-from .feed import Rows
+from .feed import Rows, not_finite
 from .history import Epoch
 from .interrupt import Interrupt, Interrupted
 from .measure import Measured, shares
@@ -182,10 +182,11 @@ class _Together:
         self.hand_out()
         losses, norms = (np.concatenate(column).astype(float) for column in zip(*found, strict=True))
         if not np.isfinite(losses[-1]).any():
-            raise DivergedError(
-                "fit: the loss of every replica is no longer finite: expected finite numbers; lower the learning rate, "
-                "or look for extreme values in the data"
+            feed = self.runs[0].feed
+            expected = (isinstance(feed, Rows) and not_finite(feed.given)) or (
+                "expected finite numbers; lower the learning rate, or look for extreme values in the data"
             )
+            raise DivergedError(f"fit: the loss of every replica is no longer finite: {expected}")
         for i in self.going:
             self.runs[i].history.steps += len(losses)
             self.runs[i].drawn = self.runs[i].order.bit_generator.state

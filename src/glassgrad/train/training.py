@@ -239,15 +239,12 @@ class Training:
             raise self._diverged(f"the loss became {losses[bad[0]]}", self.begun + int(bad[0]) + 1)
 
     def _diverged(self, what: str, step: int) -> DivergedError:
-        if isinstance(self.feed, Rows) and (where := not_finite(self.feed.data)):
-            return DivergedError(
-                f"fit: {what} at epoch {self.number}, step {step}: expected finite data, but {where}, counted "
-                f"from 0; fill such entries, or leave their rows out"
-            )
-        return DivergedError(
-            f"fit: {what} at epoch {self.number}, step {step}: expected finite numbers; lower the learning rate (got "
-            f"{self.lr:g}), or look for extreme values in the data"
+        expected = isinstance(self.feed, Rows) and not_finite(self.feed.given)
+        expected = expected or (
+            f"expected finite numbers; lower the learning rate (got {self.lr:g}), or look for extreme values in the "
+            f"data"
         )
+        return DivergedError(f"fit: {what} at epoch {self.number}, step {step}: {expected}")
 
 
 def own(leaf: Any) -> Any:
