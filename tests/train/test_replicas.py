@@ -51,6 +51,15 @@ def test_each_is_what_it_would_be_alone(batch_size: Any) -> None:
         np.testing.assert_allclose(models(X)[i], alone(X), rtol=1e-6, atol=1e-8)
 
 
+def test_a_share_held_out_is_that_of_the_first_alone() -> None:
+    x = np.append(X, HELD[0], axis=0), np.append(Y, HELD[1])
+    given: Any = {"data": x, "rng": 10, "patience": 3}
+    _, histories = run(validation=0.2, **given)
+    _, alone = run(network(0), None, validation=0.2, **given)
+    for name in ("loss", "gradient_norm", "validation_loss"):
+        np.testing.assert_allclose(getattr(histories[0], name), getattr(alone, name), rtol=1e-8)
+
+
 def test_learning_rates_side_by_side() -> None:
     rates = (1e-3, 1e-2, 1e-1)
     models, histories = run([network(0)] * 3, optimizer=[optim.AdamW(lr) for lr in rates], rng=np.random.default_rng(1))

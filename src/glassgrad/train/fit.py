@@ -97,7 +97,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     replicas : how many models to train side by side in one native function. ``model`` is then a sequence of as many, or
         a function of the replica's number that makes one, or the beginning of all; ``optimizer`` may be a sequence too,
         of different learning rates. Replica i is what the seed ``rng + i`` gives, with callbacks, patience, logs
-        (run-0.jsonl, run-1.jsonl, ...) and a place in the checkpoint of its own
+        (run-0.jsonl, run-1.jsonl, ...) and a place in the checkpoint of its own; a share held out is the rows that
+        ``rng`` draws, for all
 
     Returns
     -------
@@ -168,7 +169,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     else:
         feed = _require_together(feed, compile, kept)
         models, optimizers = models_of(model, replicas), optimizers_of(optimizers, replicas)
-        runs = trainings_of(models, optimizers, orders_of(rng, replicas), loss, feed, epochs, watchers)
+        runs = trainings_of(models, optimizers, orders_of(rng, replicas, feed), loss, feed, epochs, watchers)
     if kept is not None:
         runs[0].facts = {"replicas": str(replicas), **drawing, **_facts(runs[0], loss, held, wanted)}
         if any(one != optimizers[0] for one in optimizers):
@@ -188,7 +189,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
                 if kept is not None and epoch.number % kept.every == 0:
                     write()
         for run in runs:
-            run.history.interrupted = interrupt.asked
+            run.history.interrupted, run.history.steps = interrupt.asked, int(run.carry.steps)
         write()
         for run in runs:
             for watcher in run.callbacks:

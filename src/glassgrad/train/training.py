@@ -228,7 +228,7 @@ class Training:
                 f"fit: all weights of epoch {self.number} are 0: expected some above it; pass other weights"
             )
         found = float(np.dot(self.losses, self.sizes)) / total, float(np.mean(self.norms))
-        self.history.steps += self.begun
+        self.history.steps = int(self.carry.steps)
         self.begun, self.losses, self.norms, self.sizes = 0, [], [], []
         self.drawn = self.order.bit_generator.state
         return found
