@@ -33,6 +33,7 @@ from .output import Output, note, require_output
 from .sources import DATASETS, source_name, table_of, train_target
 
 INTERRUPTED = 130  # 128 + the signal's number, as shells count
+NOTHING_HELD = "no rows, so that nothing is measured on held-out rows; glassgrad evaluate does so on another file"
 SHORT = 12  # columns or notes that are listed one by one
 
 EXAMPLES = """\
@@ -71,7 +72,8 @@ def _add_network(add: Add) -> None:
     add("--model", choices=("mlp", "linear", "cnn"), help=kinds)
     add("--hidden", type=widths, metavar="N,N", help="widths of hidden layers, 0 for none [by rows]")
     add("--activation", choices=tuple(ACTIVATIONS), default="relu", metavar="NAME", help=_among(ACTIVATIONS, "relu"))
-    add("--dropout", type=between(0, 1), default=0.0, metavar="P", help="share of activations dropped in training [0]")
+    dropped = "share of activations dropped in training [0]"
+    add("--dropout", type=between(0, 1, least=True), default=0.0, metavar="P", help=dropped)
 
 
 def _add_descent(add: Add) -> None:
@@ -79,7 +81,8 @@ def _add_descent(add: Add) -> None:
     add("--optimizer", choices=tuple(DESCENTS), default="adamw", metavar="NAME", help=_among(DESCENTS, "adamw"))
     add("--lr", type=between(0), metavar="X", help=f"highest learning rate [{rates}]")
     add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
-    add("--weight-decay", type=between(-1e-300), metavar="X", help="pull of weights towards 0 [by optimizer and rows]")
+    pull = "pull of weights towards 0 [by optimizer and rows]"
+    add("--weight-decay", type=between(0, least=True), metavar="X", help=pull)
     add("--clip", type=between(0), metavar="X", help="the greatest length of the gradient [none]")
     add("--epochs", type=whole(1), metavar="N", help="passes over the data [by number of rows]")
     add("--batch-size", type=batch, metavar="N|all", help="rows per step [by number of rows]")
@@ -88,7 +91,8 @@ def _add_descent(add: Add) -> None:
     add("--patience", type=whole(1), metavar="N", help=waiting)
     share = "share of training rows to watch and not to learn from [0.1 with --patience, else none]"
     add("--validation", type=between(0, 1), metavar="X", help=share)
-    add("--test-fraction", type=between(0, 1), default=0.2, metavar="X", help="share of rows held out [0.2]")
+    held = "share of rows held out to measure on; 0 learns from all, and measures nothing [0.2]"
+    add("--test-fraction", type=between(0, 1, least=True), default=0.2, metavar="X", help=held)
 
 
 def _add_columns(add: Add) -> None:
@@ -240,7 +244,8 @@ def _mention_lone_classes(table: Table, target: str, options: argparse.Namespace
 
 def _describe(table: Table, prepared: Prepared) -> str:
     encoder = prepared.encoder
-    rows = f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from, {len(prepared.x_test)} held out"
+    held = len(prepared.x_test) or "none"
+    rows = f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from, {held} held out"
     if len(encoder.columns) <= SHORT:
         return f"{rows}\n{encoder.describe()}"
     lines = [
@@ -256,7 +261,7 @@ def _describe(table: Table, prepared: Prepared) -> str:
 def _facts(options: argparse.Namespace, prepared: Prepared, trained: Trained) -> dict[str, Any]:
     """What the model's file says about its training: nothing that differs between two equal runs."""
     learnt, watched = trained.rows
-    score = {name: value for name, value in trained.score.to_dict().items() if name != "confusion"}
+    score = trained.score and {name: x for name, x in trained.score.to_dict().items() if name != "confusion"}
     return {
         "source": Path(options.data).name,
         "rows": {"training": learnt, "validation": watched, "held_out": len(prepared.x_test)},
@@ -280,7 +285,7 @@ def _summary(trained: Trained) -> dict[str, Any]:
         "architecture": repr(model.model),
         "parameters": parameters(model.model),
         **model.training,
-        "held_out": trained.score.to_dict(),
+        "held_out": trained.score and trained.score.to_dict(),
         "interrupted": history.interrupted,
         "history": history.to_dict(),
     }
@@ -288,6 +293,8 @@ def _summary(trained: Trained) -> dict[str, Any]:
 
 def _held_out(trained: Trained) -> dict[str, Any]:
     """The result as a part of the report."""
+    if trained.score is None:
+        return {"title": "held-out rows", "note": NOTHING_HELD}
     text = details(trained.model.encoder.classes, trained.score)
     return {"title": "held-out rows", "note": str(trained.score), "text": text}
 
@@ -296,7 +303,7 @@ def _result(trained: Trained, seconds: float) -> str:
     history, network = trained.history, trained.model.model
     lines = (
         "",
-        f"held out: {trained.score}",
+        f"held out: {trained.score or NOTHING_HELD}",
         f"{network} has {parameters(network):,} parameters; {history.steps:,} steps took {seconds:.1f} s",
         "",
         str(trained.layers),
