@@ -22,7 +22,7 @@ from ..train.callbacks import Callback
 from ..train.files import require_place
 from ..train.logs import JSONLines, TensorBoard
 from ..train.progress import shown_progress
-from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
+from ..train.recipe import DESCENTS, SCHEDULES, Descent, Settings, plan
 from ..train.report import Report, is_report
 from ..train.save import is_model
 from ..train.tabular import LOOK, Trained, loss_for, train_table
@@ -77,13 +77,18 @@ def _add_network(add: Add) -> None:
 
 
 def _add_descent(add: Add) -> None:
-    rates = ", ".join(f"{way.lr:g} for {name}" for name, way in DESCENTS.items())
+    rates = ", ".join(f"{way.lr:g} for {name}{_falling(way)}" for name, way in DESCENTS.items())
     add("--optimizer", choices=tuple(DESCENTS), default="adamw", metavar="NAME", help=_among(DESCENTS, "adamw"))
     add("--lr", type=between(0), metavar="X", help=f"highest learning rate [{rates}]")
     add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
     pull = "pull of weights towards 0 [by optimizer and rows]"
     add("--weight-decay", type=between(0, least=True), metavar="X", help=pull)
-    add("--clip", type=between(0), metavar="X", help="the greatest length of the gradient [none]")
+    add(
+        "--clip",
+        type=between(0),
+        metavar="X",
+        help="the greatest length of the gradient [none; 5 for sgd without --lr]",
+    )
     add("--epochs", type=whole(1), metavar="N", help="passes over the data [by number of rows]")
     add("--batch-size", type=batch, metavar="N|all", help="rows per step [by number of rows]")
     add("--seed", type=whole(0), default=0, metavar="N", help="of split, first weights, dropout, order of rows [0]")
@@ -101,6 +106,10 @@ def _add_columns(add: Add) -> None:
     add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out; may be repeated")
     add("--categorical", action="append", default=[], metavar="COLUMN", help="take numbers for names; may be repeated")
     add("--max-categories", type=whole(2), default=100, metavar="N", help="most categories a column may have [100]")
+
+
+def _falling(way: Descent) -> str:
+    return f" (less for batches below {way.least} rows)" if way.least > 1 else ""
 
 
 def _among(names: Any, default: str) -> str:
