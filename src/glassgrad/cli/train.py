@@ -83,12 +83,8 @@ def _add_descent(add: Add) -> None:
     add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
     pull = "pull of weights towards 0 [by optimizer and rows]"
     add("--weight-decay", type=between(0, least=True), metavar="X", help=pull)
-    add(
-        "--clip",
-        type=between(0),
-        metavar="X",
-        help="the greatest length of the gradient [none; 5 for sgd without --lr]",
-    )
+    longest = "the greatest length of the gradient [none; 5 for sgd without --lr]"
+    add("--clip", type=between(0), metavar="X", help=longest)
     add("--epochs", type=whole(1), metavar="N", help="passes over the data [by number of rows]")
     add("--batch-size", type=batch, metavar="N|all", help="rows per step [by number of rows]")
     add("--seed", type=whole(0), default=0, metavar="N", help="of split, first weights, dropout, order of rows [0]")

@@ -247,6 +247,14 @@ class Training:
         return DivergedError(f"fit: {what} at epoch {self.number}, step {step}: {expected}")
 
 
+def require_training(training: Any, who: str) -> None:
+    """Refuse to look at what callbacks of the estimators are given."""
+    if not isinstance(training, Training):
+        raise TypeError(
+            f"{who}: looks at trainings of train.fit: got one of {type(training.model).__name__}; leave it out"
+        )
+
+
 def own(leaf: Any) -> Any:
     """A leaf as an array of its own; what is no number as it is."""
     if isinstance(leaf, Node):
