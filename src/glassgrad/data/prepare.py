@@ -71,7 +71,7 @@ def prepare(
     if len(train_rows) < LEAST_TRAINING:
         raise DataError(
             f"prepare: too few rows to learn from: got {len(train_rows)} of {len(table)} with held_out={held_out:g}, "
-            f"expected at least {LEAST_TRAINING}; hold out a smaller share, or add data"
+            f"expected at least {LEAST_TRAINING}; {'hold out a smaller share, or ' if held_out else ''}add data"
         )
     train, test = table.take(train_rows), table.take(test_rows)
     encoder = Encoder.fit(

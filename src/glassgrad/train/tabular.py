@@ -62,7 +62,7 @@ def train_table(
     columns, header : of the file, to be kept with the model
     settings : how to train
     progress : called after every epoch, with the score so far: on the rows that ``settings.validation`` sets aside, or
-        on the held-out part, which then decides nothing; of neither there is none
+        on the held-out part, which then decides nothing; without either there is no score
     callbacks : as in ``fit``
     checkpoint, resume : as in ``fit``; refuses a checkpoint of other data or settings than these
 
