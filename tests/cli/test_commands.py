@@ -119,6 +119,15 @@ def test_options(run: Any) -> None:
     assert Path("f.glassgrad").exists()
 
 
+def test_options_that_are_off(run: Any) -> None:
+    Path("f.csv").write_text(flowers())
+    train = ("train", "f.csv", "--target", "kind", "--epochs", 1, "--weight-decay", 0, "--quiet")
+    for out, options in (("a", ("--dropout", 0)), ("b", ()), ("c", ("--dropout", 0.1))):
+        assert run(*train, "--out", out, *options).code == 0
+    a, b, c = (Path(name).read_bytes() for name in "abc")
+    assert a == b != c
+
+
 def test_without_a_header(run: Any) -> None:
     body = flowers().split("\n", 1)[1]
     Path("f.csv").write_text(body)
@@ -228,7 +237,7 @@ BAD_COMMANDS = [
     (("train", "f.csv", "--target", "kind", "--epochs", "0"), 2, "a whole number of at least 1"),
     (("train", "f.csv", "--target", "kind", "--hidden", "8,x"), 2, "expected widths such as 64,64"),
     (("train", "f.csv", "--target", "kind", "--lr", "nan"), 2, "expected a number above 0"),
-    (("train", "f.csv", "--target", "kind", "--test-fraction", "1"), 2, "above 0 and below 1"),
+    (("train", "f.csv", "--target", "kind", "--test-fraction", "1"), 2, "of at least 0 and below 1"),
     (("train", "f.csv", "--target", "kind", "--delimiter", "xx"), 1, "bad delimiter"),
     (("train", "f.csv", "--target", "kind", "--out", "no/such/m"), 1, "no such folder"),
     (("train", "f.csv", "--target", "kind", "--out", "f.csv"), 1, "f.csv exists and is not a model"),
@@ -260,6 +269,8 @@ BAD_COMMANDS = [
     (("predict", "m", "few.csv"), 1, "expected 'length', 'width'; it has 'lenght', 'x', which the model does not know"),
     (("predict", "m", "spoilt.csv"), 1, "text in number column 'width': got 'wide' at spoilt.csv:2"),
     (("predict", "m", "empty.csv"), 1, "is empty"),
+    (("train", "f.csv", "--dropout", "-0.1"), 2, "--dropout: got '-0.1', expected a number of at least 0 and below 1"),
+    (("train", "f.csv", "--weight-decay", "-1"), 2, "got '-1', expected a number of at least 0"),
 ]
 
 

@@ -167,6 +167,30 @@ def test_report(run: Any) -> None:
     assert (done.code, "mine.html exists and is not a report: choose another --report" in done.err) == (1, True)
 
 
+@pytest.mark.parametrize("watched", [(), ("--patience", 50)])
+def test_all_rows_may_be_learnt_from(run: Any, watched: tuple[Any, ...]) -> None:
+    Path("f.csv").write_text(flowers(90))
+    Path("g.csv").write_text(flowers(30, seed=1))
+    arguments = ("train", "f.csv", "--target", "kind", "--test-fraction", 0, "--schedule", "constant", *watched)
+    shown = run(*arguments, "--epochs", 6, "--out", "m", "--report", "r.html")
+    assert shown.code == 0, shown.err
+    learnt, kept = (81, 9) if watched else (90, 0)
+    assert "90 rows, 90 to learn from, none held out" in shown.out
+    assert "held out: no rows, so that nothing is measured on held-out rows" in shown.out
+    assert report()["sections"][0]["note"].startswith("no rows")
+    assert run(*arguments, "--epochs", 3, "--out", "n", "--checkpoint", "c").code == 0
+    told = json.loads(run(*arguments, "--epochs", 6, "--out", "n", "--resume", "c", "--json").out)
+    assert (told["held_out"], told["rows"]) == (None, {"training": learnt, "validation": kept, "held_out": 0})
+    assert ("validation_loss" in told["history"]) == bool(watched)
+    assert Path("m").read_bytes() == Path("n").read_bytes()
+    refused = run(*arguments[:5], 0.1, *arguments[6:], "--epochs", 6, "--out", "n", "--resume", "c")
+    assert (refused.code, "number of rows" in refused.err) == (1, True)
+    assert json.loads(run("info", "m", "--json").out)["training"]["held_out"] is None
+    assert "held_out: none" in run("info", "m").out
+    assert json.loads(run("evaluate", "m", "g.csv", "--json").out)["accuracy"] > 0.8
+    assert run("predict", "m", "g.csv").code == 0
+
+
 def test_report_of_a_regression_with_dropout_that_goes_on(run: Any) -> None:
     Path("p.csv").write_text(prices())
     arguments = ("train", "p.csv", "--target", "price", "--hidden", "16,8", "--dropout", 0.5, "--out", "m", "--quiet")

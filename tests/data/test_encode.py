@@ -297,3 +297,11 @@ def test_large_whole_numbers_that_differ_are_not_said_to_be_one() -> None:
 def test_the_largest_numbers_are_encoded_without_a_warning() -> None:
     table = Table.from_columns({"x": np.array([1e308, -1e308, 1e308, -1e308]), "y": [0, 1, 0, 1]})
     assert Encoder.fit(table, "y").columns[0].name == "x"
+
+
+@pytest.mark.parametrize("target", ["buys", "age"])
+def test_nothing_may_be_held_out(target: str) -> None:
+    _, x, y, x_test, y_test = prepare(people(), target, held_out=0)
+    assert (len(x), len(y)) == (40, 40)
+    assert (x_test.shape, y_test.shape) == ((0, *x.shape[1:]), (0, *y.shape[1:]))
+    assert (x_test.dtype, y_test.dtype) == (x.dtype, y.dtype)

@@ -362,6 +362,20 @@ def test_the_logs_of_training_are_callbacks_too(tmp_path: Path) -> None:
     assert lines[-1]["accuracy"] == model.score(X, y)
 
 
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (train.Report(), "Report: looks at trainings of train.fit: got one of MLPClassifier"),
+        (train.Diagnose(), "Diagnose: looks at trainings of train.fit: got one of MLPClassifier"),
+        (train.Checkpoint("c"), "not a callback: got Checkpoint"),
+    ],
+    ids=["report", "diagnose", "checkpoint"],
+)
+def test_what_looks_into_trainings_of_fit_is_refused(callback: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        MLPClassifier(**QUICK, callbacks=[callback]).fit(X, y)
+
+
 def test_interrupted_training_keeps_what_it_has() -> None:
     def interrupt(epoch: Any, fit: Any) -> None:
         if epoch.number == 3:

@@ -262,3 +262,37 @@ def test_nan_in_the_data_is_named() -> None:
     x[7, 2] = np.nan
     with pytest.raises(DivergedError, match="the loss became nan at epoch 1, .* x has nan in row 7, column 2,"):
         run(data=(x, Y))
+
+
+@pytest.mark.parametrize("options", [{"patience": 2}, {}, {"replicas": 2}])
+def test_nan_in_the_validation_data_is_named(options: dict[str, Any]) -> None:
+    x = X.copy()
+    x[7, 2] = np.nan
+    with pytest.raises(DivergedError, match="validation loss is nan: .* x of validation has nan in row 7, column 2,"):
+        run(validation=(x, Y), **{"compile": "replicas" in options} | options)
+
+
+@pytest.mark.parametrize("row", range(0, 20, 3))
+def test_nan_is_named_by_its_row_before_a_share_was_held_out(row: int) -> None:
+    x = X.copy()
+    x[row, 1] = np.nan
+    with pytest.raises(DivergedError, match=f" x has nan in row {row}, column 1,"):
+        run(data=(x, Y), validation=0.5)
+
+
+def test_nan_may_be_in_data_that_the_model_sees_to() -> None:
+    x = X.copy()
+    x[7, 2] = np.nan
+    model = nn.Sequential(lambda x: np.where(np.isnan(x), 0, x), nn.MLP((4, 2), rng=0))
+    given: Any = {"optimizer": "adam", "epochs": 2, "validation": (x, Y), "patience": 2}
+    _, history = fit(model, nn.cross_entropy, (x, Y), **given)
+    assert np.isfinite(history.validation_loss).all()
+
+
+@pytest.mark.parametrize("replicas", [None, 2])
+def test_a_watched_metric_is_a_number(replicas: int | None) -> None:
+    given: Any = {"validation": (X, Y), "metrics": {"a": lambda out, y: np.nan}, "replicas": replicas, "compile": True}
+    _, history = run(**given)
+    assert np.isnan((history if replicas is None else history[1]).metrics["a"]).all()  # nobody watches it
+    with pytest.raises(DivergedError, match="EarlyStopping: a is nan at epoch 1, though the loss is not"):
+        run(callbacks=EarlyStopping(2, "a"), **given)

@@ -30,6 +30,27 @@ def test_every_optimiser_learns(optimizer: str) -> None:
     assert trained.history.loss[-1] < trained.history.loss[0] / 2
 
 
+@pytest.mark.parametrize("batch_size", [1, 4, 32, 128])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_the_rate_of_sgd_fits_the_batch_size(batch_size: int, seed: int) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    x, y = datasets.load_diabetes(return_X_y=True)
+    table = Table.from_columns({**{f"x{i}": column for i, column in enumerate(x.T)}, "y": y})
+    settings = Settings(optimizer="sgd", batch_size=batch_size, epochs=30, seed=seed)
+    trained = train_table(prepare(table, "y", rng=seed), table.names, settings)
+    assert trained.score is not None
+    assert trained.score.r2 is not None and trained.score.r2 > 0.3
+
+
+def test_a_rate_that_is_given_is_left_alone() -> None:
+    given = plan(Settings(optimizer="sgd", lr=0.3, batch_size=1), 100)
+    assert (given.lr, given.clip) == (0.3, None)
+    assert plan(Settings(optimizer="sgd", batch_size=16), 1000).lr == 0.02
+    assert plan(Settings(optimizer="sgd", batch_size=256), 1000).lr == 0.04
+    assert plan(Settings(optimizer="sgd", clip=2.0), 1000).clip == 2.0
+    assert plan(Settings(batch_size=1), 100)[4:] == (0.004, 6000, 1.0, None)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 2, 100])
 def test_every_schedule_takes_any_number_of_steps(schedule: str, steps: int) -> None:

@@ -51,6 +51,15 @@ def test_each_is_what_it_would_be_alone(batch_size: Any) -> None:
         np.testing.assert_allclose(models(X)[i], alone(X), rtol=1e-6, atol=1e-8)
 
 
+def test_a_share_held_out_is_that_of_the_first_alone() -> None:
+    x = np.append(X, HELD[0], axis=0), np.append(Y, HELD[1])
+    given: Any = {"data": x, "rng": 10, "patience": 3}
+    _, histories = run(validation=0.2, **given)
+    _, alone = run(network(0), None, validation=0.2, **given)
+    for name in ("loss", "gradient_norm", "validation_loss"):
+        np.testing.assert_allclose(getattr(histories[0], name), getattr(alone, name), rtol=1e-8)
+
+
 def test_learning_rates_side_by_side() -> None:
     rates = (1e-3, 1e-2, 1e-1)
     models, histories = run([network(0)] * 3, optimizer=[optim.AdamW(lr) for lr in rates], rng=np.random.default_rng(1))
@@ -94,8 +103,23 @@ def test_a_lost_replica_does_not_take_the_others_along() -> None:
     assert np.isfinite(histories[0].loss).all()
     assert not np.isfinite(histories[1].loss).all()
     assert np.isfinite(models[0].W).all()
+    _, histories = fit(
+        layer,
+        nn.squared_error,
+        data,
+        optimizer=[optim.SGD(0.1), optim.SGD(1e200)],
+        epochs=9,
+        replicas=2,
+        validation=data,
+        patience=2,
+    )
+    assert len(histories[0].loss) == 9 > len(histories[1].loss)
     with pytest.raises(DivergedError, match="every replica"):
         fit(layer, nn.squared_error, data, optimizer=optim.SGD(1e200), epochs=3, replicas=2)
+    x = X.copy()
+    x[7, 2] = np.nan
+    with pytest.raises(DivergedError, match="every replica .* x has nan in row 7, column 2"):
+        fit(layer, nn.squared_error, (x, X[:, :1]), optimizer=optim.SGD(0.1), epochs=3, replicas=2)
 
 
 class Cooling(Callback):

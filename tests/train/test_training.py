@@ -308,6 +308,26 @@ def test_ctrl_c_between_epochs() -> None:
 
 
 @BOTH
+def test_ctrl_c_within_batches_from_elsewhere_keeps_the_last_one(compile: bool, tmp_path: Path) -> None:
+    def batches(epoch: int) -> Any:
+        for i in range(0, 60, 10):
+            if pressed and (epoch, i) == (2, 30):
+                signal.raise_signal(signal.SIGINT)
+            yield X[i : i + 10], Y[i : i + 10]
+
+    given: Any = {"data": batches, "compile": compile, "checkpoint": tmp_path / "c"}
+    pressed = True
+    model, history = run(epochs=3, **given)
+    assert (history.interrupted, history.steps, len(history.loss)) == (True, 6 + 3, 1)
+    first, _ = run(data=list(batches(1)), compile=compile, epochs=1)
+    equal(model, run(model=first, data=[(X[i : i + 10], Y[i : i + 10]) for i in (0, 10, 20)], epochs=1)[0])
+    pressed = False
+    again, history = run(epochs=3, resume=True, **given)
+    assert (history.interrupted, history.steps, len(history.loss)) == (False, 18, 3)
+    equal(again, run(data=batches, compile=compile, epochs=3)[0])
+
+
+@BOTH
 def test_ctrl_c_within_an_epoch_goes_back_to_its_beginning(compile: bool, tmp_path: Path) -> None:
     """A loss that presses it while the third epoch runs, or is traced."""
     count = [0]

@@ -65,4 +65,6 @@ def _arrays(model: Any) -> list[tuple[str, Any]]:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+    if value is None:
+        return "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -54,16 +54,17 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
-def between(low: float, high: float = float("inf")) -> Callable[[str], float]:
-    """A number above ``low`` and below ``high``."""
+def between(low: float, high: float = float("inf"), *, least: bool = False) -> Callable[[str], float]:
+    """A number above ``low``, or with ``least`` of at least ``low``, and below ``high``."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not low < value < high:
-            limits = f"above {low:g}" + ("" if high == float("inf") else f" and below {high:g}")
+        if not (low < value < high or (least and value == low)):
+            above = "of at least" if least else "above"
+            limits = f"{above} {low:g}" + ("" if high == float("inf") else f" and below {high:g}")
             raise argparse.ArgumentTypeError(f"got {text!r}, expected a number {limits}")
         return value
 

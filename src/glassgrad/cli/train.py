@@ -22,7 +22,7 @@ from ..train.callbacks import Callback
 from ..train.files import require_place
 from ..train.logs import JSONLines, TensorBoard
 from ..train.progress import shown_progress
-from ..train.recipe import DESCENTS, SCHEDULES, Settings, plan
+from ..train.recipe import DESCENTS, SCHEDULES, Descent, Settings, plan
 from ..train.report import Report, is_report
 from ..train.save import is_model
 from ..train.tabular import LOOK, Trained, loss_for, train_table
@@ -33,6 +33,7 @@ from .output import Output, note, require_output
 from .sources import DATASETS, named_source, source_name, table_of, train_target
 
 INTERRUPTED = 130  # 128 + the signal's number, as shells count
+NOTHING_HELD = "no rows, so that nothing is measured on held-out rows; glassgrad evaluate does so on another file"
 SHORT = 12  # columns or notes that are listed one by one
 
 EXAMPLES = """\
@@ -72,16 +73,19 @@ def _add_network(add: Add) -> None:
     add("--model", choices=("mlp", "linear", "cnn"), help=kinds)
     add("--hidden", type=widths, metavar="N,N", help="widths of hidden layers, 0 for none [by rows]")
     add("--activation", choices=tuple(ACTIVATIONS), default="relu", metavar="NAME", help=_among(ACTIVATIONS, "relu"))
-    add("--dropout", type=between(0, 1), default=0.0, metavar="P", help="share of activations dropped in training [0]")
+    dropped = "share of activations dropped in training [0]"
+    add("--dropout", type=between(0, 1, least=True), default=0.0, metavar="P", help=dropped)
 
 
 def _add_descent(add: Add) -> None:
-    rates = ", ".join(f"{way.lr:g} for {name}" for name, way in DESCENTS.items())
+    rates = ", ".join(f"{way.lr:g} for {name}{_falling(way)}" for name, way in DESCENTS.items())
     add("--optimizer", choices=tuple(DESCENTS), default="adamw", metavar="NAME", help=_among(DESCENTS, "adamw"))
     add("--lr", type=between(0), metavar="X", help=f"highest learning rate [{rates}]")
     add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
-    add("--weight-decay", type=between(-1e-300), metavar="X", help="pull of weights towards 0 [by optimizer and rows]")
-    add("--clip", type=between(0), metavar="X", help="the greatest length of the gradient [none]")
+    pull = "pull of weights towards 0 [by optimizer and rows]"
+    add("--weight-decay", type=between(0, least=True), metavar="X", help=pull)
+    longest = "the greatest length of the gradient [none; 5 for sgd without --lr]"
+    add("--clip", type=between(0), metavar="X", help=longest)
     add("--epochs", type=whole(1), metavar="N", help="passes over the data [by number of rows]")
     add("--batch-size", type=batch, metavar="N|all", help="rows per step [by number of rows]")
     add("--seed", type=whole(0), default=0, metavar="N", help="of split, first weights, dropout, order of rows [0]")
@@ -89,7 +93,8 @@ def _add_descent(add: Add) -> None:
     add("--patience", type=whole(1), metavar="N", help=waiting)
     share = "share of training rows to watch and not to learn from [0.1 with --patience, else none]"
     add("--validation", type=between(0, 1), metavar="X", help=share)
-    add("--test-fraction", type=between(0, 1), default=0.2, metavar="X", help="share of rows held out [0.2]")
+    held = "share of rows held out to measure on; 0 learns from all, and measures nothing [0.2]"
+    add("--test-fraction", type=between(0, 1, least=True), default=0.2, metavar="X", help=held)
 
 
 def _add_columns(add: Add) -> None:
@@ -98,6 +103,10 @@ def _add_columns(add: Add) -> None:
     add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out; may be repeated")
     add("--categorical", action="append", default=[], metavar="COLUMN", help="take numbers for names; may be repeated")
     add("--max-categories", type=whole(2), default=100, metavar="N", help="most categories a column may have [100]")
+
+
+def _falling(way: Descent) -> str:
+    return f" (less for batches below {way.least} rows)" if way.least > 1 else ""
 
 
 def _among(names: Any, default: str) -> str:
@@ -241,7 +250,8 @@ def _mention_lone_classes(table: Table, target: str, options: argparse.Namespace
 
 def _describe(table: Table, prepared: Prepared) -> str:
     encoder = prepared.encoder
-    rows = f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from, {len(prepared.x_test)} held out"
+    held = len(prepared.x_test) or "none"
+    rows = f"{table.source}: {len(table)} rows, {len(prepared.x_train)} to learn from, {held} held out"
     if len(encoder.columns) <= SHORT:
         return f"{rows}\n{encoder.describe()}"
     lines = [
@@ -257,7 +267,7 @@ def _describe(table: Table, prepared: Prepared) -> str:
 def _facts(options: argparse.Namespace, prepared: Prepared, trained: Trained) -> dict[str, Any]:
     """What the model's file says about its training: nothing that differs between two equal runs."""
     learnt, watched = trained.rows
-    score = {name: value for name, value in trained.score.to_dict().items() if name != "confusion"}
+    score = trained.score and {name: x for name, x in trained.score.to_dict().items() if name != "confusion"}
     return {
         "source": Path(options.data).name,
         "rows": {"training": learnt, "validation": watched, "held_out": len(prepared.x_test)},
@@ -281,7 +291,7 @@ def _summary(trained: Trained) -> dict[str, Any]:
         "architecture": repr(model.model),
         "parameters": parameters(model.model),
         **model.training,
-        "held_out": trained.score.to_dict(),
+        "held_out": trained.score and trained.score.to_dict(),
         "interrupted": history.interrupted,
         "history": history.to_dict(),
     }
@@ -289,6 +299,8 @@ def _summary(trained: Trained) -> dict[str, Any]:
 
 def _held_out(trained: Trained) -> dict[str, Any]:
     """The result as a part of the report."""
+    if trained.score is None:
+        return {"title": "held-out rows", "note": NOTHING_HELD}
     text = details(trained.model.encoder.classes, trained.score)
     return {"title": "held-out rows", "note": str(trained.score), "text": text}
 
@@ -297,7 +309,7 @@ def _result(trained: Trained, seconds: float) -> str:
     history, network = trained.history, trained.model.model
     lines = (
         "",
-        f"held out: {trained.score}",
+        f"held out: {trained.score or NOTHING_HELD}",
         f"{network} has {parameters(network):,} parameters; {history.steps:,} steps took {seconds:.1f} s",
         "",
         str(trained.layers),

@@ -48,7 +48,8 @@ def prepare(
 ) -> Prepared:
     """Split a table, fit an :class:`Encoder` on the training part, and encode both parts.
 
-    The held-out part is stratified by class for classification. Other parameters are those of :meth:`Encoder.fit`.
+    The held-out part is stratified by class for classification; with ``held_out=0`` it has no rows. Other
+    parameters are those of :meth:`Encoder.fit`.
 
     Raises
     ------
@@ -64,11 +65,13 @@ def prepare(
     """
     task = task or detect_task(table, target)
     labels = class_labels(table, target) if task == "classification" else None
-    train_rows, test_rows = held_out_split(len(table), fraction=held_out, rng=rng, labels=labels)
+    train_rows, test_rows = np.arange(len(table)), np.arange(0)
+    if held_out != 0:
+        train_rows, test_rows = held_out_split(len(table), fraction=held_out, rng=rng, labels=labels)
     if len(train_rows) < LEAST_TRAINING:
         raise DataError(
             f"prepare: too few rows to learn from: got {len(train_rows)} of {len(table)} with held_out={held_out:g}, "
-            f"expected at least {LEAST_TRAINING}; hold out a smaller share, or add data"
+            f"expected at least {LEAST_TRAINING}; {'hold out a smaller share, or ' if held_out else ''}add data"
         )
     train, test = table.take(train_rows), table.take(test_rows)
     encoder = Encoder.fit(
@@ -81,10 +84,7 @@ def prepare(
         max_categories=max_categories,
         together=together,
     )
-    return Prepared(
-        encoder,
-        encoder.transform(train),
-        encoder.transform_target(train),
-        encoder.transform(test),
-        encoder.transform_target(test),
-    )
+    x, y = encoder.transform(train), encoder.transform_target(train)
+    if not len(test_rows):
+        return Prepared(encoder, x, y, x[:0], y[:0])
+    return Prepared(encoder, x, y, encoder.transform(test), encoder.transform_target(test))

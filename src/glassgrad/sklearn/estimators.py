@@ -43,7 +43,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     early_stopping, validation_fraction : watch the score of rows held out, and keep the weights of its best epoch
     beta_1, beta_2, epsilon : of 'adam'
     max_fun : most evaluations of the loss by 'lbfgs'
-    callbacks : functions of (epoch, fit), called after each epoch, and ``glassgrad.train.Callback``; or one of them
+    callbacks : functions of (epoch, fit), called after each epoch, and ``glassgrad.train.Callback``, such as
+        ``EarlyStopping``, ``JSONLines`` and ``TensorBoard``; or one of them
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, DivergedError
 from .history import Epoch
 
 if TYPE_CHECKING:
@@ -140,6 +140,11 @@ class EarlyStopping(Callback):
     largest : whether large numbers are the good ones, as of an accuracy
     restore : whether the best model, not the last, is what ``fit`` returns
 
+    Raises
+    ------
+    DivergedError
+        In training: what is watched is NaN, while the model still learns.
+
     Examples
     --------
     >>> EarlyStopping(10, "accuracy", largest=True)
@@ -173,6 +178,11 @@ class EarlyStopping(Callback):
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:
         value = watched(epoch, self.monitor, "EarlyStopping") * (-1 if self.largest else 1)
+        if math.isnan(value) and math.isfinite(epoch.loss + epoch.gradient_norm):  # else it is a replica that is lost
+            raise DivergedError(
+                f"EarlyStopping: {self.monitor} is nan at epoch {epoch.number}, though the loss is not: expected a "
+                f"number to watch; correct the metric or the validation data, or watch something else"
+            )
         if value < self.best - (self.least_change if self.best_epoch else 0.0):
             self.best, self.best_epoch = value, epoch.number
             if self.restores:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import DiagnosisWarning, DivergedError, GlassgradError
 from ..inspect.findings.finding import Finding
 from .callbacks import Callback
 from .feed import Rows
 from .history import Epoch
-
-if TYPE_CHECKING:
-    from .training import Training
+from .training import Training, require_training
 
 WORSE = 2.0  # times the first loss, for as many epochs as PATIENT
 PATIENT = 3
@@ -64,6 +62,7 @@ class Diagnose(Callback):
         self._last = -1  # epochs that were done when the model was looked at last
 
     def on_start(self, training: Training) -> None:
+        require_training(training, "Diagnose")
         self._look(training, judge=True)
 
     def on_epoch(self, epoch: Epoch, training: Training) -> None:

@@ -32,18 +32,27 @@ class Part(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Arrays in memory: (x, y) or (x, y, weights), each an array or a tree of arrays of as many rows."""
+    """Arrays in memory: (x, y) or (x, y, weights), each an array or a tree of arrays of as many rows.
+
+    ``given`` is the data before a part was held out: its rows are the ones that messages name.
+    """
 
     data: tuple[Any, ...]
     total: int
     batch_size: int
+    given: tuple[Any, ...]
+
+    @property
+    def share(self) -> bool:
+        """Whether a part of what was given was held out."""
+        return self.given is not self.data
 
     @classmethod
     def of(cls, data: tuple[Any, ...], batch_size: int | None) -> Rows:
         """Checked."""
         count = rows_of(data)
         minibatches(count, batch_size, 0)  # refuses a bad size
-        return cls(data, count, count if batch_size is None else min(batch_size, count))
+        return cls(data, count, count if batch_size is None else min(batch_size, count), data)
 
     def parts(self, epoch: int, order: np.random.Generator, done: int, most: int | None) -> Iterator[Part]:
         """The epoch's steps after the first ``done``, at most ``most`` in a part."""
@@ -70,7 +79,7 @@ class Rows(NamedTuple):
             )
         rows = shuffled(self.total, order)
         kept, out = (_chosen(self.data, np.sort(part)) for part in (rows[held:], rows[:held]))
-        return Rows.of(kept, self.batch_size), out
+        return Rows.of(kept, self.batch_size)._replace(given=self.data), out
 
 
 class Stream(NamedTuple):
@@ -140,12 +149,15 @@ def rows_of(data: tuple[Any, ...], what: str = "data") -> int:
     raise DataError(f"fit: {what} does not fit: got {shapes}, expected as many rows of all, at least one")
 
 
-def not_finite(data: tuple[Any, ...]) -> str:
-    """Where the first NaN or infinity of the data is; empty where all is finite."""
+def not_finite(data: tuple[Any, ...], what: str = "") -> str:
+    """What to expect instead of the first NaN or infinity of the data, and where that is; empty where all is finite."""
     for name, part in zip(("x", "y", "weights"), data, strict=False):
         for leaf in tree.leaves(part):
             if leaf.dtype.kind in "fc" and not np.isfinite(leaf).all():
                 row, *rest = np.argwhere(~np.isfinite(leaf))[0].tolist()
                 column = f", column {', '.join(map(str, rest))}" if rest else ""
-                return f"{name} has {leaf[(row, *rest)]} in row {row}{column}"
+                return (
+                    f"expected finite data, but {name}{what} has {leaf[(row, *rest)]} in row {row}{column}, counted "
+                    f"from 0; fill such entries, or leave their rows out"
+                )
     return ""

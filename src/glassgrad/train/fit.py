@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,13 +13,13 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from ..data.batches import Seed, generator
-from ..errors import DataError
+from ..errors import DataError, DivergedError
 from ..nn.losses import Loss
 from ..optim import Optimizer, by_name
 from .callbacks import Callback, EarlyStopping, callbacks_of, told
 from .checkpoint import Checkpoint, writer
 from .facts import checksum, checksums, facts
-from .feed import Batches, Rows, Stream, arrays_of, feed_of, rows_of
+from .feed import Batches, Rows, Stream, arrays_of, feed_of, not_finite, rows_of
 from .history import COLUMNS, Epoch, History
 from .interrupt import Interrupt, Interrupted, noticed
 from .logs import JSONLines
@@ -97,7 +98,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     replicas : how many models to train side by side in one native function. ``model`` is then a sequence of as many, or
         a function of the replica's number that makes one, or the beginning of all; ``optimizer`` may be a sequence too,
         of different learning rates. Replica i is what the seed ``rng + i`` gives, with callbacks, patience, logs
-        (run-0.jsonl, run-1.jsonl, ...) and a place in the checkpoint of its own
+        (run-0.jsonl, run-1.jsonl, ...) and a place in the checkpoint of its own; a share held out is the rows that
+        ``rng`` draws, for all
 
     Returns
     -------
@@ -110,7 +112,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     Raises
     ------
     DivergedError
-        The loss or a parameter is no longer finite; names epoch and step.
+        The loss or a parameter is no longer finite; names epoch and step. Or what early stopping watches
+        is NaN, or validation data have a NaN or infinity that shows in their loss.
     DataError
         No rows, x and y of different lengths, or weights that are not finite, below 0 or all 0.
     TypeError
@@ -159,7 +162,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     if resume and checkpoint is None:
         raise ValueError('fit: resume needs a file to go on from: got no checkpoint; pass checkpoint="run.safetensors"')
     kept = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    measure = None if held is None else partial(Measure(loss, wanted, model, held, compile), data=held)
+    measure = None if held is None else partial(_measured, Measure(loss, wanted, model, held, compile), held, feed)
     _count(epochs)
     if replicas is None:
         runs = [Training(model, loss, feed, optimizers[0], epochs, order, compile)]
@@ -167,7 +170,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
     else:
         feed = _require_together(feed, compile, kept)
         models, optimizers = models_of(model, replicas), optimizers_of(optimizers, replicas)
-        runs = trainings_of(models, optimizers, orders_of(rng, replicas), loss, feed, epochs, watchers)
+        runs = trainings_of(models, optimizers, orders_of(rng, replicas, feed), loss, feed, epochs, watchers)
     if kept is not None:
         runs[0].facts = {"replicas": str(replicas), **drawing, **_facts(runs[0], loss, held, wanted)}
         if any(one != optimizers[0] for one in optimizers):
@@ -187,7 +190,7 @@ def fit(  # type: ignore[misc]  # the settings are those below
                 if kept is not None and epoch.number % kept.every == 0:
                     write()
         for run in runs:
-            run.history.interrupted = interrupt.asked
+            run.history.interrupted, run.history.steps = interrupt.asked, int(run.carry.steps)
         write()
         for run in runs:
             for watcher in run.callbacks:
@@ -258,6 +261,18 @@ def _alone(
         for watcher in training.callbacks:
             watcher.on_epoch(epoch, training)
         yield epoch
+
+
+def _measured(measure: Measure, held: tuple[Any, ...], feed: Rows | Stream, model: Any) -> Measured:
+    """Loss and metrics on what is held out; raises where that has a NaN or infinity that came through."""
+    found = measure(model, held)
+    if not math.isfinite(found.loss):
+        where = not_finite(held, " of validation")
+        if isinstance(feed, Rows) and feed.share:
+            where = not_finite(feed.given)
+        if where:
+            raise DivergedError(f"fit: the validation loss is {found.loss}: {where}")
+    return found
 
 
 def _held(feed: Rows | Stream, validation: Any, order: Any) -> tuple[Rows | Stream, tuple[Any, ...] | None]:

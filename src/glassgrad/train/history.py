@@ -46,7 +46,7 @@ class History:
     ----------
     loss, gradient_norm, validation_loss, lr, seconds : as in ``Epoch``; empty where nothing was measured
     metrics : by name, one list each
-    steps : how many there were
+    steps : how many there were; those of an epoch that Ctrl-C ended count where the model keeps them
     best_epoch : counts from 1; the epoch whose model was returned
     interrupted : whether Ctrl-C ended it
 

@@ -23,15 +23,29 @@ class Descent(NamedTuple):
     options : beside learning rate and weight decay
     lr : highest learning rate
     decay : weight decay of a table of up to 1000 rows
+    least : rows per step below which the rate falls in proportion, because the gradient of fewer varies more (the
+        linear scaling rule of Goyal et al., "Accurate, Large Minibatch SGD", 2017); 1 where a step is as long whatever
+        the gradient's length
+    clip : the greatest length of the gradient, where the rate is the one here
     """
 
     options: dict[str, Any]
     lr: float
     decay: float
+    least: int = 1
+    clip: float | None = None
+
+    def rate(self, batch_size: int) -> float:
+        """The highest learning rate, for so many rows per step.
+
+        >>> DESCENTS["sgd"].rate(32), DESCENTS["sgd"].rate(1), DESCENTS["adamw"].rate(1)
+        (0.04, 0.00125, 0.004)
+        """
+        return self.lr * min(1.0, batch_size / self.least)
 
 
 DESCENTS = {  # by the names of optim
-    "sgd": Descent({"momentum": 0.9, "nesterov": True}, 4e-2, 0.02),
+    "sgd": Descent({"momentum": 0.9, "nesterov": True}, 4e-2, 0.02, least=32, clip=5.0),
     "rmsprop": Descent({}, 4e-3, 0.0),
     "adagrad": Descent({}, 4e-2, 0.0),
     "adam": Descent({}, 4e-3, 0.0),
@@ -73,10 +87,10 @@ class Settings:
     epochs : passes over the data
     batch_size : rows per step
     optimizer : a name in ``DESCENTS``
-    lr : learning rate at its highest
+    lr : learning rate at its highest; by default the optimiser's in ``DESCENTS``, of "sgd" less for small batches
     schedule : a name in ``SCHEDULES``, how the rate changes
     weight_decay : as the optimiser takes it
-    clip : the greatest length of the gradient of all parameters
+    clip : the greatest length of the gradient of all parameters; by default none, but 5 of "sgd" at its own rate
     seed : of first weights, dropout and order of rows
     validation : share of the training rows to watch instead of learning from; by default a tenth with ``patience``
     patience : epochs to wait for a lower validation loss; the best epoch's model is then the one returned
@@ -126,6 +140,7 @@ class Plan(NamedTuple):
     lr: float
     steps: int
     weight_decay: float
+    clip: float | None
 
     def __str__(self) -> str:
         s = self.settings
@@ -146,7 +161,7 @@ class Plan(NamedTuple):
             "lr": self.lr,
             "schedule": s.schedule,
             "weight_decay": self.weight_decay,
-            "clip": s.clip,
+            "clip": self.clip,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "seed": s.seed,
@@ -159,7 +174,7 @@ class Plan(NamedTuple):
         rate = SCHEDULES[self.settings.schedule](self.lr, self.steps)
         name = self.settings.optimizer
         made = by_name(name, lr=rate, weight_decay=self.weight_decay, **DESCENTS[name].options)
-        return made if self.settings.clip is None else Clipped(made, global_norm=self.settings.clip)
+        return made if self.clip is None else Clipped(made, global_norm=self.clip)
 
     def network(self, inputs: int, outputs: int) -> Any:
         """The network before training."""
@@ -206,6 +221,8 @@ def plan(settings: Settings, rows: int) -> Plan:
     usual = max(60 if small else 40, math.ceil(1500 / per_epoch))
     epochs = settings.epochs or max(5, min(usual, math.ceil((IMAGES if settings.image else STEPS) / per_epoch)))
     descent = DESCENTS[settings.optimizer]
-    lr = settings.lr if settings.lr is not None else descent.lr / 2 if settings.image else descent.lr
+    usual_lr = descent.rate(batch) / 2 if settings.image else descent.rate(batch)
+    lr = usual_lr if settings.lr is None else settings.lr
     decay = min(1.0, 1000 / rows) * descent.decay if settings.weight_decay is None else settings.weight_decay
-    return Plan(settings, hidden, epochs, batch, lr, epochs * per_epoch, decay)
+    clip = descent.clip if settings.clip is None and settings.lr is None else settings.clip
+    return Plan(settings, hidden, epochs, batch, lr, epochs * per_epoch, decay, clip)

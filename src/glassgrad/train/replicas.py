@@ -12,14 +12,14 @@ import numpy as np
 from .. import tree
 from ..autodiff.batch import vmap
 from ..compile import jit
-from ..data.batches import Seed, generator
+from ..data.batches import Seed, generator, shuffled
 from ..errors import DivergedError
 from ..nn.losses import Loss
 from ..optim import Optimizer
 from .callbacks import Callback
 from .epoch import Pass, native_epoch
 from .facts import facts, first_difference
-from .feed import Rows
+from .feed import Rows, not_finite, rows_of
 from .history import Epoch
 from .interrupt import Interrupt, Interrupted
 from .measure import Measured, shares
@@ -182,12 +182,13 @@ class _Together:
         self.hand_out()
         losses, norms = (np.concatenate(column).astype(float) for column in zip(*found, strict=True))
         if not np.isfinite(losses[-1]).any():
-            raise DivergedError(
-                "fit: the loss of every replica is no longer finite: expected finite numbers; lower the learning rate, "
-                "or look for extreme values in the data"
+            feed = self.runs[0].feed
+            expected = (isinstance(feed, Rows) and not_finite(feed.given)) or (
+                "expected finite numbers; lower the learning rate, or look for extreme values in the data"
             )
+            raise DivergedError(f"fit: the loss of every replica is no longer finite: {expected}")
         for i in self.going:
-            self.runs[i].history.steps += len(losses)
+            self.runs[i].history.steps = int(self.runs[i].carry.steps)
             self.runs[i].drawn = self.runs[i].order.bit_generator.state
         with np.errstate(all="ignore"):
             return np.average(losses, axis=0, weights=np.concatenate(sizes)), norms.mean(axis=0)
@@ -256,11 +257,15 @@ def _differ_in_rate(one: Any, other: Any) -> bool:
     return plain and type(one) is type(other) and dataclasses.replace(one, lr=other.lr) == other
 
 
-def orders_of(rng: Seed, replicas: int) -> list[np.random.Generator]:
+def orders_of(rng: Seed, replicas: int, feed: Rows) -> list[np.random.Generator]:
     """A generator for each replica: of the seeds rng, rng + 1, ...; or made from a generator."""
     if isinstance(rng, np.random.Generator):
         return rng.spawn(replicas)
-    return [generator(rng + i) for i in range(replicas)]
+    orders = [generator(rng + i) for i in range(replicas)]
+    if feed.share:
+        for order in orders:
+            shuffled(rows_of(feed.given), order)  # a share, as each would draw alone
+    return orders
 
 
 def _is_array(leaf: Any) -> bool:

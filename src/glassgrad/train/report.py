@@ -27,7 +27,7 @@ from .feed import rows_of as count_of
 from .files import numbered, require_place, write_whole
 from .history import Epoch
 from .measure import loss_of
-from .training import Training
+from .training import Training, require_training
 
 ROWS = 128  # that layers are measured on
 SHOWN = 4  # of these, explained
@@ -133,8 +133,7 @@ class Report(Callback):
         return found
 
     def on_start(self, training: Training) -> None:
-        if not isinstance(training, Training):
-            raise TypeError(f"Report: looks at trainings of train.fit: got one of {type(training.model).__name__}")
+        require_training(training, "Report")
         done, before = len(training.history.loss), self._measured
         if self.path is not None and require_place(self.path, ModelFileError).exists():
             if not is_report(self.path):

@@ -32,12 +32,12 @@ class Trained(NamedTuple):
     """What training a table gives.
 
     ``rows`` are those that were learnt from and those that were watched by ``patience``; ``score`` is of the rows that
-    were held out.
+    were held out, None where there are none.
     """
 
     model: TableModel
     history: History
-    score: Score
+    score: Score | None
     layers: LayerTable
     plan: Plan
     rows: tuple[int, int]
@@ -62,7 +62,7 @@ def train_table(
     columns, header : of the file, to be kept with the model
     settings : how to train
     progress : called after every epoch, with the score so far: on the rows that ``settings.validation`` sets aside, or
-        on the held-out part, which then decides nothing
+        on the held-out part, which then decides nothing; without either there is no score
     callbacks : as in ``fit``
     checkpoint, resume : as in ``fit``; refuses a checkpoint of other data or settings than these
 
@@ -75,7 +75,8 @@ def train_table(
     ['no', 'yes']
     """
     encoder, x, y = prepared.encoder, prepared.x_train, prepared.y_train
-    chosen, watched = plan(settings, len(x)), (prepared.x_test, prepared.y_test)
+    chosen, test = plan(settings, len(x)), (prepared.x_test, prepared.y_test) if len(prepared.x_test) else None
+    watched = test
     if settings.held:
         labels = y if encoder.classes else None
         kept, held = held_out_split(len(x), fraction=settings.held, rng=settings.seed, labels=labels)
@@ -91,7 +92,7 @@ def train_table(
         batch_size=chosen.batch_size,
         rng=settings.seed,
         validation=watched,
-        metrics=_metric(encoder),
+        metrics=_metric(encoder) if watched else None,
         patience=settings.patience,
         callbacks=[SameRun(chosen, (x, y)), *callbacks],
         progress=progress or False,
@@ -100,8 +101,8 @@ def train_table(
     )
     model = TableModel(network, encoder, columns, header)
     layers = layer_table(network, loss, x[:LOOK], y[:LOOK])
-    result = score(encoder, outputs_of(network, prepared.x_test), prepared.y_test)
-    return Trained(model, history, result, layers, chosen, (len(x), len(watched[0]) if settings.held else 0))
+    result = score(encoder, outputs_of(network, test[0]), test[1]) if test else None
+    return Trained(model, history, result, layers, chosen, (len(x), len(prepared.x_train) - len(x)))
 
 
 class SameRun(Callback):

@@ -228,7 +228,7 @@ class Training:
                 f"fit: all weights of epoch {self.number} are 0: expected some above it; pass other weights"
             )
         found = float(np.dot(self.losses, self.sizes)) / total, float(np.mean(self.norms))
-        self.history.steps += self.begun
+        self.history.steps = int(self.carry.steps)
         self.begun, self.losses, self.norms, self.sizes = 0, [], [], []
         self.drawn = self.order.bit_generator.state
         return found
@@ -239,14 +239,19 @@ class Training:
             raise self._diverged(f"the loss became {losses[bad[0]]}", self.begun + int(bad[0]) + 1)
 
     def _diverged(self, what: str, step: int) -> DivergedError:
-        if isinstance(self.feed, Rows) and (where := not_finite(self.feed.data)):
-            return DivergedError(
-                f"fit: {what} at epoch {self.number}, step {step}: expected finite data, but {where}, counted "
-                f"from 0; fill such entries, or leave their rows out"
-            )
-        return DivergedError(
-            f"fit: {what} at epoch {self.number}, step {step}: expected finite numbers; lower the learning rate (got "
-            f"{self.lr:g}), or look for extreme values in the data"
+        expected = isinstance(self.feed, Rows) and not_finite(self.feed.given)
+        expected = expected or (
+            f"expected finite numbers; lower the learning rate (got {self.lr:g}), or look for extreme values in the "
+            f"data"
+        )
+        return DivergedError(f"fit: {what} at epoch {self.number}, step {step}: {expected}")
+
+
+def require_training(training: Any, who: str) -> None:
+    """Refuse to look at what callbacks of the estimators are given."""
+    if not isinstance(training, Training):
+        raise TypeError(
+            f"{who}: looks at trainings of train.fit: got one of {type(training.model).__name__}; leave it out"
         )
 
 
