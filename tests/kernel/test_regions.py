@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from glassgrad.kernel.ir import Affine, Formal, Kernel, Launch, Let, Load, Loop, MatMul, Name, Region, Scalar, Store
-from glassgrad.kernel.regions import TILES, cuts, grouped
+from glassgrad.kernel.regions import cuts, grouped
 
 SIDE = 64
 AT_0 = Affine(0, ())
@@ -29,14 +29,14 @@ def test_launches_with_results_of_their_own_are_separate() -> None:
     assert found.separate
     assert found.chunks > 1
     whole, rows = 0, [0] * found.chunks
-    for at in cuts(found, [square()]):
+    for at in cuts(found, [square()], 6):
         assert (at[0], at[-1]) == (0, SIDE)
         assert sorted(at) == list(at)
-        assert all(begin % TILES == 0 for begin in at[:-1] if begin < SIDE)
+        assert all(begin % 12 == 0 for begin in at[:-1] if begin < SIDE)
         whole += len(set(at)) == 2
         rows = [n + end - begin for n, (begin, end) in zip(rows, pairwise(at), strict=True)]
     assert whole >= 10 - (found.chunks - 1)  # a border is in one launch at most
-    assert max(rows) - min(rows) <= 2 * TILES  # each border is moved by half a tile at most
+    assert max(rows) - min(rows) <= 24  # each border is moved by 6 at most
 
 
 def test_layers_share_rows() -> None:
@@ -44,6 +44,7 @@ def test_layers_share_rows() -> None:
     assert not found.separate
     assert found.chunks > 1
     assert len(set(cuts(found, [square()]))) == 1
+    assert set(cuts(found, [square()], 6)) == {(0, 18, 36, 54, 64)}
 
 
 def test_what_overwrites_or_reads_whole_waits() -> None:

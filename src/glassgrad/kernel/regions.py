@@ -26,7 +26,6 @@ LEAST = 3_000.0  # ... of at least so much each
 PARTS = (1, 2, 4, 6, 8, 12, 16)  # numbers of parts of which most numbers of threads get as many each
 LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
-TILES = 12  # rows that are whole tiles of registers on most machines: where gradients laid end to end are cut
 TRIVIAL = 250.0  # a launch of less that is not cut goes first: in a region, what needs it would wait for the next
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
@@ -273,16 +272,25 @@ def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False)
     return max(n for n in PARTS if n <= max(1, min(worthwhile, most, longest)))
 
 
-def cuts(region: Region, kernels: Sequence[Kernel]) -> list[tuple[int, ...]]:
-    """For each launch of a region where its parts begin, and where the last one ends."""
-    chunks = range(region.chunks + 1)
+def cuts(region: Region, kernels: Sequence[Kernel], tile: int = 1) -> list[tuple[int, ...]]:
+    """For each launch of a region where its parts begin, and where the last one ends.
+
+    Matrix products, and what shares rows with them, are cut at multiples of ``tile`` rows where that can be.
+    """
+    chunks, own = range(region.chunks + 1), [kernels[launch.kernel] for launch in region.launches]
     if not region.separate:
-        return [tuple([kernels[n.kernel].extent * c // region.chunks for c in chunks]) for n in region.launches]
-    times = [max(work(kernels[launch.kernel]), 1e-3) for launch in region.launches]
+        # Launches share rows though one takes several of the other's at once: but not where an extent is small.
+        long = {kernel.extent for kernel in own if kernel.extent >= PARTS[-1]}
+        products = any(isinstance(kernel.body[0], MatMul) for kernel in own)
+        steps = [tile if products and long == {kernel.extent} else 1 for kernel in own]
+        return [
+            tuple([min(-(-(-(-k.extent // step) * c) // region.chunks) * step, k.extent) for c in chunks])
+            for k, step in zip(own, steps, strict=True)
+        ]
+    times = [max(work(kernel), 1e-3) for kernel in own]
     found, before, total = [], 0.0, sum(times)
-    for launch, time in zip(region.launches, times, strict=True):
-        kernel = kernels[launch.kernel]
-        extent, step = kernel.extent, TILES if isinstance(kernel.body[0], MatMul) else 1
+    for kernel, time in zip(own, times, strict=True):
+        extent, step = kernel.extent, 2 * tile if isinstance(kernel.body[0], MatMul) else 1
         done = [min(max((total * c / region.chunks - before) / time, 0.0), 1.0) for c in chunks[1:-1]]
         borders = [extent if share == 1.0 else min(round(share * extent / step) * step, extent) for share in done]
         found.append((0, *borders, extent))

@@ -72,10 +72,11 @@ class Frame(NamedTuple):
 class Driver:
     """The functions of one program, and what they have in common."""
 
-    def __init__(self, module: Module, program: ir.Program, attributes: str) -> None:
+    def __init__(self, module: Module, program: ir.Program, attributes: str, tile: int) -> None:
         self.module = module
         self.program = program
         self.attributes = attributes
+        self.tile = tile
         self.layout = layout(program)
         self.loops = [step.loop for step in every(program.steps) if isinstance(step, (ir.Repeat, ir.While))]
         self.regions = 0
@@ -151,7 +152,7 @@ class Driver:
                 within = frame._replace(iterations={**frame.iterations, region.loop: iteration})
                 self.part(region._replace(loop=""), within, chunk, following)
             return
-        for launch, at in zip(region.launches, cuts(region, self.program.kernels), strict=True):
+        for launch, at in zip(region.launches, cuts(region, self.program.kernels, self.tile), strict=True):
             if region.chunks == 1:
                 self.launch(launch, frame, integer(0), integer(at[-1]))
                 continue

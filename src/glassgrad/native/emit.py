@@ -35,7 +35,7 @@ def module(program: ir.Program, target: Target) -> str:
     attributes = attributes_of(target)
     for index, kernel in enumerate(program.kernels):
         KernelEmitter(out, target, kernel, f"k{index}", attributes).emit()
-    Driver(out, program, attributes).emit()
+    Driver(out, program, attributes, target.tile).emit()
     return str(out)
 
 

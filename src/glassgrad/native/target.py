@@ -34,6 +34,11 @@ class Target:
         """Multiply-adds under way at once that keep the units for them busy: two units of 32 bytes, or one of 64."""
         return 8 if self.registers > 16 else 10
 
+    @property
+    def tile(self) -> int:
+        """Rows of most tiles of registers, at multiples of which matrix products are best cut."""
+        return 8 if self.registers > 16 else 6
+
     def lanes(self, bytes_each: int) -> int:
         """Elements of this size in a vector register."""
         return self.vector // bytes_each
