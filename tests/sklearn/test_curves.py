@@ -135,8 +135,9 @@ def test_sparse_inputs(form: Any, settings: dict[str, Any]) -> None:
 
 def test_sparse_inputs_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glassgrad.sklearn.descent.DENSE", 2 * 10 * X.shape[1])
-    mine, their, y = both("binary", batch_size=10)
-    agree(mine.fit(sparse.csr_array(X), y), their.fit(X, y))
+    for batch in (10, 7, 20, 49):  # the last part has fewer rows than a batch
+        mine, their, y = both("binary", batch_size=batch)
+        agree(mine.fit(sparse.csr_array(X), y), their.fit(X, y))
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "several outputs"])
@@ -193,3 +194,14 @@ def test_the_last_epoch_is_warned_of() -> None:
     for solver in "adam", "lbfgs":
         with pytest.warns(ConvergenceWarning, match="(?i)max_iter|maximum iterations"):
             ours.MLPClassifier(solver=solver, max_iter=1).fit(X, signal[:, 0] > 0)
+
+
+@pytest.mark.parametrize("of", [lambda y: 2 * y, lambda y: 1.0 - y, lambda y: -1 * y], ids=["0 2", "1 0", "0 -1"])
+def test_several_labels_are_there_or_not(of: Any) -> None:
+    mine, their, y = both("multilabel")
+    agree(mine.fit(X, of(y)), their.fit(X, of(y)))
+
+
+def test_text_is_no_number() -> None:
+    with pytest.raises(ValueError, match=r"fit: bad y: got <U\d+, expected numbers"):
+        ours.MLPRegressor().fit(X, np.arange(len(X)).astype(str))

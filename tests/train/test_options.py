@@ -216,6 +216,7 @@ def test_rows_of_weight_0_teach_nothing(loss: Any) -> None:
         (np.where(np.arange(20) == 7, -1.0, 1.0), "bad weights in data: got -1.0 in row 7, expected finite .* least 0"),
         (np.where(np.arange(20) > 17, np.nan, 1.0), "bad weights in data: got nan in row 18, 19"),
         (np.where(np.arange(20) == 3, np.inf, 1.0), "bad weights in data: got inf in row 3"),
+        (np.ones(20) + 1j, "bad weights in data: got .1.1j. in row 0"),
         (np.zeros(20), "all weights in data are 0"),
     ],
 )
@@ -231,7 +232,7 @@ def test_bad_weights_are_named(weights: Any, message: str) -> None:
     ):
         run(data=[(X, Y, weights)])
     signed: Any = lambda outputs, y, advantage: (advantage * nn.cross_entropy(outputs, y, reduction="none")).mean()
-    if np.isfinite(weights).all():  # what is not called weights is the loss's own
+    if np.isrealobj(weights) and np.isfinite(weights).all():  # what is not called weights is the loss's own
         fit(nn.MLP((4, 2), rng=0), signed, (X, Y, weights), optimizer=optim.SGD(0.1), epochs=1)
 
 

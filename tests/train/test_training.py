@@ -172,8 +172,9 @@ def test_mistakes_in_data_are_named() -> None:
         run(data=[(X, Y[1:])])
     with pytest.raises(DataError, match="data must be numbers: got an array of <U1"):
         run(data=(np.array(["a", "b"]), Y[:2]))
-    with pytest.raises(DataError, match=r"bad validation: got 1.5 of 60 rows"):
-        run(validation=1.5)
+    for share in (1.5, float("nan")):
+        with pytest.raises(DataError, match=rf"bad validation: got {share} of 60 rows"):
+            run(validation=share)
     with pytest.raises(DataError, match="held out of arrays only"):
         run(data=[(X, Y)], validation=0.5)
     with pytest.raises(DataError, match=r"got x \(60, 3\) and y \(60, 1\) and w \(3,\)"):

@@ -163,7 +163,7 @@ def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int,
         if rows is not None:
             rows[0].ravel()[: n - left] = order[: n - left]
         if left:
-            rows[1][:left] = order[n - left :]
+            rows[1][:left], rows[1][left:] = order[n - left :], order[-1]
         carry, means = native(carry, data, rows, count, knobs)
         return carry, [float(mean) for mean in means]
 
@@ -185,6 +185,7 @@ def _by_parts(
         chosen = order[start : start + stride]
         part = {name: column[chosen] for name, column in data.items()}
         part["x"] = part["x"].toarray()
-        carry, found = epoch_of(settings, part, carry, batch, np.arange(len(chosen)))(carry, knobs)
+        run = epoch_of(settings, part, carry, min(batch, len(chosen)), np.arange(len(chosen)))
+        carry, found = run(carry, knobs)
         means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
     return carry, means

@@ -230,6 +230,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
     def _targets(self, y: Any) -> Matrix:
         targets = np.asarray(y)
+        if targets.dtype.kind not in "biuf":
+            raise ValueError(f"fit: bad y: got {targets.dtype}, expected numbers; convert text first, y.astype(float)")
         if self.loss == "poisson" and (targets < 0).any():
             raise ValueError(
                 f"fit: loss='poisson' is for numbers of at least 0: got {targets.min()}; use 'squared_error'"

@@ -58,7 +58,7 @@ class Labels:
             y = y.toarray() if hasattr(y, "toarray") else y
             if y.shape[1:] != self.classes.shape:
                 raise ValueError(f"fit: bad y: got an array {y.shape}, expected [rows, {len(self.classes)}], as before")
-            return np.asarray(y)
+            return np.asarray(np.not_equal(y, 0))
         y = np.asarray(y)
         if y.ndim != 1:
             raise ValueError(f"fit: bad y: got an array {y.shape}, expected a label for each row, as before")

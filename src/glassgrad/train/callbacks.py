@@ -114,7 +114,7 @@ def learning_rate(value: Any) -> float:
     """A learning rate that a callback sets. ValueError if it is none."""
     try:
         rate = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rate = math.nan
     if not 0 <= rate < math.inf:
         raise ValueError(f"training.lr: bad learning rate: got {value!r}, expected a finite number of 0 or more")

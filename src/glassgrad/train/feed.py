@@ -71,12 +71,12 @@ class Rows(NamedTuple):
 
     def split(self, fraction: float, order: np.random.Generator) -> tuple[Rows, tuple[Any, ...]]:
         """All but a drawn part of the rows, and that part."""
-        held = min(max(round(self.total * fraction), 1), self.total - 1)
         if not 0 < fraction < 1 or self.total < 2:
             raise DataError(
                 f"fit: bad validation: got {fraction!r} of {self.total} rows, expected a share of the rows between 0 "
                 f"and 1 that leaves some to learn from, or (x, y)"
             )
+        held = min(max(round(self.total * fraction), 1), self.total - 1)
         rows = shuffled(self.total, order)
         kept, out = (_chosen(self.data, np.sort(part)) for part in (rows[held:], rows[:held]))
         return Rows.of(kept, self.batch_size)._replace(given=self.data), out

@@ -62,7 +62,7 @@ def require_weights(loss: Loss, data: tuple[Any, ...], what: str, some: bool = T
         return
     leaves = tree.leaves(data[2])
     for weights in leaves:
-        bad = ~(np.isfinite(weights) & (weights >= 0))
+        bad = ~(np.isfinite(weights) & np.isreal(weights) & (weights.real >= 0))
         _refuse(bad, weights, what, "finite numbers of at least 0; 0 leaves a row out", kind="weights")
     if some and not any(weights.any() for weights in leaves):
         raise DataError(f"fit: all weights in {what} are 0: expected some above it, to learn from or to measure on")
