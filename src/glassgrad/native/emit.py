@@ -16,12 +16,13 @@ from typing import Any
 
 from ..kernel import ir
 from ..kernel.instructions import identity
+from ..kernel.nest import opened
 from . import access, math, matmul, scalars
 from .access import Accumulator, Buffer, Line, Scope, Spot
 from .builder import I64, PTR, SIZES, Builder, Module, Type, Value, integer, number
 from .casts import FLOATS, MEMORY, REGISTER, cast, literal
 from .driver import Driver
-from .lanes import apart, choose_lanes, statements
+from .lanes import apart, choose_lanes
 from .target import Target
 from .traffic import fetched_ahead
 
@@ -91,7 +92,7 @@ class KernelEmitter:
         parameters = [*given, (PTR, "status", ""), (I64, "begin", ""), (I64, "end", "")]
         self.f = f = Builder(out, name, parameters, linkage="internal", attributes=attributes)
         self.buffers = [self.buffer(i, formal) for i, formal in enumerate(kernel.formals)]
-        said = [s.value for s in statements(kernel.body) if isinstance(s, ir.Let) and isinstance(s.value, ir.Scalar)]
+        said = [s.value for s in opened(kernel.body) if isinstance(s, ir.Let) and isinstance(s.value, ir.Scalar)]
         self.often = Counter(s.instruction for s in said if s.instruction in math.INSTRUCTIONS)
         self.ahead: dict[str, int] = {}
         self.status, self.begin, self.end = (f.arguments[name] for name in ("status", "begin", "end"))
@@ -266,7 +267,7 @@ class KernelEmitter:
 
     def compute_outside(self, loop: ir.Loop, scope: Scope) -> None:
         """The part of every index in the loop that it leaves alone."""
-        for statement in statements(loop.body):
+        for statement in opened(loop.body):
             for index in indices(statement):
                 terms = tuple(term for term in index.terms if term[0] in scope.axes)
                 access.without_offset(self.f, scope, ir.Affine(0, terms))
@@ -275,8 +276,8 @@ class KernelEmitter:
         before, body = apart(loop)  # so that LLVM need not find it in each copy of the body
         scope = replace(scope, names=dict(scope.names), lines=dict(scope.lines), offsets=dict(scope.offsets))
         self.run(before, scope)
-        inner = {s.name for s in statements(loop.body) if isinstance(s, ir.Reset)}
-        folded = {s.name for s in statements(loop.body) if isinstance(s, ir.Accumulate)} - inner
+        inner = {s.name for s in opened(loop.body) if isinstance(s, ir.Reset)}
+        folded = {s.name for s in opened(loop.body) if isinstance(s, ir.Accumulate)} - inner
         outside = {name: a for name, a in scope.accumulators.items() if name in folded}
         parts: dict[str, list[Accumulator]] = {name: [] for name in outside}
         for begin, end, step in choose_lanes(self.target, self.kernel.formals, loop):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..kernel import index as ix
 from ..kernel import ir
+from ..kernel.nest import opened
 from . import math
 from .builder import SIZES
 from .casts import FLOATS, MEMORY
@@ -15,21 +16,13 @@ LINE = 64  # bytes that a light loop handles at once, in however many registers 
 LONG = 8  # rounds of a loop inside, from which on it is what takes the time
 
 
-def statements(body: Sequence[ir.Statement]) -> Iterator[ir.Statement]:
-    """All statements, those inside loops too."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, ir.Loop | ir.MatMul):
-            yield from statements(statement.body)
-
-
 def apart(loop: ir.Loop) -> tuple[list[ir.Let | ir.Check], list[ir.Statement]]:
     """The statements that find the same in every lane and in every round, and the others.
 
     The first can be done before the loop: nothing that they read is written in it.
     """
-    written = {s.buffer for s in statements(loop.body) if isinstance(s, ir.Store)}
-    differ = {s.name for s in statements(loop.body) if isinstance(s, ir.Let | ir.Reset | ir.Accumulate)}
+    written = {s.buffer for s in opened(loop.body) if isinstance(s, ir.Store)}
+    differ = {s.name for s in opened(loop.body) if isinstance(s, ir.Let | ir.Reset | ir.Accumulate)}
 
     def same(said: ir.Load | ir.Scalar | ir.Position) -> bool:
         if isinstance(said, ir.Scalar):
@@ -56,7 +49,7 @@ def apart(loop: ir.Loop) -> tuple[list[ir.Let | ir.Check], list[ir.Statement]]:
 def without_lanes(loop: ir.Loop) -> set[str]:
     """Names that no vector is made for: what is the same in all lanes, and positions that are only in indices."""
     same = {s.name for s in apart(loop)[0] if isinstance(s, ir.Let)}
-    inside = {s.name for s in statements(loop.body) if isinstance(s, ir.Let | ir.Reset)} - same
+    inside = {s.name for s in opened(loop.body) if isinstance(s, ir.Let | ir.Reset)} - same
     lines, needed = set[str](), set[str]()
     for statement in loop.body:
         if isinstance(statement, ir.Let) and isinstance(statement.value, ir.Position):
@@ -103,7 +96,7 @@ def choose_lanes(target: Target, formals: Sequence[ir.Formal], loop: ir.Loop) ->
     """
     unseen = without_lanes(loop)
     dtypes, values, heavy, folds, ordered = set[str](), 0, False, False, False
-    for statement in statements(innermost(loop.body)):
+    for statement in opened(innermost(loop.body)):
         if isinstance(statement, ir.Let):
             if statement.name not in unseen:
                 dtypes.add(statement.dtype)

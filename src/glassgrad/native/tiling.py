@@ -114,7 +114,7 @@ def shape(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
 
     Cycles of a step over k: one for each multiply-add, of which so many must be under way at once, and a little for
     each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
-    the rows too, at multiples of 8 as a rule.
+    the rows too, at multiples of ``target.tile`` where they can.
     """
     registers = -(-n // lanes)
 
