@@ -1,7 +1,7 @@
 """Interleaved timing: every contender runs in every round, so that a change in the machine's speed meets all alike.
 
-A round gives each contender one slice of time, in an order that rotates. Before a slice come a pause, in which the
-spinning threads of the one before go to sleep, and one call that is not counted. Reported are medians over rounds.
+A round gives each contender one slice of time, in an order that rotates. Before a slice come a pause, until the
+spinning threads of the one before sleep, and one call that is not counted. Reported are medians over rounds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Effort:
-    """Rounds, seconds in a slice, seconds of pause before it."""
+    """Rounds, seconds in a slice, seconds of pause before it at least."""
 
     rounds: int
     seconds: float
@@ -57,6 +57,17 @@ class Timing:
     seconds: float
     spread: float
     calls: int
+
+
+def rest(least: float, most: float = 0.5) -> None:
+    """Sleep so many seconds, and on until no thread of this process computes: OpenBLAS's spin for 0.1 s."""
+    end, glance = time.perf_counter() + most, 0.01
+    time.sleep(least)
+    busy = glance
+    while busy > 0.1 * glance and time.perf_counter() < end:
+        busy = time.process_time()
+        time.sleep(glance)
+        busy = time.process_time() - busy
 
 
 def timed(contender: Contender, calls: int) -> float:
@@ -88,7 +99,7 @@ def measure(contenders: dict[str, Contender], effort: Effort) -> dict[str, Timin
     order = list(contenders)
     for _ in range(effort.rounds):
         for name in order:
-            time.sleep(effort.pause)
+            rest(effort.pause)
             samples[name].append(timed(contenders[name], counts[name]))
         order = order[1:] + order[:1]
     return {name: _summary(samples[name], counts[name]) for name in contenders}
