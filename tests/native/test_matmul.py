@@ -189,7 +189,7 @@ def test_blocks(small_caches: None, layout: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "layout"), [((1024, 300, 140), "tn"), ((1024, 40, 300), "tt"), ((1031, 40, 300), "tt")]
+    ("sizes", "layout"), [((1024, 600, 140), "tn"), ((1024, 40, 300), "tt"), ((1031, 40, 300), "tt")]
 )
 def test_columns_that_share_places_in_the_cache(sizes: Sizes, layout: str) -> None:
     """The columns of a left factor that lie a page apart are copied; those a few bytes further apart are not."""
@@ -213,6 +213,23 @@ def test_lines_that_share_places_in_the_first_cache(sizes: Sizes, layout: str, p
     """What is read again for every panel is copied where the first cache can't hold it as it lies."""
     plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
     assert (plan.packed, plan.rows_packed) == (packed, rows_packed)
+    check("float", sizes, layout)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layout", "packed", "depth"),
+    [
+        ((200, 100, 64), "nn", "", 64),
+        ((50, 100, 200), "tn", "", 50),
+        ((66, 60, 300), "nt", "whole", 300),
+        ((130, 100, 784), "nn", "", 131),
+        ((130, 100, 784), "tt", "whole", 196),
+    ],
+)
+def test_tiles_whose_rows_share_registers(sizes: Sizes, layout: str, packed: str, depth: int) -> None:
+    """Four rows of 20 columns, which go into the result without rest, in panels that are packed or not."""
+    plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
+    assert (plan.rows, plan.width, plan.packed, plan.depth) == (4, 20, packed, depth)
     check("float", sizes, layout)
 
 

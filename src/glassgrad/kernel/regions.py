@@ -265,8 +265,9 @@ def alone(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequen
 def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False) -> int:
     """Into how many parts a region is cut: by its work, never by the number of threads."""
     rows = ROWS if max(map(work, kernels)) < LARGE else ROWS // 2
-    products = [kernel.extent // rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
-    longest = (sum if separate else max)(products or [kernel.extent for kernel in kernels])
+    products = [kernel.extent / rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
+    pieces = products or [kernel.extent for kernel in kernels]
+    longest = sum(map(math.ceil, pieces)) if separate else max(pieces)  # end to end, what else there is goes beside
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
     most = LARGE_PARTS if products and len(kernels) == 1 and nanoseconds >= LARGE else PARTS[-1]
     return max(n for n in PARTS if n <= max(1, min(worthwhile, most, longest)))

@@ -55,6 +55,12 @@ class Product:
         n = self.sizes[1]
         return n // self.plan.width * self.plan.width
 
+    @property
+    def along(self) -> int:
+        """Elements from one row of a packed panel to the next: whole registers, unless panels are narrower tiles."""
+        width = self.plan.width
+        return width if width < self.sizes[1] else panel_pitch(self.target, self.scalar, width)
+
     def at(self, base: Value, *terms: tuple[Value, int]) -> Value:
         return at(self.f, base, self.scalar, *terms)
 
@@ -157,7 +163,7 @@ def blocked(p: Product, begin: Value, end: Value, epilogue: Epilogue) -> None:
     p.result = p.local(plan.height * p.pitch)
     if plan.packed:
         elements = plan.depth if plan.packed == "part" else k * -(-plan.span // plan.width)
-        p.panel = p.local(elements * panel_pitch(p.target, p.scalar, plan.width))
+        p.panel = p.local(elements * p.along + p.target.lanes(SIZES[p.scalar]))  # rows are copied in whole registers
     if plan.rows_packed:
         p.rows = p.local(plan.height * plan.depth + panel_pitch(p.target, p.scalar, plan.rows) - plan.rows)
     with steps(f, n, plan.span) as j:
@@ -239,9 +245,8 @@ def pack(p: Product, j: Value, j1: Value, k0: Value, depth: Value) -> None:
         name = "@" + emit_pack(f.module, p.target, p.scalar, 0, k, Strides(b.columns, b.rows))
         call(f, name, source, panel, width, integer(k))
     else:
-        pitch = panel_pitch(p.target, p.scalar, p.plan.width)
         strides = Strides(b.rows, b.columns)
-        name = by_width(p, j1, lambda w: emit_pack(f.module, p.target, p.scalar, w, pitch, strides))
+        name = by_width(p, j1, lambda w: emit_pack(f.module, p.target, p.scalar, w, p.along, strides))
         call(f, name, source, panel, depth, width)
 
 
@@ -270,7 +275,7 @@ def rows_at(p: Product, i: Value, k0: Value) -> Value:
 def add(p: Product, first: Value, last: Value, j: Value, j1: Value, k0: Value, depth: Value) -> None:
     """Sum a part of the inner axis for a block of rows of the panel at column j1."""
     f, plan, k = p.f, p.plan, p.sizes[2]
-    pitch = panel_pitch(p.target, p.scalar, plan.width) if plan.packed else p.b.rows
+    pitch = p.along if plan.packed else p.b.rows
     padded = bool(plan.packed) and p.b.columns == 1
     strides = Strides(1, plan.rows) if plan.rows_packed else Strides(p.a.rows, p.a.columns)
 

@@ -13,10 +13,13 @@ from .target import Target
 from .tiles import Strides, rows_together
 
 PART = 256  # of the inner axis, about: what is summed before it is added to the rest
+NEAR = 16 << 10  # bytes of a panel's part: it stays in the first-level cache while rows go by
+LINE = 64  # bytes of a line of the caches
 PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache
 STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
 STRIP = 256 << 10  # bytes of panels of b that are packed together, so that rows are finished along many columns
-BLOCK = 300 << 10  # bytes of a block of the result, where it is more than a row of tiles
+BLOCK = 300 << 10  # bytes of a block of the result that is more than a row of tiles, panels being packed one by one
+SMALL_BLOCK = 64 << 10  # ... if none are packed
 NARROW = 12  # columns of a result of which tiles of the transpose may be fuller
 FEW = 8  # rows of a result for which so many rows of a large b are read together, as they lie in memory
 PAGE = 4 << 10  # bytes of a row of b that are read before the next row
@@ -60,7 +63,9 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
             rows = wide * lanes
             return Plan("column", rows, columns, rows, n, -(-k // max(1, round(k / PART))), "", False, n)
     if k <= 16:
-        wide = next((c for c in (4, 3, 2) if registers % c == 0), 1) if n % lanes == 0 else min(4, registers)
+        likely = (4, 3, 2) if b.columns == 1 else (8, 4, 2)
+        most = min(likely[0], registers)
+        wide = next((c for c in likely if registers % c == 0), most) if n % lanes == 0 else most
         width = min(n, wide * lanes)
         return Plan("direct", 1, width, 1, width, k, "" if b.columns == 1 else "whole", False, width)
     if k >= lanes and a.columns == 1:
@@ -76,11 +81,12 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
 def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b: Strides) -> Plan:
     m, n, k = sizes
     lanes = target.lanes(size)
-    rows, wide = shape(target, m, n, lanes)
-    width = min(n, wide * lanes)
+    rows, width = shape(target, m, n, lanes)
+    wide = -(-width // lanes)
     depth = -(-k // max(1, round(k / PART)))
     height, span, packed, rows_packed = rows, width, "", False
-    strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width % lanes == 0 else width
+    strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width < n else n
+    touched = width * size + LINE - math.gcd(b.rows * size, LINE)  # bytes of the lines that a row of a panel lies in
     wide_apart = b.rows * size >= min(2048, 16 * width * size) or (n > width and places(b.rows * size) < 2 * depth)
     if b.columns != 1 or (m >= (128 if depth == k else 32) and wide_apart):
         packed = "whole"
@@ -88,20 +94,28 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
             packed, rows_packed, height = "part", True, 192 // rows * rows
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
         else:
-            span = strip
-            if width % lanes == 0 and a.columns != 1 and places(a.columns * size, SECOND_WAY) <= depth:
+            span, depth = strip, parts(k, width * size)
+            if (width < n or width % lanes == 0) and a.columns != 1 and places(a.columns * size, SECOND_WAY) <= depth:
                 rows_packed, height = True, 48 // rows * rows
     elif m <= rows <= FEW and n * size >= PAGE // 2 and k * n * size >= OUTSIDE:
         depth, span = FEW, max(1, PAGE // (width * size)) * width
     elif a.columns != 1 and n > width and places(a.columns * size) < depth:
         span, rows_packed, height = strip, True, 24 // rows * rows
-    elif depth < k:
-        height = 64 // rows * rows
+        depth = parts(k, touched)
+    elif m > rows and k * n * size > 3 * NEAR // 2:
+        height = 48 // rows * rows
+        depth = parts(k, touched + (height * size if a.columns != 1 else 0))
+        span = max(1, SMALL_BLOCK // height // (width * size)) * width if width < n else n
     else:
         span = strip
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
-    share = n if n == width else next((c for c in shares if n % c == 0), shares[0])
+    share = width if n == width or width % lanes else next((c for c in shares if n % c == 0), shares[0])
     return Plan("tile", rows, width, height, min(span, n), depth, packed, rows_packed, share)
+
+
+def parts(k: int, each: int) -> int:
+    """The length of parts of the inner axis, of which each step reads so many bytes of a panel."""
+    return -(-k // max(1, round(k * each / NEAR)))
 
 
 def places(stride: int, way: int = FIRST_WAY) -> int:
@@ -110,30 +124,28 @@ def places(stride: int, way: int = FIRST_WAY) -> int:
 
 
 def shape(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
-    """Rows, and registers in a row, of the tile that does m rows of n elements soonest.
+    """Rows and columns of the tile that does m rows of n elements soonest.
 
     Cycles of a step over k: one for each multiply-add, of which so many must be under way at once, and a little for
-    each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Threads cut
-    the rows too, at multiples of ``target.tile`` where they can.
+    each load. A second kind of tile for the last columns costs time to compile: it has to gain something. Columns are
+    whole registers, or go into n without rest and rows share what is left of a register. Threads cut the rows too, at
+    multiples of ``target.tile`` where they can.
     """
-    registers = -(-n // lanes)
-
-    def held(rows: int, wide: int) -> int:
-        """Registers that are summed in. In a tile as wide as the result, rows may share some."""
-        return held_in(lanes, rows, n) if wide == registers else rows * wide
 
     def cycles(tile: tuple[int, int]) -> float:
-        rows, wide = tile
-        full, rest = divmod(registers, wide)
-        step = full * step_of(target, held(rows, wide), rows, wide)
-        step += rest and step_of(target, rows * rest, rows, rest)
+        rows, width = tile
+        full, rest = divmod(n, width)
+        step = full * step_of(target, lanes, rows, width)
+        step += rest and step_of(target, lanes, rows, rest)
         return -(-min(m, 64) // rows) * step * (1.05 if rest else 1.0)
 
+    widths = {min(n, wide * lanes) for wide in range(1, 9)} | {n // d for d in range(1, n // lanes + 1) if n % d == 0}
     fitting = [
-        (rows, wide)
+        (rows, width)
         for rows in ([m] if m <= 8 else [8, 6, 4, -(-min(m, 16) // 2)])
-        for wide in range(1, min(registers, 8) + 1)
-        if held(rows, wide) + wide + 1 + (held(rows, wide) < rows * wide) <= target.registers
+        for width in sorted(widths)
+        if width == n or width % lanes == 0 or rows_together(lanes, rows, width) > 1
+        if registers_of(lanes, rows, width) <= target.registers
     ]
     return min(fitting, key=cycles)
 
@@ -144,9 +156,16 @@ def held_in(lanes: int, rows: int, width: int) -> int:
     return rows * full + (rows // rows_together(lanes, rows, width) if rest else 0)
 
 
-def step_of(target: Target, held: int, rows: int, wide: int) -> float:
-    """About how long a step over k takes that adds to so many registers, of so many rows and in each so many."""
-    return max(target.busy, held) + 0.2 * rows + 0.4 * wide + 0.3 * (rows * wide - held)
+def registers_of(lanes: int, rows: int, width: int) -> int:
+    """Registers that a tile takes: for its sums, a row of b and an element of a, and to put elements of a together."""
+    held, wide = held_in(lanes, rows, width), -(-width // lanes)
+    return held + wide + 1 + (held < rows * wide)
+
+
+def step_of(target: Target, lanes: int, rows: int, width: int) -> float:
+    """About how many cycles a step over k takes in a tile."""
+    held, wide = held_in(lanes, rows, width), -(-width // lanes)
+    return max(target.busy, held) + 0.2 * rows + 0.4 * wide + 0.6 * (rows * wide - held)
 
 
 def narrow(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
@@ -157,17 +176,17 @@ def narrow(target: Target, m: int, n: int, lanes: int) -> tuple[int, int]:
 
     def cycles(tile: tuple[int, int]) -> float:
         columns, wide = tile
-        return n // columns * -(-m // (wide * lanes)) * step_of(target, columns * wide, columns, wide)
+        return n // columns * -(-m // (wide * lanes)) * step_of(target, lanes, columns, wide * lanes)
 
     fitting = [
         (columns, wide)
         for columns in (n, n // 2)
         for wide in range(min(m // lanes, 2), min(m // lanes, 8) + 1)
-        if columns and n % columns == 0 and columns * wide + wide + 1 <= target.registers
+        if columns and n % columns == 0 and registers_of(lanes, columns, wide * lanes) <= target.registers
     ]
     if not fitting:
         return 0, 0
     best = min(fitting, key=cycles)
-    rows, wide = shape(target, m, n, lanes)
-    step = step_of(target, held_in(lanes, rows, min(n, wide * lanes)), rows, wide)
-    return best if 1.1 * cycles(best) < -(-m // rows) * -(-n // (wide * lanes)) * step else (0, 0)
+    rows, width = shape(target, m, n, lanes)
+    step = step_of(target, lanes, rows, width)
+    return best if 1.1 * cycles(best) < -(-m // rows) * -(-n // width) * step else (0, 0)
