@@ -32,7 +32,7 @@ from .plan import Plan
 
 Array = np.ndarray[Any, Any]
 FAILURES = {"index": IndexError, "overflow": OverflowError, "power": ValueError}  # by the first word of the text
-RELEASE = 20_000.0  # nanoseconds of work for which other Python threads are let run meanwhile
+RELEASE = 8_000.0  # nanoseconds of work for which other Python threads are let run meanwhile
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from .instructions import itemsize
 from .ir import Affine, Index, Kernel, Launch, Let, Load, Loop, MatMul, Region, Store
 from .nest import opened
 
-PART = 15_000.0  # nanoseconds of work that are worth another thread's while
-SHORT = 30_000.0  # a region of less is shared with threads that are awake only, in two parts
-LEAST = 3_000.0  # ... of at least so much each
+PART = 12_000.0  # nanoseconds of work that are worth another thread's while
+SHORT = 24_000.0  # a region of less is shared with threads that are awake only, in two parts
+LEAST = 1_500.0  # ... of at least so much each
 PARTS = (1, 2, 4, 6, 8, 12, 16)  # numbers of parts of which most numbers of threads get as many each
 LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
 ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
@@ -30,6 +30,7 @@ TRIVIAL = 250.0  # a launch of less that is not cut goes first: in a region, wha
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
 WANTED = 128 << 10  # ... beside what every part needs all of
+EXCHANGED = 20.0  # ... of which so many bytes a nanosecond come from the caches of other threads
 
 
 class Rows(NamedTuple):
@@ -112,6 +113,7 @@ class _Open:
         self.large = False
         self.streams = True
         self.bytes: dict[int, int] = {}  # of each buffer of which a part uses its rows
+        self.whole: dict[int, int] = {}  # ... and of which every part reads all
 
     def takes(self, kernel: Kernel, buffers: Sequence[int], large: bool) -> bool:
         """Whether it fits: what is large must find rows in cache."""
@@ -158,13 +160,16 @@ class _Open:
                     before = seen.get(buffer, rows)
                     same = before == rows or (buffer in self.writes and _cover(before, rows))  # then ``common`` holds
                     seen[buffer] = rows if same else WHOLE
+                    size = kernel.formals[formal].size * itemsize(kernel.formals[formal].dtype)
                     if rows != WHOLE:
-                        self.bytes[buffer] = kernel.formals[formal].size * itemsize(kernel.formals[formal].dtype)
+                        self.bytes[buffer] = size
+                    elif kernel.extent > 1 and seen is self.reads:
+                        self.whole[buffer] = size
 
     def chunks(self, kernels: Sequence[Kernel], total: float, separate: bool) -> int:
         """Into how many parts it is cut: small ones where rows are to stay in cache."""
         own = [kernels[n.kernel] for n in self.launches]
-        wanted = parts(own, total, separate)
+        wanted = parts(own, total, separate, sum(self.whole.values()) / EXCHANGED)
         if self.large and len(own) > 1:
             most = min(k.extent // (ROWS // 2 if isinstance(k.body[0], MatMul) else 1) for k in own)
             wanted = max(wanted, min(most, -(-sum(self.bytes.values()) // CACHED)))
@@ -262,13 +267,16 @@ def alone(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequen
     return found
 
 
-def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False) -> int:
-    """Into how many parts a region is cut: by its work, never by the number of threads."""
+def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False, waiting: float = 0.0) -> int:
+    """Into how many parts a region is cut: by its work, never by the number of threads.
+
+    A short one is not where threads would wait too long for what others have written.
+    """
     rows = ROWS if max(map(work, kernels)) < LARGE else ROWS // 2
     products = [kernel.extent / rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
     pieces = products or [kernel.extent for kernel in kernels]
     longest = sum(map(math.ceil, pieces)) if separate else max(pieces)  # end to end, what else there is goes beside
-    worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min(nanoseconds / LEAST, 2)
+    worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min((nanoseconds - waiting) / LEAST, 2)
     most = LARGE_PARTS if products and len(kernels) == 1 and nanoseconds >= LARGE else PARTS[-1]
     return max(n for n in PARTS if n <= max(1, min(worthwhile, most, longest)))
 
