@@ -14,7 +14,7 @@ from ..graph.node import Constant, Node, Params, Spec, constant, creation_order,
 from ..graph.primitive import Elementwise
 from ..ops import elementwise as ew
 from ..ops import logic, loop, view
-from . import algebra, choice, fold, narrow, outside, place, product, rearrange, reduce, stretch, unjoin
+from . import algebra, choice, fold, inside, narrow, outside, place, product, rearrange, reduce, stretch, unjoin
 from .rules import indexed
 
 MODULES = (algebra, choice, rearrange, reduce, place, product, narrow, unjoin, outside)
@@ -71,7 +71,8 @@ class Rewriter:
     def better(self, node: Node) -> Node:
         """The first thing a rule makes of a node, or the node itself."""
         if node.op.outputs > 1:
-            return _with_simple_bodies(node, self.frugal)
+            changed = inside.stretched(node)
+            return _with_simple_bodies(remade(node, changed[0], **changed[1]) if changed else node, self.frugal)
         inputs, params, op = node.inputs, node.params, node.op
         found: Node | None
         if all(x.value is not None for x in inputs):
