@@ -47,6 +47,15 @@ def digits() -> Task:
     return Task(x[360:], y[360:], x[:360], y[:360])
 
 
+def table(name: str) -> Task:
+    """One of scikit-learn's small tables, each column scaled to mean 0 and deviation 1, in float64."""
+    from sklearn import datasets
+
+    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    x = (x - x.mean(0)) / x.std(0)
+    return Task(x, y, x, y)
+
+
 def letters() -> Task:
     """The first 16,000 rows, and the other 4,000."""
     lines = [line.split(",") for line in LETTERS.read_text().splitlines() if line[1] == "," and line[2:3].isdigit()]
@@ -234,6 +243,7 @@ def beside_torch(seconds: dict[str, float]) -> dict[str, float]:
 
 def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
     task = digits()
+    double = task._replace(x=task.x.astype(np.float64))
     few = Task(task.x[:200], task.y[:200], task.x_test, task.y_test)
     goal = f"digits to {GOAL:.0%} of the held-out ones, 64-64-10, batch 32"
     small = perceptrons(few, (64, 16, 10), 16, 10)
@@ -241,6 +251,15 @@ def measure(effort: Effort, quick: bool, compile_: bool) -> list[Outcome]:
         Row(goal, perceptrons(task, (64, 64, 10), 32, MOST, GOAL), target("fitting", "digits"), 0.2, beside_torch),
         Row("200 digits, 64-16-10, batch 16, 10 epochs", small, target("fitting", "small"), figures=beside_torch),
         Row("MLPClassifier on digits, 20 iterations", estimators(task, max_iter=20), target("fitting", "estimator")),
+        Row(
+            "MLPClassifier on digits in float64, 20 iterations",
+            estimators(double, max_iter=20),
+            target("fitting", "estimator"),
+        ),
+        *[
+            Row(f"MLPClassifier by default, {name} in float64", estimators(table(name)), target("fitting", "estimator"))
+            for name in ("wine", "breast_cancer")
+        ],
         Row(
             "MLPClassifier on 200 digits, 16 hidden, 50 iterations",
             estimators(few, max_iter=50, hidden_layer_sizes=(16,)),
