@@ -168,6 +168,17 @@ def test_partial_fit(kind: str, solver: str) -> None:
         agree(mine.partial_fit(X[part], y[part], **first), their.partial_fit(X[part], y[part], **first))
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
+@pytest.mark.parametrize("weights", [None, np.full(ROWS, 2.0)], ids=["", "weighted"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_infinite_losses(solver: str, weights: Any) -> None:
+    rate = {"adam": 1e-3, "sgd": 1e-160}[solver]  # so that weights stay finite
+    mine, their, y = both("regression", solver=solver, max_iter=3, batch_size=30, learning_rate_init=rate)
+    mine.fit(X, 1e155 * y, sample_weight=weights), their.fit(X, 1e155 * y, sample_weight=weights)
+    assert their.loss_curve_ == [np.inf] * 3  # the last batch is part of every epoch
+    np.testing.assert_array_equal(mine.loss_curve_, their.loss_curve_)
+
+
 def test_a_generator_is_left_where_theirs_leaves_it() -> None:
     mine, their, y = both("multiclass", early_stopping=True)
     mine.random_state, their.random_state = np.random.RandomState(2), np.random.RandomState(2)

@@ -42,7 +42,8 @@ def with_room(data: dict[str, Any], digits: int) -> dict[str, Any]:
 def counted(batch: dict[str, Value], count: Value) -> dict[str, Value]:
     """The same batch, of whose rows the first ``count`` count."""
     like = dtype_of(batch["x"])
-    there = logic.astype(logic.less(np.arange(shape_of(batch["x"])[0]), count), like)
+    there = logic.less(np.arange(shape_of(batch["x"])[0]), count)
+    weights = logic.astype(there, like)
     if "w" in batch:
-        return {**batch, "w": batch["w"] * there}
-    return {**batch, "w": there, "rows": logic.astype(count, like)}
+        return {**batch, "there": there, "w": batch["w"] * weights}
+    return {**batch, "there": there, "w": weights, "rows": logic.astype(count, like)}
