@@ -168,6 +168,23 @@ def test_partial_fit(kind: str, solver: str) -> None:
         agree(mine.partial_fit(X[part], y[part], **first), their.partial_fit(X[part], y[part], **first))
 
 
+@pytest.mark.parametrize("batch", ["auto", 10])
+@pytest.mark.parametrize("names", [("coefs_", "intercepts_"), ("coefs_",)], ids=["all", "weights"])
+@pytest.mark.parametrize("first", [np.float32, np.float64])
+def test_parameters_of_another_dtype(first: Any, names: tuple[str, ...], batch: Any) -> None:
+    then = np.float64 if first is np.float32 else np.float32
+    mine, their, y = both("regression", batch_size=batch)
+    for model in mine, their:
+        model.partial_fit(X.astype(first), y)
+        for name in names:
+            setattr(model, name, [p.astype(then) for p in getattr(model, name)])
+        model.partial_fit(X, y).partial_fit(X, y)
+    for name in ("coefs_", "intercepts_"):
+        for own, other in zip(getattr(mine, name), getattr(their, name), strict=True):
+            assert own.dtype == other.dtype
+            np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 @pytest.mark.parametrize("weights", [None, np.full(ROWS, 2.0)], ids=["", "weighted"])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
