@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,10 @@ def gru(m: Any, x: Any) -> Any:
     return np.stack(out, 1), h
 
 
+def unbiased(layer: Any) -> Any:
+    return lambda m, x: layer(SimpleNamespace(W=m.W, U=m.U, units=m.units, b=0.0, c=0.0), x)
+
+
 def turned(x: Any, base: float) -> Any:
     """Pairs as complex numbers, times e^(i t θ)."""
     t, d = x.shape[-2:]
@@ -182,8 +187,11 @@ CASES: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
     "GroupNorm": (nn.GroupNorm(2, 4, dtype=D), draw(2, 4, 3, 3), groupnorm),
     "Embedding": (nn.Embedding(5, 3, rng=0, dtype=D), np.array([[0, 4], [4, 2]]), lambda m, x: m.W[x]),
     "RNN": (nn.RNN(3, 4, rng=0, reverse=True, dtype=D), draw(2, 5, 3), rnn),
+    "RNN, no bias": (nn.RNN(3, 4, rng=0, reverse=True, bias=False, dtype=D), draw(2, 5, 3), unbiased(rnn)),
     "LSTM": (nn.LSTM(3, 4, rng=0, dtype=D), draw(2, 5, 3), lstm),
+    "LSTM, no bias": (nn.LSTM(3, 4, rng=0, bias=False, dtype=D), draw(2, 5, 3), unbiased(lstm)),
     "GRU": (nn.GRU(3, 4, rng=0, dtype=D), draw(2, 5, 3), gru),
+    "GRU, no bias": (nn.GRU(3, 4, rng=0, bias=False, dtype=D), draw(2, 5, 3), unbiased(gru)),
     "MultiHeadAttention": (
         nn.MultiHeadAttention(8, 2, rng=0, causal=True, rotary=100.0, dtype=D),
         draw(2, 5, 8),

@@ -86,6 +86,39 @@ def test_values_and_gradients_equal_torch(name: str) -> None:
         np.testing.assert_allclose(ours, w.grad.numpy(), rtol=1e-7 if name == "hard_sigmoid" else 1e-10, atol=1e-12)
 
 
+LISTED = [[-4.0, -0.5, 0.0], [0.5, 2, 7]]
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("silu", lambda x: x / (1 + np.exp(-x))),
+        ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+        ("log_sigmoid", lambda x: -np.log1p(np.exp(-x))),
+        ("relu6", lambda x: np.minimum(np.maximum(x, 0), 6)),
+        ("elu", lambda x: np.where(x > 0, x, np.expm1(x))),
+        ("softmax", lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+        ("hard_tanh", lambda x: np.clip(x, -1, 1)),
+    ],
+)
+def test_activations_of_lists(name: str, formula: Any) -> None:
+    np.testing.assert_allclose(getattr(nn, name)(LISTED), formula(np.array(LISTED)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(nn.ACTIVATIONS))
+def test_activations_of_lists_equal_those_of_arrays(name: str) -> None:
+    function = nn.ACTIVATIONS[name]
+    for x in LISTED, tuple(LISTED):
+        np.testing.assert_array_equal(function(x), function(np.array(LISTED)))
+
+
+def test_activations_of_lists_of_nodes() -> None:
+    slope = gg.grad(lambda x: nn.silu([x, 2 * x]).sum())(1.5)
+    numerical = [np.array([1.5 + e, 3 + 2 * e]) for e in (1e-6, -1e-6)]
+    above, below = (np.sum(x / (1 + np.exp(-x))) for x in numerical)
+    np.testing.assert_allclose(slope, (above - below) / 2e-6, rtol=1e-8)
+
+
 def test_float32_stays_float32() -> None:
     for name in nn.ACTIVATIONS:
         model = nn.MLP((5, 7, 3), name, rng=0)

@@ -258,6 +258,7 @@ def test_a_layer_that_learns_has_one_place_in_a_sequence() -> None:
         (nn.Embedding(2, 3, rng=0), "W", np.ones((2, 3), int)),
         (nn.LSTM(2, 3, rng=0), "b", np.ones(3, np.float32)),
         (nn.GRU(2, 3, rng=0), "c", np.ones(2, np.float32)),
+        (nn.GRU(2, 3, rng=0, bias=False), "b", np.ones(3, np.float32)),
         (nn.MultiHeadAttention(4, 2, rng=0), "heads", 3),
         (nn.MultiHeadAttention(4, 2, rng=0), "query", nn.Dropout(0.1)),
         (nn.MultiHeadAttention(4, 2, rng=0), "key", nn.Linear(4, 6, rng=0)),

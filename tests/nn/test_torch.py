@@ -137,13 +137,13 @@ def test_attention_with_masks_and_another_source() -> None:
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-@pytest.mark.parametrize("bias", [True, False])
-def test_recurrent_layers_in_one_of_theirs(kind: str, bias: bool) -> None:
+@pytest.mark.parametrize(("bias", "own"), [(True, True), (False, True), (False, False)])
+def test_recurrent_layers_in_one_of_theirs(kind: str, bias: bool, own: bool) -> None:
     torch = pytest.importorskip("torch")
     options: dict[str, Any] = {"batch_first": True, "bias": bias, "dtype": torch.float64}
     net = getattr(torch.nn, kind)(4, 4, num_layers=3, **options)
     layer: Any = getattr(nn, kind)
-    deep = [layer(4, 4, rng=i, dtype=D, return_state=False) for i in range(3)]
+    deep = [layer(4, 4, rng=i, bias=own, dtype=D, return_state=False) for i in range(3)]
     ours = nn.Sequential(deep[0], nn.Dropout(0.5), *deep[1:])  # as with dropout=0.5
     x, state = np.random.default_rng(5).normal(size=(2, 5, 4)), state_of(net)
     expected = net(torch.tensor(x))[0].detach().numpy()

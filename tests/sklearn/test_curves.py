@@ -168,6 +168,34 @@ def test_partial_fit(kind: str, solver: str) -> None:
         agree(mine.partial_fit(X[part], y[part], **first), their.partial_fit(X[part], y[part], **first))
 
 
+@pytest.mark.parametrize("batch", ["auto", 10])
+@pytest.mark.parametrize("names", [("coefs_", "intercepts_"), ("coefs_",)], ids=["all", "weights"])
+@pytest.mark.parametrize("first", [np.float32, np.float64])
+def test_parameters_of_another_dtype(first: Any, names: tuple[str, ...], batch: Any) -> None:
+    then = np.float64 if first is np.float32 else np.float32
+    mine, their, y = both("regression", batch_size=batch)
+    for model in mine, their:
+        model.partial_fit(X.astype(first), y)
+        for name in names:
+            setattr(model, name, [p.astype(then) for p in getattr(model, name)])
+        model.partial_fit(X, y).partial_fit(X, y)
+    for name in ("coefs_", "intercepts_"):
+        for own, other in zip(getattr(mine, name), getattr(their, name), strict=True):
+            assert own.dtype == other.dtype
+            np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
+@pytest.mark.parametrize("weights", [None, np.full(ROWS, 2.0)], ids=["", "weighted"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_infinite_losses(solver: str, weights: Any) -> None:
+    rate = {"adam": 1e-3, "sgd": 1e-160}[solver]  # so that weights stay finite
+    mine, their, y = both("regression", solver=solver, max_iter=3, batch_size=30, learning_rate_init=rate)
+    mine.fit(X, 1e155 * y, sample_weight=weights), their.fit(X, 1e155 * y, sample_weight=weights)
+    assert their.loss_curve_ == [np.inf] * 3  # the last batch is part of every epoch
+    np.testing.assert_array_equal(mine.loss_curve_, their.loss_curve_)
+
+
 def test_a_generator_is_left_where_theirs_leaves_it() -> None:
     mine, their, y = both("multiclass", early_stopping=True)
     mine.random_state, their.random_state = np.random.RandomState(2), np.random.RandomState(2)

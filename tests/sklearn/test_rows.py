@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
 
+from sklearn import neural_network
 from sklearn.datasets import make_classification
 
 from glassgrad.sklearn import MLPClassifier, MLPRegressor, descent, rows
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @given(st.integers(1, 10**9), st.integers(1, 8))
 def test_room_for_little_more(n: int, digits: int) -> None:
     found = rows.roomy(n, digits)
-    assert n <= found <= n + n // 2 ** (digits - 1)
+    assert n <= found <= n + max(n // 2 ** (digits - 1), rows.EIGHT - 1)
     assert rows.roomy(found, digits) == found
 
 
@@ -50,3 +51,20 @@ def test_folds_share_a_program() -> None:
     for n in (97, 99, 113, 116):  # 1 to 4 rows in the last batch
         MLPClassifier((3,), batch_size=16, max_iter=2, random_state=0).fit(x[:n], y[:n])
     assert descent.program.cache_info().misses == before + 1
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_few_rows_at_a_time_share_programs(weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    given = {"hidden_layer_sizes": (5,), "learning_rate_init": 0.01, "random_state": 0}
+    mine, their = MLPRegressor(**given), neural_network.MLPRegressor(**given)
+    before = descent.program.cache_info().misses
+    for n in range(1, 41):
+        x, y = rng.normal(size=(n, 5)), rng.normal(size=n)
+        weight = rng.uniform(0.1, 3.0, n) if weighted else None
+        for model in mine, their:
+            model.partial_fit(x, y, sample_weight=weight)
+        np.testing.assert_allclose(mine.loss_, their.loss_, rtol=1e-10)
+    for found, expected in zip(mine.coefs_, their.coefs_, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+    assert descent.program.cache_info().misses == before + 5

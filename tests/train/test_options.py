@@ -258,6 +258,15 @@ def test_targets_are_looked_at_before_training(loss: Any, y: Any, message: str, 
         fit(nn.MLP((4, 2), rng=0), loss, (X, good), validation=(X, y), **given)
 
 
+@pytest.mark.parametrize("row", range(20))
+def test_rows_are_named_as_given_where_a_share_is_held_out(row: int) -> None:
+    there = np.arange(20) == row
+    with pytest.raises(DataError, match=f"bad targets in data: got 2 in row {row}, expected class numbers 0 to 1"):
+        run(data=(X, np.where(there, 2, Y)), validation=0.3)
+    with pytest.raises(DataError, match=rf"bad weights in data: got -1\.0 in row {row}, "):
+        run(data=(X, Y, np.where(there, -1.0, 1.0)), validation=0.3)
+
+
 def test_nan_in_the_data_is_named() -> None:
     x = X.copy()
     x[7, 2] = np.nan

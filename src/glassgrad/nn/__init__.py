@@ -1,28 +1,7 @@
 """Layers, activations, convolution and pooling, initialisers and losses."""
 
-from ..ops.composite import (
-    celu,
-    elu,
-    gelu,
-    gelu_exact,
-    hard_sigmoid,
-    hard_swish,
-    hard_tanh,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    mish,
-    relu6,
-    selu,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-)
 from ..ops.conv import conv, conv_transpose
 from ..ops.convolve import convolve_nd
-from ..ops.elementwise import sigmoid, tanh
-from ..ops.logic import relu
 from ..ops.losses import (
     absolute_error,
     binary_cross_entropy,
@@ -35,7 +14,29 @@ from ..ops.losses import (
     squared_error,
 )
 from ..ops.pool import avg_pool, max_pool
-from .activations import ACTIVATIONS
+from .activations import (
+    ACTIVATIONS,
+    celu,
+    elu,
+    gelu,
+    gelu_exact,
+    hard_sigmoid,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    tanh,
+)
 from .containers import Function, Residual, Sequential
 from .convolution import AvgPool, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Flatten, MaxPool, Unflatten
 from .dropout import Dropout

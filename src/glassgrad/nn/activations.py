@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
-from ..graph.node import Value
+import numpy as np
+
+from ..graph.node import Node, Value
 from ..ops import composite, elementwise, logic
+from ..ops.given import operand
 
 Activation = Callable[[Value], Value]
+Function = TypeVar("Function", bound=Callable[..., Value])
 
 
 def identity(x: Value) -> Value:
@@ -15,27 +21,58 @@ def identity(x: Value) -> Value:
     return x
 
 
+def _of_lists(function: Function) -> Function:
+    """The same function, which takes lists of numbers and other libraries' arrays too, as losses and layers do."""
+
+    @wraps(function)
+    def taken(x: Any, *args: Any, **options: Any) -> Value:
+        return function(x if isinstance(x, (np.ndarray, Node)) else operand(x), *args, **options)
+
+    return cast(Function, taken)
+
+
+relu = _of_lists(logic.relu)
+tanh = _of_lists(elementwise.tanh)
+sigmoid = _of_lists(elementwise.sigmoid)
+gelu = _of_lists(composite.gelu)
+gelu_exact = _of_lists(composite.gelu_exact)
+silu = _of_lists(composite.silu)
+mish = _of_lists(composite.mish)
+elu = _of_lists(composite.elu)
+celu = _of_lists(composite.celu)
+selu = _of_lists(composite.selu)
+leaky_relu = _of_lists(composite.leaky_relu)
+relu6 = _of_lists(composite.relu6)
+softplus = _of_lists(composite.softplus)
+softsign = _of_lists(composite.softsign)
+hard_sigmoid = _of_lists(composite.hard_sigmoid)
+hard_swish = _of_lists(composite.hard_swish)
+hard_tanh = _of_lists(composite.hard_tanh)
+log_sigmoid = _of_lists(composite.log_sigmoid)
+softmax = _of_lists(composite.softmax)
+log_softmax = _of_lists(composite.log_softmax)
+
 ACTIVATIONS: dict[str, Activation] = {
-    "relu": logic.relu,
-    "tanh": elementwise.tanh,
-    "sigmoid": elementwise.sigmoid,
-    "gelu": composite.gelu,
-    "gelu_exact": composite.gelu_exact,
-    "silu": composite.silu,
-    "mish": composite.mish,
-    "elu": composite.elu,
-    "celu": composite.celu,
-    "selu": composite.selu,
-    "leaky_relu": composite.leaky_relu,
-    "relu6": composite.relu6,
-    "softplus": composite.softplus,
-    "softsign": composite.softsign,
-    "hard_sigmoid": composite.hard_sigmoid,
-    "hard_swish": composite.hard_swish,
-    "hard_tanh": composite.hard_tanh,
-    "log_sigmoid": composite.log_sigmoid,
-    "softmax": composite.softmax,
-    "log_softmax": composite.log_softmax,
+    "relu": relu,
+    "tanh": tanh,
+    "sigmoid": sigmoid,
+    "gelu": gelu,
+    "gelu_exact": gelu_exact,
+    "silu": silu,
+    "mish": mish,
+    "elu": elu,
+    "celu": celu,
+    "selu": selu,
+    "leaky_relu": leaky_relu,
+    "relu6": relu6,
+    "softplus": softplus,
+    "softsign": softsign,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_swish": hard_swish,
+    "hard_tanh": hard_tanh,
+    "log_sigmoid": log_sigmoid,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
     "identity": identity,
 }
 

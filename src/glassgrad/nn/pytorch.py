@@ -40,7 +40,7 @@ _recurrent = {
     "U": Recipe(("weight_hh_l0",), np.transpose),
     "b": Recipe(("bias_ih_l0", "bias_hh_l0"), np.add),
 }
-_unbiased = {  # of layers with bias=False, which ours do not have
+_unbiased = {  # of layers with bias=False, where ours have some
     "b": Recipe(("weight_hh_l0",), lambda h: np.zeros(len(h), h.dtype)),
     "c": Recipe(("weight_hh_l0",), lambda h: np.zeros(len(h) // 3, h.dtype)),
 }
@@ -104,7 +104,7 @@ def from_torch(model: Model, state: Mapping[str, Any], rename: Rename | None = N
     Fields and keys are called alike, as is the layer ``encoder`` of ``encoder.weight``; the layers of a ``Sequential``
     are numbered, and a ``TransformerBlock`` is a ``TransformerEncoderLayer``. Weights are transposed, gates and
     projections put together or apart, as each layer needs. Recurrent layers of a ``Sequential`` may be one of PyTorch's
-    with ``num_layers``, and one with ``reverse`` its way back; without biases there, ours are 0.
+    with ``num_layers``, and one with ``reverse`` its way back; without biases there, ours, if any, are 0.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class _Recurrent(Module):
     ----------
     W : weights of the inputs [inputs, gates · units]
     U : weights of the last output [units, gates · units]
-    b : [gates · units]
+    b : [gates · units], or None
     """
 
     W: Any
@@ -53,6 +53,7 @@ class _Recurrent(Module):
         rng: Seed,
         reverse: bool = False,
         return_state: bool = True,
+        bias: bool = True,
         initialiser: Initialiser = glorot_uniform,
         recurrent_initialiser: Initialiser = orthogonal,
         dtype: DTypeLike = np.float32,
@@ -68,7 +69,7 @@ class _Recurrent(Module):
         self.fill(
             W=first,
             U=second,
-            b=np.zeros(self.gates * n, kind),
+            b=np.zeros(self.gates * n, kind) if bias else None,
             reverse=bool(reverse),
             return_state=bool(return_state),
             name=name or layer.lower(),
@@ -84,7 +85,8 @@ class _Recurrent(Module):
         layer, shape, inputs = called(self), shape_of(x), shape_of(self.W)[0]
         if len(shape) != 3 or shape[2] != inputs:
             raise ShapeError(f"{layer}: input does not fit: got shape {shape}, expected (batch, time, {inputs})")
-        mapped = contraction.matmul(view.swapaxes(x, 0, 1), self.W) + self.b  # all times at once
+        mapped = contraction.matmul(view.swapaxes(x, 0, 1), self.W)  # all times at once
+        mapped = mapped if self.b is None else mapped + self.b
         state = self.start(shape[0], dtype_of(mapped)) if state is None else state
         self._check_state(state, shape[0])
         state, outputs = scan(self.step, state, mapped, reverse=self.reverse)
@@ -109,12 +111,13 @@ class _Recurrent(Module):
     def check(self) -> None:
         super().check()
         check_parameters(self, W=2, U=2, b=1)
-        wide = self.gates * self.units
-        if shape_of(self.W)[1] != wide or shape_of(self.U)[1] != wide or shape_of(self.b) != (wide,):
+        wide, b = self.gates * self.units, None if self.b is None else shape_of(self.b)
+        if shape_of(self.W)[1] != wide or shape_of(self.U)[1] != wide or b not in (None, (wide,)):
             raise ShapeError(f"{type(self).__name__}: parameters do not fit: expected {wide} columns for all gates")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({shape_of(self.W)[0]} -> {self.units})"
+        inputs, units = shape_of(self.W)[0], self.units
+        return f"{type(self).__name__}({inputs} -> {units}{'' if self.b is not None else ', no bias'})"
 
 
 class RNN(_Recurrent):
@@ -126,6 +129,7 @@ class RNN(_Recurrent):
     rng : seed or generator for the weights; b starts at 0
     reverse : whether to go from the last time to the first
     return_state : whether a call returns (outputs, last state), or outputs alone, as a layer of ``Sequential`` should
+    bias : whether there is a b
     initialiser, recurrent_initialiser : draw W and U, gate by gate
     dtype, name : of the parameters; of the scope
 
@@ -166,7 +170,8 @@ class LSTM(_Recurrent):
 
     def __init__(self, inputs: int, units: int, **options: Any) -> None:
         super().__init__(inputs, units, **options)
-        self.b[units : 2 * units] = 1
+        if self.b is not None:
+            self.b[units : 2 * units] = 1
 
     def start(self, batch: int, dtype: Any = np.float32) -> Any:
         zeros = np.zeros((batch, self.units), dtype)
@@ -201,18 +206,19 @@ class GRU(_Recurrent):
 
     def __init__(self, inputs: int, units: int, **options: Any) -> None:
         super().__init__(inputs, units, **options)
-        self.fill(c=np.zeros(units, self.b.dtype))
+        self.fill(c=None if self.b is None else np.zeros(units, self.b.dtype))
 
     def step(self, state: Any, mapped: Value) -> tuple[Any, Value]:
         n = self.units
         past = contraction.matmul(state, self.U)
         r, z = (ew.sigmoid((mapped + past)[:, k * n : (k + 1) * n]) for k in (0, 1))
-        new = ew.tanh(mapped[:, 2 * n :] + r * (past[:, 2 * n :] + self.c))
+        inner = past[:, 2 * n :]
+        new = ew.tanh(mapped[:, 2 * n :] + r * (inner if self.c is None else inner + self.c))
         h = new + z * (state - new)
         return h, h
 
     def check(self) -> None:
         super().check()
-        check_parameters(self, b=1, c=1)
-        if shape_of(self.c) != (self.units,):
+        check_parameters(self, W=2, c=1)
+        if self.c is not None and shape_of(self.c) != (self.units,):
             raise ShapeError(f"GRU: parameters do not fit: got c {shape_of(self.c)}, expected ({self.units},)")

@@ -91,6 +91,14 @@ def begin(solver: str, parameters: Parameters) -> Any:
     return tuple([tuple([np.zeros(p.shape, p.dtype) for _ in range(count)]) for part in parameters for p in part])
 
 
+def suited(averages: Any, parameters: Parameters) -> Any:
+    """The averages of a descent that goes on, for parameters that may have been put in place of others since."""
+    leaves = [p for part in parameters for p in part]
+    return tuple(
+        [tuple([a.astype(p.dtype, copy=False) for a in held]) for p, held in zip(leaves, averages, strict=True)]
+    )
+
+
 @functools.lru_cache(maxsize=256)
 def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
     """An epoch in native code, for these settings and arrays of these shapes, made once in a process.

@@ -88,16 +88,19 @@ def objective(parameters: Parameters, batch: dict[str, Value], alpha: Value, act
     Parameters
     ----------
     parameters : the layers
-    batch : x [rows, inputs], y [rows, outputs]; w [rows], weights, if there are any; and ``rows``, how many count, if
-        that is not all of them, or the sum of their weights
+    batch : x [rows, inputs], y [rows, outputs]; w [rows], weights, if there are any; ``rows``, how many count, if that
+        is not all of them, or the sum of their weights; ``there`` [rows], which of them count
     alpha : the strength of the penalty, which leaves biases alone
     activation, output : of hidden layers, a key of HIDDEN; of the last layer, a key of OUTPUTS
     """
     losses = LOSSES[output](forward(parameters, batch["x"], activation), batch["y"])
-    weights = batch.get("w")
-    rows = batch.get("rows")
+    weights, rows = batch.get("w"), batch.get("rows")
+    if weights is not None:
+        losses = losses[0] * weights, losses[1] * weights
+    if "there" in batch:  # the loss of a row that does not count may be infinite; its slope is 0 by its weight
+        losses = losses[0], logic.where(batch["there"], losses[1], 0.0)
     if rows is None:
         rows = float(shape_of(batch["x"])[0]) if weights is None else _total(weights)
     penalty = sum([rd.sum(w * w) for w in parameters.coefs]) * (0.5 * alpha)
-    found, reported = [(rd.sum(each if weights is None else each * weights) + penalty) / rows for each in losses]
+    found, reported = [(rd.sum(each) + penalty) / rows for each in losses]
     return found, reported

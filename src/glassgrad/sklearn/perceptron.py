@@ -22,7 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..errors import DataError
 from ..native.shuffle import shuffler
 from .checks import data_checked, generator
-from .descent import SOLVERS, Settings, begin, epoch_of, knobs_of
+from .descent import SOLVERS, Settings, begin, epoch_of, knobs_of, suited
 from .lbfgs import minimise
 from .objective import HIDDEN, OUTPUTS, Parameters, forward
 from .watch import Watch
@@ -275,7 +275,7 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         settings = Settings(
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )
-        carry = tuple(self._parameters), at.averages, at.count
+        carry = tuple(self._parameters), suited(at.averages, self._parameters), at.count
         order = np.arange(n)
         run, shuffle = epoch_of(settings, data, carry, batch, order), shuffler(random, order)
         self.n_iter_ = 0

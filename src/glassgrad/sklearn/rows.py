@@ -11,15 +11,16 @@ from ..graph.node import Value, shape_of
 from ..ops import logic
 
 LARGE = 1 << 26  # bytes of an array that is not copied for the sake of a program
+EIGHT = 8  # rows that take a step no longer than one does
 
 
 def roomy(rows: int, digits: int) -> int:
-    """The least number of at least so many rows, of which only the first binary ``digits`` are not 0.
+    """The least multiple of EIGHT of at least so many rows, of which only the first binary ``digits`` are not 0.
 
     >>> [roomy(rows, 5) for rows in (3, 150, 200, 1437, 1438)], roomy(1437, 1)
-    ([3, 152, 200, 1472, 1472], 2048)
+    ([8, 152, 200, 1472, 1472], 2048)
     """
-    step = 1 << max(rows.bit_length() - digits, 0)
+    step = max(1 << max(rows.bit_length() - digits, 0), EIGHT)
     return -(-rows // step) * step
 
 
@@ -42,7 +43,8 @@ def with_room(data: dict[str, Any], digits: int) -> dict[str, Any]:
 def counted(batch: dict[str, Value], count: Value) -> dict[str, Value]:
     """The same batch, of whose rows the first ``count`` count."""
     like = dtype_of(batch["x"])
-    there = logic.astype(logic.less(np.arange(shape_of(batch["x"])[0]), count), like)
+    there = logic.less(np.arange(shape_of(batch["x"])[0]), count)
+    weights = logic.astype(there, like)
     if "w" in batch:
-        return {**batch, "w": batch["w"] * there}
-    return {**batch, "w": there, "rows": logic.astype(count, like)}
+        return {**batch, "there": there, "w": batch["w"] * weights}
+    return {**batch, "there": there, "w": weights, "rows": logic.astype(count, like)}

@@ -146,7 +146,8 @@ def fit(  # type: ignore[misc]  # the settings are those below
     feed, held = _held(feed_of(data, batch_size), validation, order)
     if isinstance(feed, Rows):
         first = model if replicas is None else models_of(model, replicas)[0]
-        for rows, what in ((feed.data, "data"), (held, "validation")):
+        parts = [(feed.data, "data"), (held, "validation")]
+        for rows, what in [(feed.given, "data"), *parts] if feed.share else parts:
             if rows is not None:
                 require_targets(loss, first, rows, what)
                 require_weights(loss, rows, what)
