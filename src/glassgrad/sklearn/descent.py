@@ -100,12 +100,12 @@ def suited(averages: Any, parameters: Parameters) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
+def program(settings: Settings, size: int, room: int, shapes: tuple[Any, ...]) -> Callable[..., Any]:
     """An epoch in native code, for these settings and arrays of these shapes, made once in a process.
 
-    ``carry, means = epoch(carry, data, order, n, knobs)``: ``order`` says which of the ``n`` rows go into which whole
-    batch, [batches, rows], and into the last one, [rows] or None; both may have room for more. It is None for all rows
-    in one batch, as they lie.
+    ``carry, means = epoch(carry, data, order, n, knobs)``: ``order`` begins with the ``n`` rows in the order in which
+    they are taken, ``size`` at a time; what is left in the end is a batch that has ``room`` for more. It is None for
+    all rows in one batch, as they lie, whose ``size`` says nothing.
     """
     update = SOLVERS[settings.solver][1]
     derive = value_and_grad(objective, has_aux=True)
@@ -125,8 +125,7 @@ def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
     def epoch(carry: Carry, data: dict[str, Value], order: Any, n: Value, knobs: tuple[Any, ...]) -> Any:
         if order is None:
             return step(carry, counted(data, n), knobs)
-        whole, last = order
-        size = whole.shape[1]
+        whole = order[: order.shape[0] - room].reshape(-1, size)
 
         def rows_of(rows: Value) -> dict[str, Value]:
             return {name: indexing.take(column, rows, 0) for name, column in data.items()}
@@ -141,8 +140,8 @@ def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
 
         totals = [np.float64(0)] * (1 + settings.watched)
         i, carry, totals = while_loop(lambda state: (state[0] + 1) * size <= n, one, (np.int64(0), carry, totals))
-        if last is not None:
-            count = n - i * size
+        if room:
+            count, last = n - i * size, indexing.take(order, i * size + np.arange(room), 0)
             carry, figures = step(carry, counted(rows_of(last), count), knobs)
             totals = more(totals, figures, count)
         return carry, [total / n for total in totals]
@@ -150,32 +149,34 @@ def program(settings: Settings, shapes: tuple[Any, ...]) -> Callable[..., Any]:
     return jit(epoch, donate="carry")
 
 
-def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int, order: NDArray[np.int64]) -> Epoch:
-    """A pass over the rows of ``data``: ``carry, means = run(carry, knobs)``, in the order that ``order`` has by then.
+def epoch_of(settings: Settings, data: dict[str, Any], carry: Carry, batch: int) -> tuple[Epoch, NDArray[np.int64]]:
+    """A pass over the rows of ``data``, ``carry, means = run(carry, knobs)``, and the order of rows it goes by.
 
-    The means are over rows, of the batches' losses, and of their gradients' lengths if somebody asks for them. A sparse
-    ``x`` is made dense for as many batches at a time as DENSE elements hold.
+    That order, at first as they lie, may be changed in place between passes. The means are over rows, of the batches'
+    losses, and of their gradients' lengths if somebody asks for them. A sparse ``x`` is made dense for as many batches
+    at a time as DENSE elements hold.
     """
     n, width = data["x"].shape
+    order = np.arange(n)
     if not isinstance(data["x"], np.ndarray):
-        return functools.partial(_by_parts, settings, data, batch, order, batch * max(1, DENSE // (batch * width)))
+        stride = batch * max(1, DENSE // (batch * width))
+        return functools.partial(_by_parts, settings, data, batch, order, stride), order
     data, count, left = with_room(data, 5 if n == batch else 1), np.int64(n), n % batch
-    rows: Any = None
+    size, room, places = 0, 0, None
     if n != batch:
-        room = min(size for size in (-(-batch // 4), -(-batch // 2), batch) if size >= left)  # for one of few programs
-        rows = np.zeros((len(data["x"]) // batch, batch), np.int64), np.zeros(room, np.int64) if left else None
-    shapes = [None if a is None else (a.shape, a.dtype) for a in (*data.values(), *carry[0][0], *(rows or ()))]
-    native = program(settings, tuple(shapes))
+        size = batch
+        room = left and min(size for size in (-(-batch // 4), -(-batch // 2), batch) if size >= left)  # few programs
+        places = np.zeros(len(data["x"]) // batch * batch + room, np.int64)
+        places[:n] = order
+        order = places[:n]
+    shapes = [None if a is None else (a.shape, a.dtype) for a in (*data.values(), *carry[0][0], places)]
+    native = program(settings, size, room, tuple(shapes))
 
     def run(carry: Carry, knobs: tuple[Any, ...]) -> tuple[Carry, list[float]]:
-        if rows is not None:
-            rows[0].ravel()[: n - left] = order[: n - left]
-        if left:
-            rows[1][:left], rows[1][left:] = order[n - left :], order[-1]
-        carry, means = native(carry, data, rows, count, knobs)
+        carry, means = native(carry, data, places, count, knobs)
         return carry, [float(mean) for mean in means]
 
-    return run
+    return run, order
 
 
 def _by_parts(
@@ -193,7 +194,7 @@ def _by_parts(
         chosen = order[start : start + stride]
         part = {name: column[chosen] for name, column in data.items()}
         part["x"] = part["x"].toarray()
-        run = epoch_of(settings, part, carry, min(batch, len(chosen)), np.arange(len(chosen)))
+        run, _ = epoch_of(settings, part, carry, min(batch, len(chosen)))
         carry, found = run(carry, knobs)
         means = [mean + value * len(chosen) / n for mean, value in zip(means, found, strict=True)]
     return carry, means

@@ -276,8 +276,8 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
             self.activation, self.out_activation_, self.solver, self.nesterovs_momentum, bool(watch.callbacks)
         )
         carry = tuple(self._parameters), suited(at.averages, self._parameters), at.count
-        order = np.arange(n)
-        run, shuffle = epoch_of(settings, data, carry, batch, order), shuffler(random, order)
+        run, order = epoch_of(settings, data, carry, batch)
+        shuffle = shuffler(random, order)
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
