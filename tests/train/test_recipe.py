@@ -51,6 +51,32 @@ def test_a_rate_that_is_given_is_left_alone() -> None:
     assert plan(Settings(batch_size=1), 100)[4:] == (0.004, 6000, 1.0, None)
 
 
+@pytest.mark.parametrize(("optimizer", "rtol"), [("sgd", 0.001), ("adamw", 0.15)])
+def test_a_linear_model_without_noise_is_numpys(optimizer: str, rtol: float) -> None:
+    x = np.random.default_rng(0).normal(size=(500, 4))
+    y = x @ [2.0, -1.0, 0.5, 3.0] + 1
+    table = Table.from_columns({**{f"x{i}": column for i, column in enumerate(x.T)}, "y": y})
+    trained = train_table(prepare(table, "y"), table.names, Settings(hidden=(), optimizer=optimizer))
+    new = np.random.default_rng(1).normal(size=(100, 4))
+    solution = np.linalg.lstsq(np.c_[x, np.ones(len(x))], y)[0]
+    found = trained.model.predict(Table.from_columns({f"x{i}": column for i, column in enumerate(new.T)})).values
+    away = found - np.c_[new, np.ones(len(new))] @ solution
+    assert np.sqrt(np.mean(away**2)) < rtol * y.std()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_weight_decay_keeps_networks_from_learning_noise(optimizer: str) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    x, y = datasets.load_diabetes(return_X_y=True)
+    table = Table.from_columns({**{f"x{i}": column for i, column in enumerate(x.T)}, "y": y})
+    with_decay, without = (
+        train_table(prepare(table, "y"), table.names, Settings(optimizer=optimizer, weight_decay=decay)).score
+        for decay in (None, 0.0)
+    )
+    assert with_decay is not None and without is not None
+    assert with_decay.rmse < 0.95 * without.rmse
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 2, 100])
 def test_every_schedule_takes_any_number_of_steps(schedule: str, steps: int) -> None:

@@ -82,7 +82,7 @@ def _add_descent(add: Add) -> None:
     add("--optimizer", choices=tuple(DESCENTS), default="adamw", metavar="NAME", help=_among(DESCENTS, "adamw"))
     add("--lr", type=between(0), metavar="X", help=f"highest learning rate [{rates}]")
     add("--schedule", choices=tuple(SCHEDULES), default="cosine", metavar="NAME", help=_among(SCHEDULES, "cosine"))
-    pull = "pull of weights towards 0 [by optimizer and rows]"
+    pull = "pull of weights towards 0 [by optimizer, rows and hidden layers]"
     add("--weight-decay", type=between(0, least=True), metavar="X", help=pull)
     longest = "the greatest length of the gradient [none; 5 for sgd without --lr]"
     add("--clip", type=between(0), metavar="X", help=longest)

@@ -11,7 +11,7 @@ from ..graph.node import Value, shape_of
 from ..ops import logic
 
 LARGE = 1 << 26  # bytes of an array that is not copied for the sake of a program
-EIGHT = 8  # rows that take a step no longer than one does
+EIGHT = 8  # rows that take a step hardly longer than one does
 
 
 def roomy(rows: int, digits: int) -> int:

@@ -22,11 +22,12 @@ class Descent(NamedTuple):
     ----------
     options : beside learning rate and weight decay
     lr : highest learning rate
-    decay : weight decay of a table of up to 1000 rows
+    decay : weight decay of a network for a table of up to 1000 rows
     least : rows per step below which the rate falls in proportion, because the gradient of fewer varies more (the
         linear scaling rule of Goyal et al., "Accurate, Large Minibatch SGD", 2017); 1 where a step is as long whatever
         the gradient's length
     clip : the greatest length of the gradient, where the rate is the one here
+    linear : the share of the decay that a linear model has, as it has fewer parameters to fit noise with
     """
 
     options: dict[str, Any]
@@ -34,6 +35,7 @@ class Descent(NamedTuple):
     decay: float
     least: int = 1
     clip: float | None = None
+    linear: float = 0.1
 
     def rate(self, batch_size: int) -> float:
         """The highest learning rate, for so many rows per step.
@@ -48,9 +50,9 @@ DESCENTS = {  # by the names of optim
     "sgd": Descent({"momentum": 0.9, "nesterov": True}, 4e-2, 0.02, least=32, clip=5.0),
     "rmsprop": Descent({}, 4e-3, 0.0),
     "adagrad": Descent({}, 4e-2, 0.0),
-    "adam": Descent({}, 4e-3, 0.0),
+    "adam": Descent({}, 4e-3, 0.01),
     "adamw": Descent({}, 4e-3, 1.0),
-    "lion": Descent({}, 4e-4, 10.0),
+    "lion": Descent({}, 4e-4, 10.0, linear=1.0),  # of steps so small that it gets to few optima without
 }
 
 KERNELS = (16, 32)  # of the convolutions, each of 3×3 and followed by the largest of 2×2
@@ -209,7 +211,7 @@ def plan(settings: Settings, rows: int) -> Plan:
     """Choices that do well on tables of this many training rows, of which ``settings.held`` are only watched.
 
     Small tables get smaller batches and more epochs, so that there are enough steps to learn in, and more weight
-    decay: like the prior it stands for, it counts less the more rows there are.
+    decay: like the prior it stands for, it counts less the more rows there are. Linear models get a tenth of it.
     """
     rows -= max(1, round(settings.held * rows)) if settings.held else 0
     small = rows < 5000
@@ -223,6 +225,7 @@ def plan(settings: Settings, rows: int) -> Plan:
     descent = DESCENTS[settings.optimizer]
     usual_lr = descent.rate(batch) / 2 if settings.image else descent.rate(batch)
     lr = usual_lr if settings.lr is None else settings.lr
-    decay = min(1.0, 1000 / rows) * descent.decay if settings.weight_decay is None else settings.weight_decay
+    usual_decay = min(1.0, 1000 / rows) * descent.decay * (1.0 if hidden or settings.image else descent.linear)
+    decay = usual_decay if settings.weight_decay is None else settings.weight_decay
     clip = descent.clip if settings.clip is None and settings.lr is None else settings.clip
     return Plan(settings, hidden, epochs, batch, lr, epochs * per_epoch, decay, clip)
