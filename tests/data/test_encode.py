@@ -305,3 +305,10 @@ def test_nothing_may_be_held_out(target: str) -> None:
     assert (len(x), len(y)) == (40, 40)
     assert (x_test.shape, y_test.shape) == ((0, *x.shape[1:]), (0, *y.shape[1:]))
     assert (x_test.dtype, y_test.dtype) == (x.dtype, y.dtype)
+
+
+def test_text_that_leading_zeros_tell_apart_is_names() -> None:
+    zips = ["01234", "1234"] * 6
+    table = Table.from_columns({"zip": zips, "padded": ["01", "02", "10"] * 4, "y": ["p", "q"] * 6})
+    kinds = {column.name: type(column).__name__ for column in Encoder.fit(table, "y").columns}
+    assert kinds == {"zip": "CategoricalColumn", "padded": "NumericColumn"}

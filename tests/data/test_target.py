@@ -57,6 +57,15 @@ def test_integer_classes_sort_as_numbers_however_written() -> None:
     assert target.encode(table).tolist() == [2, 1, 2, 0]
 
 
+def test_classes_keep_zeros_that_all_rows_agree_on() -> None:
+    target = ClassTarget.fit(one_column(["02", "01", "10", "01"]), "y")
+    assert target.classes == ("01", "02", "10")
+    for later in (["10", "01"], [10, 1], ["010", "1"]):
+        assert target.decode(target.encode(one_column(later))).tolist() == ["10", "01"]
+    mixed = ClassTarget.fit(one_column(["01", "1", "a", "a"]), "y")
+    assert mixed.encode(one_column(["1", "01", "a"])).tolist() == [1, 0, 2]
+
+
 def test_classes_of_a_single_row() -> None:
     assert lone_classes(one_column(["kind", "a", "b", "a", "c", "b"]), "y") == {"kind": 0, "c": 4}
     assert lone_classes(one_column([1, "1.0", 2, 2]), "y") == {}
@@ -84,6 +93,8 @@ def test_numbers_there_and_back() -> None:
 def test_targets_with_nothing_to_learn() -> None:
     with pytest.raises(DataError, match="never varies: got 2 in all 3 rows"):
         NumberTarget.fit(one_column([2, 2, 2]), "y")
+    with pytest.raises(DataError, match=r"varies by less than float64 can tell: got values near 1.15\d*e\+18"):
+        NumberTarget.fit(one_column([2**60, 2**60 + 1]), "y")
     with pytest.raises(DataError, match="a single class"):
         ClassTarget.fit(one_column(["a", "a"]), "y")
     with pytest.raises(DataError, match="too many classes in target 'y': got 3 rows, all distinct"):

@@ -12,7 +12,7 @@ import pytest
 
 from glassgrad import nn, optim, tree
 from glassgrad.errors import DataError, ModelFileError
-from glassgrad.train import Checkpoint, EarlyStopping, fit, load, safetensors
+from glassgrad.train import Checkpoint, EarlyStopping, fit, load, safetensors, save
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 4)).astype(np.float32)
@@ -167,6 +167,12 @@ def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
         run(resume=True)
     with pytest.raises(ValueError, match="numbers above 0"):
         Checkpoint(tmp_path / "c", every=0)
+
+
+def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
+    save(tmp_path / "model", network())
+    with pytest.raises(ModelFileError, match="the file is a glassgrad model: expected a glassgrad checkpoint"):
+        run(tmp_path / "model", resume=True)
 
 
 def test_what_is_not_the_same_is_named(tmp_path: Path) -> None:

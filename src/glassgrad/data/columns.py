@@ -76,6 +76,16 @@ def is_numeric(table: Table, name: str, numbers: Numbers, *, target: bool = Fals
     return False
 
 
+def zeros_matter(cells: Cells) -> bool:
+    """Whether cells that are told apart by leading zeros only would be one number: they are names then.
+
+    >>> [zeros_matter(np.array(zips, dtype=object)) for zips in (["01234", "1234"], ["01234", "90210"])]
+    [True, False]
+    """
+    digits = {cell.strip() for cell in cells if cell.strip().isdecimal()} if cells.dtype.kind == "O" else set()
+    return len({text.lstrip("0") for text in digits}) < len(digits)
+
+
 def refuse_text(table: Table, name: str, numbers: Numbers, *, target: bool = False) -> None:
     """Raise :class:`DataError` about the first cell that is not a finite number, naming column, line and value."""
     if numbers.text.any():

@@ -22,6 +22,7 @@ from .columns import (
     is_numeric,
     read_numbers,
     refuse_missing,
+    zeros_matter,
 )
 from .record import Record
 from .table import UNNAMED, Table, shown
@@ -246,7 +247,7 @@ def _fit_column(
         refuse_missing(table, name, numbers.missing, fix=REFUSED)
     if numbers.missing.all():
         return None, "left out, it has no values"
-    if not categorical and is_numeric(table, name, numbers):
+    if not categorical and not zeros_matter(table[name]) and is_numeric(table, name, numbers):
         numeric = NumericColumn.fit(table, name, numbers)
         if not numeric.scale and not numeric.indicator:
             cells = table[name]

@@ -57,16 +57,21 @@ def require_target(table: Table, target: str) -> None:
 
 
 def class_labels(table: Table, target: str) -> list[str]:
-    """The class of each row as text; integers lose signs of how they were written (``1.0`` and ``01`` are ``1``).
+    """The class of each row as text; integers lose signs of how they were written, but for zeros all agree on.
 
-    >>> class_labels(Table.from_columns({"y": ["1.0", "0", " 1"]}), "y")
-    ['1', '0', '1']
+    >>> class_labels(Table.from_columns({"y": ["1.0", "0", " 1", "01"]}), "y")
+    ['1', '0', '1', '1']
+    >>> class_labels(Table.from_columns({"y": ["01", "02", "10"]}), "y")
+    ['01', '02', '10']
     """
     require_target(table, target)
-    numbers = read_numbers(table[target])
-    if _integers(numbers):
-        return [str(int(value)) for value in numbers.values]
-    return [cell.strip() for cell in as_text(table[target])]
+    numbers, texts = read_numbers(table[target]), [cell.strip() for cell in as_text(table[target])]
+    if not _integers(numbers):
+        return texts
+    padded = any(text[0] == "0" and text[1:].isdecimal() for text in texts)
+    if padded and len(set(texts)) == np.unique(numbers.values).size:
+        return texts
+    return [str(int(value)) for value in numbers.values]
 
 
 def lone_classes(table: Table, target: str) -> dict[str, int]:
@@ -82,7 +87,7 @@ def lone_classes(table: Table, target: str) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """Classes, numbered in sorted order; classes that are integers sort as numbers."""
+    """Classes, numbered in sorted order; classes that are integers sort, and are told apart, as numbers."""
 
     name: str
     classes: tuple[str, ...]
@@ -113,15 +118,17 @@ class ClassTarget:
 
     def encode(self, table: Table) -> NDArray[np.int64]:
         """[rows]: the number of each row's class."""
-        position = {label: i for i, label in enumerate(self.classes)}
+        merged = len({_unpadded(label) for label in self.classes}) < len(self.classes)
+        key = str if merged else _unpadded
+        position = {key(label): i for i, label in enumerate(self.classes)}
         labels = class_labels(table, self.name)
         for row, label in enumerate(labels):
-            if label not in position:
+            if key(label) not in position:
                 raise DataError(
                     f"encode: unknown class in target {shown(self.name)}: got {shown(label)} at {table.where(row)}, "
                     f"expected one of {', '.join(map(shown, self.classes[:12]))}; train with rows of that class"
                 )
-        return np.array([position[label] for label in labels], dtype=np.int64)
+        return np.array([position[key(label)] for label in labels], dtype=np.int64)
 
     def decode(self, outputs: ArrayLike) -> NDArray[np.object_]:
         """[rows] class names, from scores [rows, classes] or class numbers [rows]."""
@@ -160,6 +167,11 @@ class NumberTarget:
         """Learn mean and scale of training rows; the target must vary."""
         values = _values(table, name)
         mean, scale = centre_and_scale(values)
+        if not scale and len(set(as_text(table[name]))) > 1:
+            raise DataError(
+                f"encode: target {shown(name)} varies by less than float64 can tell: got values near {values[0]:g}, "
+                'expected numbers of up to 15 digits; subtract what they share, or pass task="classification"'
+            )
         if not scale:
             raise DataError(
                 f"encode: target {shown(name)} never varies: got {values[0]:g} in all {len(values)} rows, expected "
@@ -195,6 +207,11 @@ class NumberTarget:
         if scale == 0:
             record.refuse("scale", "a number above 0")
         return cls(record.text("name"), record.number("mean"), scale)
+
+
+def _unpadded(label: str) -> str:
+    """A label without leading zeros, which may be lost from file to file."""
+    return label.lstrip("0") or "0" if label.isdecimal() else label
 
 
 def _values(table: Table, name: str) -> NDArray[np.float64]:

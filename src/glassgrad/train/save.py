@@ -130,6 +130,9 @@ def record_of(header: safetensors.Header, *kinds: str) -> Record:
         record = Record(json.loads(header.metadata[DESCRIPTION]), "description")
     except (ValueError, RecursionError):
         raise ModelFileError("load: the model is damaged: its description is no JSON; save it again") from None
+    kind = record.text("format")
+    if kind not in kinds and kind in (FORMAT, CHECKPOINT):
+        raise ModelFileError(f"load: the file is a {kind}: expected a {kinds[0]}; choose that file")
     record.text("format", among=kinds)
     if record.number("version") != VERSION:
         record.refuse("version", f"version {VERSION}; a later Glassgrad may read it")

@@ -122,7 +122,10 @@ class TableModel:
         """Read what ``save`` wrote; ``ModelFileError`` for anything else."""
         model, metadata = load(path)
         if metadata.get("kind") != KIND:
-            raise ModelFileError(f"load: not a model of a table: got {path}; choose a file that glassgrad train wrote")
+            raise ModelFileError(
+                f"load: not a model of a table: got {path}; choose what glassgrad train wrote when it ended, which is "
+                f"no checkpoint"
+            )
         try:
             record = Record(metadata, "metadata")
             encoder = Encoder.from_dict(record.get("encoder"))
