@@ -277,11 +277,12 @@ class Perceptron(BaseEstimator, abc.ABC):  # type: ignore[misc]
         )
         carry = tuple(self._parameters), suited(at.averages, self._parameters), at.count
         run, order = epoch_of(settings, data, carry, batch)
-        shuffle = shuffler(random, order)
+        unseen = n == batch and isinstance(self.random_state, Integral)  # the order, and what is drawn for it
+        shuffle = shuffler(random, order) if self.shuffle and not unseen else None
         self.n_iter_ = 0
         try:
             while not watch.stopped and self.n_iter_ < self.max_iter:
-                if self.shuffle:
+                if shuffle:
                     shuffle()
                 knobs = knobs_of(self.alpha, watch.lr, self.momentum, self.beta_1, self.beta_2, self.epsilon)
                 carry, (self.loss_, *norm) = run(carry, knobs)
