@@ -213,8 +213,10 @@ class _Together:
         """Tell the optimiser the losses of an epoch."""
         losses = [entry.loss if entry.validation_loss is None else entry.validation_loss for entry in entries]
         carry = self.whole(self.stacked)
-        self.stacked = self.arrays(carry._replace(state=self.optimizer.observe(carry.state, np.array(losses))))
-        self.hand_out()
+        state = self.optimizer.observe(carry.state, np.array(losses))
+        if state is not carry.state:
+            self.stacked = self.arrays(carry._replace(state=state))
+            self.hand_out()
 
 
 def models_of(model: Any, replicas: int) -> list[Any]:
