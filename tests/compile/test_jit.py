@@ -523,6 +523,50 @@ def test_what_is_still_needed_is_not_overwritten(function: Callable[[Any], Any])
         np.testing.assert_allclose(got, want, rtol=1e-13)
 
 
+def halved(*carry: Any, rounds: int = 3) -> Any:
+    """Some rounds of a loop over arrays each of which needs itself only."""
+    step = lambda s: (s[0] + 1, [c * 0.5 + k for k, c in enumerate(s[1])])
+    return gg.while_loop(lambda s: s[0] < rounds, step, (np.int64(0), list(carry)))[1]
+
+
+LAST: list[Callable[..., Any]] = [  # what follows the loop
+    lambda a, b, x, y: (a * 2 + 1, b - 1),
+    lambda a, b, x, y: (b + 1, a * 2),
+    lambda a, b, x, y: (a[::-1] + 0, b * 2),
+    lambda a, b, x, y: (a + x, b + y[::-1]),
+    lambda a, b, x, y: (a - a.sum(), b * a.mean()),
+    lambda a, b, x, y: (a + 1, b + (a + 1)),
+    lambda a, b, x, y: (gnp.cumsum(a), b - b[::-1]),
+    lambda a, b, x, y: (x * 2, a + b),
+    lambda a, b, x, y: (a, b * 2),
+    lambda a, b, x, y: tuple(c * 3 - a for c, a in zip(halved(a + 1, b), (a, b), strict=True)),
+    lambda a, b, x, y: tuple(halved(*halved(a * 2, b * 2), rounds=0)),
+]
+
+
+@pytest.mark.parametrize("last", LAST, ids=range(len(LAST)))
+@pytest.mark.parametrize("rounds", [0, 3])
+def test_a_last_step_behind_a_loop_over_donated_arrays(last: Callable[..., Any], rounds: int) -> None:
+    function = lambda x, y: last(*halved(x, y, rounds=rounds), x, y)
+    compiled = gg.jit(function, donate=(0, 1))
+    for n in (7, 40_000):
+        want = [as_array(v).value for v in function(arange(n) / n, np.ones(n))]
+        for threads in (1, 3):
+            gg.set_threads(threads)
+            try:
+                got = compiled(arange(n) / n, np.ones(n))
+            finally:
+                gg.set_threads(None)
+            for ours, theirs in zip(got, want, strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_a_loop_and_its_last_step_copy_nothing() -> None:
+    function = lambda x, y: tuple(c * 2 + 1 for c in halved(x, y))
+    lowered = gg.jit(function, donate=(0, 1)).lower(np.ones(1000), np.ones(1000))
+    assert max(int(line.split("[")[1].split("]")[0]) for line in lowered.loops.splitlines() if "arena at" in line) == 1
+
+
 def test_donation_where_nothing_fits_or_nothing_is_used() -> None:
     x = arange(4)
     assert gg.jit(lambda x: x.sum(), donate=0)(x) == 6

@@ -8,16 +8,22 @@ from typing import Any
 from .ir import Affine, Let, Load, MatMul, Name, Store
 from .lower import Outside
 from .nest import opened
+from .read import Memory
 from .schedule import Piece, Round, Work
 
 
 def overwritten(
-    pieces: Sequence[Work], pairs: Sequence[tuple[int, int]], same: dict[int, int], storage: Callable[[], list[int]]
+    pieces: Sequence[Work],
+    pairs: Sequence[tuple[int, int]],
+    same: dict[int, int],
+    storage: Callable[[], list[int]],
+    memory: Sequence[Memory],
 ) -> tuple[list[Work], list[tuple[int, int]]]:
     """Each first of a pair in the memory of the second, if no old value is needed after it: then ``same`` says so.
 
-    Returns the pieces in an order in which that holds, and the pairs that have to be copied at the end. ``storage``
-    gives the buffer that each buffer's memory is part of, as ``same`` has it.
+    So is what begins as a copy of the second and ends where the first is written, as the carry of a loop does behind
+    which a last step follows. Returns the pieces in an order in which that holds, and the pairs that have to be copied
+    at the end. ``storage`` gives the buffer that each buffer's memory is part of, as ``same`` has it.
     """
     late = []
     writers: dict[int, list[int]] = {}
@@ -45,6 +51,16 @@ def overwritten(
         if alone and _overwrites(pieces[last], target, source):
             same[target] = source
             earlier.update({number: min(last, earlier.get(number, last)) for number in after})
+            for between in {b for number in users.get(source, ()) for b in writes(pieces[number])} - targets:
+                begun = copies(pieces, writers[between], between, source)
+                if (
+                    users[source] == begun
+                    and users[between][-1] <= last
+                    and _overwrites(pieces[last], target, between)
+                    and memory[between] == memory[source]._replace(kind="value", number=memory[between].number)
+                ):
+                    same[between] = source
+                    dropped.update(begun)
         else:
             late.append((target, source))
     order = sorted(range(len(pieces)), key=lambda number: (earlier.get(number, number), number not in earlier))

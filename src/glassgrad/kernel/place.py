@@ -178,7 +178,7 @@ class _Placing:
 
     def in_place(self, pieces: Sequence[Work], pairs: Sequence[tuple[int, int]]) -> list[Work]:
         """Each first of a pair, a result, in the memory of the second, which it replaces: at once, or copied last."""
-        found, late = overwritten(pieces, pairs, self.same, self.storage)
+        found, late = overwritten(pieces, pairs, self.same, self.storage, self.memory)
         for target, source in late:
             self.memory[target] = self.memory[target]._replace(kind="value")
             if self.memory[target].size:
