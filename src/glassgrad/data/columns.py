@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -76,14 +76,19 @@ def is_numeric(table: Table, name: str, numbers: Numbers, *, target: bool = Fals
     return False
 
 
-def zeros_matter(cells: Cells) -> bool:
-    """Whether cells that are told apart by leading zeros only would be one number: they are names then.
+def unpadded(text: str) -> str:
+    """Digits without leading zeros, which may be lost from file to file; other text as it is."""
+    return text.lstrip("0") or "0" if text.isdecimal() else text
 
-    >>> [zeros_matter(np.array(zips, dtype=object)) for zips in (["01234", "1234"], ["01234", "90210"])]
-    [True, False]
+
+def zeros_matter(texts: Iterable[str]) -> bool:
+    """Whether some are told apart by leading zeros only; as numbers they would be one, so that they are names.
+
+    >>> zeros_matter(["01234", "1234"]), zeros_matter(["01234", "90210"])
+    (True, False)
     """
-    digits = {cell.strip() for cell in cells if cell.strip().isdecimal()} if cells.dtype.kind == "O" else set()
-    return len({text.lstrip("0") for text in digits}) < len(digits)
+    distinct = {text.strip() for text in texts}
+    return len(set(map(unpadded, distinct))) < len(distinct)
 
 
 def refuse_text(table: Table, name: str, numbers: Numbers, *, target: bool = False) -> None:

@@ -247,7 +247,8 @@ def _fit_column(
         refuse_missing(table, name, numbers.missing, fix=REFUSED)
     if numbers.missing.all():
         return None, "left out, it has no values"
-    if not categorical and not zeros_matter(table[name]) and is_numeric(table, name, numbers):
+    categorical |= table[name].dtype.kind == "O" and zeros_matter(table[name])
+    if not categorical and is_numeric(table, name, numbers):
         numeric = NumericColumn.fit(table, name, numbers)
         if not numeric.scale and not numeric.indicator:
             cells = table[name]

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from .columns import Numbers, centre_and_scale, is_missing, is_numeric, read_numbers, refuse_missing, refuse_text
+from .columns import (
+    Numbers,
+    centre_and_scale,
+    is_missing,
+    is_numeric,
+    read_numbers,
+    refuse_missing,
+    refuse_text,
+    unpadded,
+    zeros_matter,
+)
 from .record import Record
 from .table import Table, as_text, listed, shown
 
@@ -118,8 +128,7 @@ class ClassTarget:
 
     def encode(self, table: Table) -> NDArray[np.int64]:
         """[rows]: the number of each row's class."""
-        merged = len({_unpadded(label) for label in self.classes}) < len(self.classes)
-        key = str if merged else _unpadded
+        key = str if zeros_matter(self.classes) else unpadded
         position = {key(label): i for i, label in enumerate(self.classes)}
         labels = class_labels(table, self.name)
         for row, label in enumerate(labels):
@@ -207,11 +216,6 @@ class NumberTarget:
         if scale == 0:
             record.refuse("scale", "a number above 0")
         return cls(record.text("name"), record.number("mean"), scale)
-
-
-def _unpadded(label: str) -> str:
-    """A label without leading zeros, which may be lost from file to file."""
-    return label.lstrip("0") or "0" if label.isdecimal() else label
 
 
 def _values(table: Table, name: str) -> NDArray[np.float64]:

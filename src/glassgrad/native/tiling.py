@@ -61,7 +61,7 @@ def choose(target: Target, size: int, sizes: tuple[int, int, int], a: Strides, b
         columns, wide = narrow(target, m, n, lanes)
         if columns:
             rows = wide * lanes
-            return Plan("column", rows, columns, rows, n, -(-k // max(1, round(k / PART))), "", False, n)
+            return Plan("column", rows, columns, rows, n, parts(k, k / PART), "", False, n)
     if k <= 16:
         likely = (4, 3, 2) if b.columns == 1 else (8, 4, 2)
         most = min(likely[0], registers)
@@ -83,7 +83,7 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     lanes = target.lanes(size)
     rows, width = shape(target, m, n, lanes)
     wide = -(-width // lanes)
-    depth = -(-k // max(1, round(k / PART)))
+    depth = parts(k, k / PART)
     height, span, packed, rows_packed = rows, width, "", False
     strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width < n else n
     touched = width * size + LINE - math.gcd(b.rows * size, LINE)  # bytes of the lines that a row of a panel lies in
@@ -94,17 +94,17 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
             packed, rows_packed, height = "part", True, 192 // rows * rows
             span = max(1, BLOCK // (height * wide * lanes * size)) * width
         else:
-            span, depth = strip, parts(k, width * size)
+            span, depth = strip, parts(k, k * width * size / NEAR)
             if (width < n or width % lanes == 0) and a.columns != 1 and places(a.columns * size, SECOND_WAY) <= depth:
                 rows_packed, height = True, 48 // rows * rows
     elif m <= rows <= FEW and n * size >= PAGE // 2 and k * n * size >= OUTSIDE:
         depth, span = FEW, max(1, PAGE // (width * size)) * width
     elif a.columns != 1 and n > width and places(a.columns * size) < depth:
         span, rows_packed, height = strip, True, 24 // rows * rows
-        depth = parts(k, touched)
+        depth = parts(k, k * touched / NEAR)
     elif m > rows and k * n * size > 3 * NEAR // 2:
         height = 48 // rows * rows
-        depth = parts(k, touched + (height * size if a.columns != 1 else 0))
+        depth = parts(k, k * (touched + (height * size if a.columns != 1 else 0)) / NEAR)
         span = max(1, SMALL_BLOCK // height // (width * size)) * width if width < n else n
     else:
         span = strip
@@ -113,9 +113,9 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     return Plan("tile", rows, width, height, min(span, n), depth, packed, rows_packed, share)
 
 
-def parts(k: int, each: int) -> int:
-    """The length of parts of the inner axis, of which each step reads so many bytes of a panel."""
-    return -(-k // max(1, round(k * each / NEAR)))
+def parts(k: int, wanted: float) -> int:
+    """How long the parts of the inner axis are if they are about so many."""
+    return -(-k // max(1, round(wanted)))
 
 
 def places(stride: int, way: int = FIRST_WAY) -> int:

@@ -53,27 +53,30 @@ softmax = _of_lists(composite.softmax)
 log_softmax = _of_lists(composite.log_softmax)
 
 ACTIVATIONS: dict[str, Activation] = {
-    "relu": relu,
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-    "gelu": gelu,
-    "gelu_exact": gelu_exact,
-    "silu": silu,
-    "mish": mish,
-    "elu": elu,
-    "celu": celu,
-    "selu": selu,
-    "leaky_relu": leaky_relu,
-    "relu6": relu6,
-    "softplus": softplus,
-    "softsign": softsign,
-    "hard_sigmoid": hard_sigmoid,
-    "hard_swish": hard_swish,
-    "hard_tanh": hard_tanh,
-    "log_sigmoid": log_sigmoid,
-    "softmax": softmax,
-    "log_softmax": log_softmax,
-    "identity": identity,
+    function.__name__: function
+    for function in (
+        relu,
+        tanh,
+        sigmoid,
+        gelu,
+        gelu_exact,
+        silu,
+        mish,
+        elu,
+        celu,
+        selu,
+        leaky_relu,
+        relu6,
+        softplus,
+        softsign,
+        hard_sigmoid,
+        hard_swish,
+        hard_tanh,
+        log_sigmoid,
+        softmax,
+        log_softmax,
+        identity,
+    )
 }
 
 RECTIFIERS = frozenset(
