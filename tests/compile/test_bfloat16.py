@@ -226,3 +226,16 @@ def test_a_step_is_pytorchs() -> None:
     changed = (theirs - 0.5 * theirs.grad).detach().float().numpy()
     np.testing.assert_allclose(float(value), float(expected.detach()), rtol=2.0**-7)
     np.testing.assert_allclose(wide(after), changed, rtol=2.0**-6, atol=2.0**-7)
+
+
+@pytest.mark.parametrize("dtype", [bfloat16, np.float16])
+def test_what_is_compared_is_rounded(dtype: Any) -> None:
+    """Sums that 16 bits tell apart no more are equal, and one of them is the largest."""
+    x, y = RNG.normal(size=(2, 40, 12)).astype(dtype)
+    total = x + y
+    for compare in (np.equal, np.less, np.less_equal, np.greater, np.greater_equal, np.not_equal):
+        result = gg.jit(lambda x, y, z: getattr(gnp, compare.__name__)(x + y, z + y))(x, y, x[:, ::-1])  # noqa: B023
+        np.testing.assert_array_equal(result, compare(total, x[:, ::-1] + y))
+    slope = gg.jit(gg.grad(lambda x, y: gnp.max(x + y, 1).sum()))(x, y)
+    tied = total == total.max(1, keepdims=True)
+    np.testing.assert_array_equal(wide(slope), (tied / tied.sum(1, keepdims=True)).astype(dtype).astype(np.float32))

@@ -30,15 +30,16 @@ from glassgrad.kernel.ir import (
 from glassgrad.kernel.verify import verify_kernel
 from glassgrad.native import driver, emit, library
 from glassgrad.native.target import Target, host
+from glassgrad.native.threads import SHORT
 
-TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 def in_turn(task: int, context: int, chunks: int) -> None:
     """What threads do, by one thread and with the last part first."""
-    for chunk in reversed(range(chunks)):
-        TASK(task)(context, chunk)
+    for chunk in reversed(range(chunks % SHORT)):
+        TASK(task)(context, chunk, chunk + 1)
 
 
 def compiled(program: Program, target: Target | None = None) -> Callable[..., int]:

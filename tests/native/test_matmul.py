@@ -233,6 +233,27 @@ def test_tiles_whose_rows_share_registers(sizes: Sizes, layout: str, packed: str
     check("float", sizes, layout)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "layout", "one"),
+    [
+        ((200, 100, 64), "nn", True),
+        ((200, 100, 250), "nn", True),
+        ((64, 100, 50), "tn", True),
+        ((64, 100, 150), "tn", False),
+        ((200, 128, 64), "nt", True),
+        ((200, 300, 64), "nt", True),
+        ((64, 512, 100), "nn", True),
+        ((200, 300, 400), "nn", False),
+    ],
+)
+def test_tiles_are_finished_one_by_one(sizes: Sizes, layout: str, one: bool) -> None:
+    """Where the first cache holds a panel, and of a what is read beside it."""
+    plan = choose(PORTABLE["x86-64-v3"], 4, sizes, *strides_of(sizes, layout))
+    assert (plan.height == plan.rows and plan.span == plan.width and plan.depth == sizes[2]) == one
+    check("float", sizes, layout)
+    check("double", sizes, layout, activated=True)
+
+
 def test_broadcast_operands() -> None:
     for sizes in ((20, 40, 30), (20, 40, 7), (1, 30, 64), (40, 1, 64), (40, 3, 64)):
         check("float", sizes, "rn")

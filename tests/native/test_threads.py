@@ -19,16 +19,19 @@ pytest.importorskip("llvmlite")
 from glassgrad.native import library, threads
 from glassgrad.native.target import host
 
-# task: context[chunk] += 1, after spinning context[-1] times
+# task: context[chunk] += 1 for all of its chunks, spinning context[-1] times before each
 JOB = """
 declare void @glassgrad_parallel(ptr, ptr, i64)
-define internal void @task(ptr %context, i64 %chunk) nounwind {
+define internal void @task(ptr %context, i64 %first, i64 %end) nounwind {
 start:
   %last = getelementptr i64, ptr %context, i64 -1
   %spin = load i64, ptr %last
+  br label %next
+next:
+  %chunk = phi i64 [%first, %start], [%following, %done]
   br label %head
 head:
-  %i = phi i64 [0, %start], [%j, %head]
+  %i = phi i64 [0, %next], [%j, %head]
   call void asm sideeffect "", ""()
   %j = add i64 %i, 1
   %more = icmp slt i64 %j, %spin
@@ -36,10 +39,22 @@ head:
 done:
   %place = getelementptr i64, ptr %context, i64 %chunk
   atomicrmw add ptr %place, i64 1 seq_cst
+  %following = add i64 %chunk, 1
+  %left = icmp slt i64 %following, %end
+  br i1 %left, label %next, label %over
+over:
   ret void
 }
-define internal void @outer(ptr %context, i64 %chunk) nounwind {
+define internal void @outer(ptr %context, i64 %first, i64 %end) nounwind {
+start:
+  br label %next
+next:
+  %chunk = phi i64 [%first, %start], [%following, %next]
   call void @glassgrad_parallel(ptr @task, ptr %context, i64 4)
+  %following = add i64 %chunk, 1
+  %left = icmp slt i64 %following, %end
+  br i1 %left, label %next, label %over
+over:
   ret void
 }
 define void @once(ptr %context, i64 %chunks) nounwind {
@@ -86,12 +101,22 @@ def _limit() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
-@pytest.mark.parametrize("chunks", [0, 1, 2, 3, 17, 1000])
+@pytest.mark.parametrize("chunks", [0, 1, 2, 3, 4, 5, 17, 1000])
 def test_every_chunk_is_done_exactly_once(count: int, chunks: int) -> None:
     threads.set_threads(count)
     job = Job(chunks, spin=20)
     for i in range(1, 30):
         job.run("once", chunks)
+        assert (job.seen == i).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("chunks", [1, 2, 5, 8, 17])
+def test_chunks_together(count: int, chunks: int) -> None:
+    threads.set_threads(count)
+    job = Job(chunks, spin=20)
+    for i in range(1, 30):
+        job.run("once", chunks | threads.TOGETHER)
         assert (job.seen == i).all()
 
 

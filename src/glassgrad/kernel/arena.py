@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .instructions import itemsize
+from .instructions import nbytes
 from .ir import Branch, Call, Region, Repeat, Step, While, inside
 from .read import Memory
 
@@ -25,7 +25,7 @@ ORDERS: tuple[Callable[[int, int, int], Any], ...] = (
 
 def room(memory: Memory) -> int:
     """The bytes that a value takes of the arena."""
-    return -(-memory.size * itemsize(memory.dtype) // ALIGNMENT) * ALIGNMENT
+    return -(-nbytes(memory) // ALIGNMENT) * ALIGNMENT
 
 
 class Lives:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .instructions import itemsize
+from .instructions import itemsize, nbytes
 from .ir import (
     Accumulate,
     Branch,
@@ -115,7 +115,7 @@ def kernel_cost(kernel: Kernel) -> Cost:
         moved += times * touched
         streamed += times * touched if lanes else 0.0
         time += times * (here * width / VECTOR if lanes else here / SCALAR + touched / 4.0)
-    footprint = sum(formal.size * itemsize(formal.dtype) for formal in kernel.formals)
+    footprint = sum(map(nbytes, kernel.formals))
     rate = CACHED if min(footprint, moved) <= CACHE else BYTES
     time += streamed / rate + sum(times * max(busy, read / rate) for times, busy, read in products)
     return Cost(operations, moved, time)

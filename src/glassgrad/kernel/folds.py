@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from .lower import Lowering
 
 LONG = 4096  # a longer fold is made of parts, so that they can be shared out and rounding errors stay small
-ROWS = 128  # about so many rows of many numbers each are folded into one part: they stay in cache
-MANY = 16  # numbers in such a row, at least
+MANY = 16  # numbers in a row, at least, if rows are folded in parts
 EMPTY = {"add": 0, "multiply": 1, "or": False, "and": True}  # what folding nothing gives
 Element = Callable[[Block, dict[str, Affine]], list[Atom]]
 Finish = Callable[[Block, list[Atom]], None]
@@ -85,13 +84,6 @@ def _in_parts(
         return folded(lowering, axes, within, of_part, folds, keep)
 
     return parted(lowering, outer, first, size, piece, folds, finish)
-
-
-def rows_at_once(extent: int) -> int:
-    """How many rows of many numbers each are folded into one part, a divisor if there is one near ROWS; 0 for all."""
-    if extent < 4 * ROWS:
-        return 0
-    return next((s for s in range(ROWS + ROWS // 4, ROWS // 2, -1) if extent % s == 0), ROWS)
 
 
 def parted(
@@ -177,7 +169,7 @@ def _reduction(lowering: Lowering, node: Node) -> Written:
         store(lowering, block, lowering.place[node], where, value)
 
     down = len(inner) == 1 and inner[0] == axes[0] and math.prod(a.extent for a in outer) >= MANY
-    size = rows_at_once(inner[0].extent) if down else 0
+    size = lowering.rows_at_once(inner[0].extent) if down else 0
     return folded(lowering, outer, inner, element, [(reducer, dtype)] * parts, finish, size)
 
 

@@ -8,7 +8,7 @@ integers wrap, and what is divided by zero is 0.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -50,6 +50,21 @@ DTYPES: dict[str, Dtype] = {
 def itemsize(dtype: str) -> int:
     """Bytes of an element in memory."""
     return DTYPES[dtype].memory.itemsize
+
+
+class Flat(Protocol):
+    """So many elements in memory."""
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+def nbytes(memory: Flat) -> int:
+    """Bytes of all of its elements."""
+    return memory.size * itemsize(memory.dtype)
 
 
 class Instruction(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .instructions import DTYPES, INSTRUCTIONS, REDUCERS, cast, identity, itemsize
+from .instructions import DTYPES, INSTRUCTIONS, REDUCERS, cast, identity, nbytes
 from .ir import (
     Accumulate,
     Affine,
@@ -159,7 +159,7 @@ class _Machine:
             start += stride * self.iterations.get(loop, 0)
         else:
             parent = self.places[kind][number]
-        end = start + buffer.size * itemsize(buffer.dtype)
+        end = start + nbytes(buffer)
         if not 0 <= start <= end <= parent.size:
             raise IndexError(f"interpret: bytes {start} … {end} of {parent.size} for {buffer}")
         return parent[start:end]

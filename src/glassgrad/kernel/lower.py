@@ -15,6 +15,7 @@ from ..graph.node import Node
 from ..ops import branch, loop
 from . import index as ix
 from . import read, write
+from .batches import MOST, batches, rows_at_once
 from .index import Axis
 from .instructions import itemsize
 from .ir import Affine
@@ -159,6 +160,7 @@ class Lowering(Reader):
         self.given: set[int] = set()  # buffers of a loop's body that are not its own
         self.asked: dict[Node, set[int]] = {}  # which of several outputs somebody reads
         self.found: list[Unit] = []
+        self.batches: set[int] = set()
 
     def axis(self, extent: int) -> Axis:
         axis = Axis(self.names("a"), extent)
@@ -176,6 +178,10 @@ class Lowering(Reader):
     def compute_dtype(self, dtype: np.dtype[Any]) -> str:
         name, _ = read.storage_dtype(dtype)
         return "float32" if name in HALVES else name
+
+    def rows_at_once(self, extent: int) -> int:
+        """How many of so many rows a sum over them takes at a time; 0 for all."""
+        return rows_at_once(extent) if extent >= MOST or extent in self.batches else 0
 
     def finish(self, nest: Nest) -> Nest:
         nest = collapsed(nest, self.names)
@@ -197,6 +203,7 @@ class Lowering(Reader):
         for node in nodes:
             if node.op is Output:
                 self.asked.setdefault(node.inputs[0], set()).add(node.params["index"])
+        self.batches = set() if self.frugal else batches(nodes)
         roots = choose(nodes, outputs, self.frugal)
         for node in sorted(roots, key=order(nodes, roots)):
             self.write(node)

@@ -53,12 +53,9 @@ def overwritten(
             earlier.update({number: min(last, earlier.get(number, last)) for number in after})
             for between in {b for number in users.get(source, ()) for b in writes(pieces[number])} - targets:
                 begun = copies(pieces, writers[between], between, source)
-                if (
-                    users[source] == begun
-                    and users[between][-1] <= last
-                    and _overwrites(pieces[last], target, between)
-                    and memory[between] == memory[source]._replace(kind="value", number=memory[between].number)
-                ):
+                alone = users[source] == begun and users[between][-1] <= last
+                alike = memory[between] == memory[source]._replace(kind="value", number=memory[between].number)
+                if alone and alike and _overwrites(pieces[last], target, between):
                     same[between] = source
                     dropped.update(begun)
         else:

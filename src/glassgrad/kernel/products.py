@@ -10,7 +10,8 @@ from ..graph.node import Node
 from ..ops import contraction, conv
 from . import index as ix
 from . import scalars
-from .folds import Finish, folded, parted, rows_at_once
+from .batches import MOST
+from .folds import Finish, folded, parted
 from .index import Axis
 from .ir import Affine, Atom, Let, Load, Name
 from .nest import Block, Nest, Product, moved
@@ -101,9 +102,9 @@ def _product(
     """A matrix product over the last row and the last column letter, in loops over the other letters."""
     row, column, inner = letters
     dtype = node.dtype.name
-    loads = []
+    loads, steps = [], []  # steps: of a row, and of a column, in the memory of its factor
     block = Block(lowering.names)
-    for term, x in zip(terms, node.inputs, strict=True):
+    for term, x, letter in zip(terms, node.inputs, (row, column), strict=True):
         if x.dtype != node.dtype or dtype not in ("float32", "float64"):
             return None
         index = broadcast(tuple([value[c] for c in term]), x.shape)
@@ -115,6 +116,7 @@ def _product(
         if statement.name != getattr(found.atom, "id", None) or not isinstance(statement.value.index, Affine):
             return None
         loads.append(statement.value)
+        steps.append(ix.coefficient(statement.value.index, axes[letter].name))
     if len(block.statements) != len(set(loads)):
         return None
     names = {axes[c].name for c in letters}
@@ -133,8 +135,10 @@ def _product(
         block.store(lowering.place[node], where, results[0])
 
     around = [*outer, axes[row], axes[column]]
+    length = axes[inner].extent
     small = row != ONE and axes[row].extent * axes[column].extent <= SMALL
-    size = rows_at_once(axes[inner].extent) if small else 0
+    apart = small if length >= MOST else not outer and steps == [1, 1]  # the factors lie one row after the other
+    size = lowering.rows_at_once(length) if apart else 0
     if size:
         return parted(lowering, around, axes[inner], size, piece, [("add", dtype)], finish)
     return piece(around, axes[inner], {}, finish)

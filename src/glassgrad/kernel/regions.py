@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from . import index as ix
 from .cost import work
-from .instructions import itemsize
+from .instructions import nbytes
 from .ir import Affine, Index, Kernel, Launch, Let, Load, Loop, MatMul, Region, Store
 from .nest import opened
 
@@ -25,7 +25,8 @@ SHORT = 24_000.0  # a region of less is shared with threads that are awake only,
 LEAST = 1_500.0  # ... of at least so much each
 PARTS = (1, 2, 4, 6, 8, 12, 16)  # numbers of parts of which most numbers of threads get as many each
 LARGE_PARTS = 8  # ... that is one large product: every part packs what it needs
-ROWS = 16  # fewer rows of a matrix product are not worth a part of their own; half as many of a large one
+LONG = 96_000.0  # nanoseconds that a part may take where launches can share rows in few parts only
+ROWS = 16  # fewer rows of a matrix product are not worth a part of their own
 TRIVIAL = 250.0  # a launch of less that is not cut goes first: in a region, what needs it would wait for the next
 LARGE = 100_000.0  # a launch of so many nanoseconds shares a region only for the sake of rows in cache
 CACHED = 256 << 10  # bytes of the rows of a part that stay in cache
@@ -34,7 +35,7 @@ EXCHANGED = 20.0  # ... of which so many bytes a nanosecond come from the caches
 
 
 class Rows(NamedTuple):
-    """How a launch uses a buffer: ``stride`` elements for each value of an axis of ``extent``, or all of it (0)."""
+    """How a launch uses a buffer: ``stride`` elements for each value of an axis of ``extent``, or no rows (0)."""
 
     extent: int
     stride: int
@@ -47,7 +48,8 @@ class Use(NamedTuple):
     writes: dict[int, Rows]
 
 
-WHOLE = Rows(0, 0)
+WHOLE = Rows(0, 0)  # every part uses all of it
+SOME = Rows(0, 1)  # each part uses something else, as rows of several matrices, that is not together
 
 
 @functools.lru_cache(maxsize=4096)
@@ -88,13 +90,13 @@ def _rows(index: Index, name: str, extent: int, extents: dict[str, int]) -> Rows
     stride = ix.coefficient(index, name)
     rest = Affine(index.offset, tuple(t for t in index.terms if t[0] != name))
     low, high = ix.limits(rest, extents)
-    return Rows(extent, stride) if low >= 0 and high < stride else WHOLE
+    return Rows(extent, stride) if low >= 0 and high < stride else SOME if stride else WHOLE
 
 
 def _streams(kernel: Kernel) -> bool:
     """Whether what each part needs all of leaves room in the cache."""
     found = uses(kernel).reads.items()
-    return sum(kernel.formals[f].size * itemsize(kernel.formals[f].dtype) for f, n in found if n == WHOLE) <= WANTED
+    return sum(nbytes(kernel.formals[f]) for f, n in found if n == WHOLE) <= WANTED
 
 
 class _Open:
@@ -115,14 +117,15 @@ class _Open:
         self.bytes: dict[int, int] = {}  # of each buffer of which a part uses its rows
         self.whole: dict[int, int] = {}  # ... and of which every part reads all
 
-    def takes(self, kernel: Kernel, buffers: Sequence[int], large: bool) -> bool:
-        """Whether it fits: what is large must find rows in cache."""
+    def takes(self, kernel: Kernel, buffers: Sequence[int], large: bool, total: float = math.inf) -> bool:
+        """Whether it fits: what is large must find rows in cache. ``total`` is the work of the region with it."""
         if large or self.large:
             reads = uses(kernel).reads
             linked = any(buffers[n] in self.writes for f, n in _numbers(kernel).items() if f in reads)
             if not (linked and self.streams and _streams(kernel)):
                 return False
-        return self.common_with(kernel, buffers) is not None
+        common = self.common_with(kernel, buffers)
+        return common is not None and (not common or common >= min(PARTS[-1], max(2.0, total / LONG)))
 
     def common_with(self, kernel: Kernel, buffers: Sequence[int]) -> int | None:
         """The common divisor with a launch; None if its part c shares more with those before than with their part c."""
@@ -137,12 +140,10 @@ class _Open:
                     found = earlier.get(buffers[local[formal]])
                     if found is None:
                         continue
-                    if rows == WHOLE or not _cover(found, rows):
+                    if not rows.extent or not _cover(found, rows):
                         return None
                     if found != rows:
                         common = math.gcd(common, found.extent, rows.extent)
-                        if common < PARTS[-1]:
-                            return None
         return common
 
     def add(self, launch: Launch, kernel: Kernel, buffers: Sequence[int], large: bool) -> None:
@@ -160,7 +161,7 @@ class _Open:
                     before = seen.get(buffer, rows)
                     same = before == rows or (buffer in self.writes and _cover(before, rows))  # then ``common`` holds
                     seen[buffer] = rows if same else WHOLE
-                    size = kernel.formals[formal].size * itemsize(kernel.formals[formal].dtype)
+                    size = nbytes(kernel.formals[formal])
                     if rows != WHOLE:
                         self.bytes[buffer] = size
                     elif kernel.extent > 1 and seen is self.reads:
@@ -171,7 +172,7 @@ class _Open:
         own = [kernels[n.kernel] for n in self.launches]
         wanted = parts(own, total, separate, sum(self.whole.values()) / EXCHANGED)
         if self.large and len(own) > 1:
-            most = min(k.extent // (ROWS // 2 if isinstance(k.body[0], MatMul) else 1) for k in own)
+            most = min(k.extent // (ROWS if isinstance(k.body[0], MatMul) else 1) for k in own)
             wanted = max(wanted, min(most, -(-sum(self.bytes.values()) // CACHED)))
         if not self.common or wanted == 1:
             return wanted
@@ -181,7 +182,7 @@ class _Open:
 
 def _cover(a: Rows, b: Rows) -> bool:
     """Whether equal parts of both are the same elements."""
-    return a == b or (a.extent * a.stride == b.extent * b.stride and WHOLE not in (a, b))
+    return a == b or (a.extent * a.stride == b.extent * b.stride > 0)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -222,7 +223,7 @@ def grouped(launches: Sequence[Launch], kernels: Sequence[Kernel], storage: Sequ
             for number in sorted(waiting.ready - refused):
                 launch = launches[number]
                 stored = [storage[b] for b in launch.buffers]
-                if region.takes(kernels[launch.kernel], stored, times[number] >= LARGE):
+                if region.takes(kernels[launch.kernel], stored, times[number] >= LARGE, total + times[number]):
                     chosen = number
                     break
                 refused.add(number)
@@ -272,8 +273,7 @@ def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False,
 
     A short one is not where threads would wait too long for what others have written.
     """
-    rows = ROWS if max(map(work, kernels)) < LARGE else ROWS // 2
-    products = [kernel.extent / rows for kernel in kernels if isinstance(kernel.body[0], MatMul)]
+    products = [kernel.extent / ROWS for kernel in kernels if isinstance(kernel.body[0], MatMul)]
     pieces = products or [kernel.extent for kernel in kernels]
     longest = sum(map(math.ceil, pieces)) if separate else max(pieces)  # end to end, what else there is goes beside
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min((nanoseconds - waiting) / LEAST, 2)
@@ -288,9 +288,12 @@ def cuts(region: Region, kernels: Sequence[Kernel], tile: int = 1) -> list[tuple
     """
     chunks, own = range(region.chunks + 1), [kernels[launch.kernel] for launch in region.launches]
     if not region.separate:
-        # Launches share rows though one takes several of the other's at once: but not where an extent is small.
+        # Launches share rows though one takes several of the other's at once.
         long = {kernel.extent for kernel in own if kernel.extent >= PARTS[-1]}
         products = any(isinstance(kernel.body[0], MatMul) for kernel in own)
+        few = [kernel.extent for kernel in own if 1 < kernel.extent < PARTS[-1]]
+        if any(math.gcd(n, k) % region.chunks == 0 and n // region.chunks % tile for k in few for n in long):
+            tile = 1
         steps = [tile if products and long == {kernel.extent} else 1 for kernel in own]
         return [
             tuple([min(-(-(-(-k.extent // step) * c) // region.chunks) * step, k.extent) for c in chunks])

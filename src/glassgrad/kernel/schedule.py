@@ -18,7 +18,7 @@ from .products import LARGE_FACTOR
 
 BLOCK = 4096  # elements of a long map that are one piece of work
 STRIP = 64  # columns of a fold over rows that are one piece of work
-LARGE_PRODUCT = 1e7  # operations of a matrix product that is shared out by columns
+LARGE_PRODUCT = 8e6  # operations in float32, half as many in float64, of a product that is shared out by columns
 MOST = 8  # ... and into how many strips at most
 FEW = 8  # rows of a product that is no more than reading the right factor, best in long rows
 TALL = 4  # times as many rows as columns: the rows are shared out instead
@@ -167,7 +167,8 @@ class _Scheduler:
         assert isinstance(first.index, Affine)
         if ix.coefficient(first.index, columns.name) != 1 and ix.coefficient(first.index, rows.name) == 1:
             rows, columns, a, b = columns, rows, b, a  # (a b)ᵀ = bᵀ aᵀ
-        width = 0 if others else _strips(rows.extent, columns.extent, product.inner.extent, _streams(nest, rows))
+        sizes = rows.extent, columns.extent, product.inner.extent
+        width = 0 if others else _strips(*sizes, itemsize(product.dtype), _streams(nest, rows))
         after = tuple(nest.after)
         if width:
             number, inside = self.axis(columns.extent // width), self.axis(width)
@@ -325,19 +326,19 @@ def _streams(nest: Nest, rows: Axis) -> int:
     return sum(isinstance(x.index, Affine) and ix.coefficient(x.index, rows.name) != 0 for x in loads)
 
 
-def _strips(rows: int, columns: int, inner: int, streams: int) -> int:
+def _strips(rows: int, columns: int, inner: int, size: int, streams: int) -> int:
     """The width of the strips of columns that a product is shared out by; 0 to share out its rows.
 
     Every part of the work packs what it needs of the right factor: cut by columns, each element is packed once, and
     the rows fill their tiles. But the left factor is read by every part, and other arrays in short pieces of rows: a
     tall product is cut by rows, and one with such arrays if it is taller than wide. The width keeps vectors whole.
     """
-    small = 2.0 * rows * columns * inner < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
+    small = 2.0 * rows * columns * inner * size / 4 < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
     if rows > (TALL if streams < STREAMS else 1) * columns or small:
         return 0
     least = max(columns // MOST, 2 * STRIP if rows > columns else 8 * STRIP if rows <= FEW else 0)
-    fits = [w for w in range(STRIP // 4, columns // 2 + 1, STRIP // 4) if columns % w == 0 and w >= least]
-    return fits[0] if fits and columns // fits[0] > 1 else 0
+    fits = (w for w in range(STRIP // 4, columns // 2 + 1, STRIP // 4) if columns % w == 0 and w >= least)
+    return next(fits, 0)
 
 
 def _rowless(nest: Nest, rows: Sequence[Axis]) -> Nest:

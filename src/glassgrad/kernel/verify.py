@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .index import add, affine, limits
-from .instructions import DTYPES, itemsize
+from .instructions import DTYPES, itemsize, nbytes
 from .ir import Affine, Branch, Buffer, Call, Launch, Program, Region, Repeat, Step, While, inside
 from .scope import KernelError, Use, text_of, uses, verify_kernel
 
@@ -90,7 +90,7 @@ class _Memory:
 
     def span(self, number: int, buffer: Buffer) -> _Span:
         self.demand(buffer.dtype in DTYPES and buffer.size >= 0, f"{buffer.size} elements of {buffer.dtype}")
-        size, place = buffer.size * itemsize(buffer.dtype), buffer.place
+        size, place = nbytes(buffer), buffer.place
         if place.kind == "slice":
             return self.slice(number, buffer, size)
         self.demand(place.kind in ("argument", "output", "constant", "arena"), f"no place {place.kind!r}")

@@ -34,9 +34,9 @@ class Code(Builder):
         place, align = self.at(base, offset), SIZES[value.type.scalar]
         self.line(f"store atomic {value.type} {value.text}, ptr {place.text} {order}, align {align}")
 
-    def add(self, base: Value, offset: int, value: int) -> None:
+    def add(self, base: Value, offset: int, value: Value) -> None:
         place = self.at(base, offset)
-        self.define(I64, f"atomicrmw add ptr {place.text}, i64 {value} seq_cst")
+        self.define(I64, f"atomicrmw add ptr {place.text}, i64 {value.text} seq_cst")
 
     def swap(self, base: Value, offset: int, old: Value, new: Value) -> Value:
         """Write ``new`` if ``old`` is there, and say whether it was."""

@@ -1,7 +1,7 @@
 """The function that runs a program: launches of kernels, calls of library functions, repetitions, branches.
 
 Regions cut into parts become functions of their own, which threads are given: ``glassgrad_parallel(task, context,
-chunks)`` calls ``task(context, chunk)`` for every chunk, in any order and on any thread, and returns when all are done.
+chunks)`` calls ``task(context, first, end)`` until every chunk is done, in any order and on any thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..kernel import ir
 from ..kernel.regions import cuts
 from .builder import I8, I32, I64, PTR, Builder, Module, Value, integer, number
-from .threads import SHORT
+from .threads import SHORT, TOGETHER
 
 PARALLEL = "glassgrad_parallel"
 CODES = 1 << 24  # functions report failures by numbers below this
@@ -126,26 +126,28 @@ class Driver:
             return
         task = self.task(region)
         self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
-        chunks = region.chunks | (SHORT if region.short else 0)
+        (first, *others), chunks = region.launches, region.chunks | (SHORT if region.short else 0)
+        if not others and isinstance(self.program.kernels[first.kernel].body[0], ir.MatMul):
+            chunks |= TOGETHER  # what is packed for one part serves the next
         frame.f.line(f"call void @{PARALLEL}(ptr @{task}, ptr {context.text}, i64 {chunks})")
 
     def task(self, region: ir.Region) -> str:
-        """A function that does one part of every launch; returns its name. What it needs is in the context."""
+        """A function that does some parts of every launch; returns its name. What it needs is in the context."""
         name = f"region{self.regions}"
         self.regions += 1
-        parameters = [(PTR, "context", ""), (I64, "chunk", "")]
+        parameters = [(PTR, "context", ""), (I64, "first", ""), (I64, "following", "")]
         f = Builder(self.module, name, parameters, linkage="internal", attributes=self.attributes)
-        context, chunk = f.arguments["context"], f.arguments["chunk"]
+        context, first, following = f.arguments.values()
         table, status = (f.load(slot(f, context, i), PTR) for i in range(2))
         iterations = {loop: f.load(slot(f, context, 2 + i), I64) for i, loop in enumerate(self.loops)}
         frame = Frame(f, table, status, self.entry(f, table, "arena"), iterations)
-        self.part(region, frame, chunk, f.op("add nuw nsw", chunk, integer(1)))
+        self.part(region, frame, first, following)
         f.line("ret void")
         f.finish()
         return name
 
     def part(self, region: ir.Region, frame: Frame, chunk: Value, following: Value) -> None:
-        """One part of every launch, as often as the region goes round."""
+        """The parts from ``chunk`` to ``following`` of every launch, as often as the region goes round."""
         f = frame.f
         if region.loop:
             with f.loop(integer(0), integer(region.count)) as iteration:

@@ -3,10 +3,12 @@
 Workers are Python threads, each inside one native call that never needs the interpreter. They spin for a moment after a
 job, then sleep on a lock. At most one job is shared at a time; a second caller does its own work alone.
 
-How a chunk is taken. One 64-bit word holds (job number, chunks left). The owner of the pool writes the job beside it,
+How chunks are taken. One 64-bit word holds (job number, chunks left). The owner of the pool writes the job beside it,
 then the word. A worker reads the word, then the job, then takes a chunk by compare-and-swap of the word; its success
 says that the job it has read is the one it takes from, because the owner writes another only after the last chunk of
 this one was taken and finished. A worker that was away finds no chunks, or another job, and has touched nothing.
+Of a job of few chunks everybody takes a fair share at once, which stays with one processor; of one whose chunks are
+done sooner together, half a share.
 """
 
 from __future__ import annotations
@@ -36,16 +38,19 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "max 100000", or microseconds of proce
 
 LEFT_BITS = 24  # of the word, the chunks left; the rest is the job's number, which comes round after 2⁴⁰ jobs
 LEFT = (1 << LEFT_BITS) - 1
+FEW = 4  # chunks of a job that are shared out evenly
 LINE = 128  # bytes that processors move together
 
 # The pool's memory: a job, and, each in lines of its own, what is written often and what is mostly read
-WORD, TASK, CONTEXT, CHUNKS = 0, 8, 16, 24
+WORD, TASK, CONTEXT, CHUNKS, SHARE = 0, 8, 16, 24, 32
+JOB = ((TASK, PTR), (CONTEXT, PTR), (CHUNKS, I64), (SHARE, I64))
 DONE = LINE  # chunks that workers have finished
 BUSY = 2 * LINE  # 1 while somebody owns the pool
 ASLEEP = 3 * LINE  # workers on their locks
 SKIPPED = 2 * LINE + 8  # short jobs for which nobody was woken
 SELDOM = 64  # ... and after how many of them somebody is
 SHORT = 1 << 32  # added to a number of chunks: a short job
+TOGETHER = 1 << 33  # ... and one of which chunks are done sooner together
 WANTED, WORKERS, ERA, SPINS, SLOTS, START = (4 * LINE + 8 * i for i in range(6))
 ALLOWED = 5 * LINE  # the processors that workers may use, a bit each, as Linux has it
 SIZE = 6 * LINE
@@ -87,10 +92,11 @@ def set_threads(count: int | None) -> None:
 def symbols() -> dict[str, int]:
     """``void glassgrad_parallel(ptr task, ptr context, i64 chunks)``, for programs that declare it, by name.
 
-    2³² more chunks than there are say that the job is a short one, for which no sleeping thread is woken.
+    2³² more chunks than there are say that the job is a short one, for which no sleeping thread is woken; 2³³ more say
+    that chunks which follow each other are done sooner together.
 
-    It calls ``task(context, chunk)`` once for every chunk from 0 to chunks - 1, in any order, on any of the threads,
-    and returns when all are done. The threads start with the first job.
+    It calls ``task(context, first, end)`` for chunks from ``first`` to ``end`` - 1, until all from 0 to chunks - 1 are
+    done, in any order, on any of the threads. The threads start with the first job.
     """
     global _pool
     with _lock:
@@ -247,6 +253,16 @@ def _emit_pause(module: Module, architecture: str) -> None:
     c.finish()
 
 
+def _take(c: Code, word: Value | None, left: Value, task: Value, context: Value, chunks: Value, share: Value) -> Value:
+    """Do a share of the chunks left; returns how many. With a word it looks again if another thread was sooner."""
+    taken = c.select(c.compare("icmp ult", left, share), left, share)
+    if word is not None:
+        c.need(c.swap(_POOL, WORD, word, c.op("sub", word, taken)), "look")
+    first = c.op("sub", chunks, left)
+    c.call("void", task.text, context, first, c.op("add", first, taken))
+    return taken
+
+
 def _left(c: Code, word: Value) -> Value:
     return c.op("and", word, integer(LEFT))
 
@@ -261,7 +277,7 @@ def _emit_wake(module: Module) -> None:
         line = c.at(slots, c.op("mul", index, integer(LINE)))
         c.need(c.compare("icmp slt", c.load(woken, I64), c.arguments["count"]), "enough")
         with c.when(c.swap(line, STATE, SLEEPING, AWAKE)):
-            c.add(_POOL, ASLEEP, -1)
+            c.add(_POOL, ASLEEP, integer(-1))
             if _LINUX:
                 _send_elsewhere(c, c.get(line, THREAD, I32))
             c.call("void", "PyThread_release_lock", c.get(line, LOCK, PTR))
@@ -299,7 +315,7 @@ def _emit_dismiss(module: Module) -> None:
     """Send the workers away; 0 if there is a job, and nothing was done."""
     c = Code(module, "glassgrad_dismiss", [], result="i64")
     c.need(c.swap(_POOL, BUSY, _ZERO, _ONE), "busy")
-    c.add(_POOL, ERA, 1)
+    c.add(_POOL, ERA, _ONE)
     c.call("void", "glassgrad_wake", integer(MOST))
     c.write(_ZERO, _POOL, WORKERS)
     c.write(_ZERO, _POOL, BUSY)
@@ -327,10 +343,8 @@ def _emit_worker(module: Module) -> None:
     c.branch(c.differ(left, _ZERO), "take", "quiet")
 
     c.block("take")
-    task, context, chunks = c.read(_POOL, TASK, PTR), c.read(_POOL, CONTEXT, PTR), c.read(_POOL, CHUNKS)
-    c.need(c.swap(_POOL, WORD, word, c.op("sub", word, _ONE)), "look")
-    c.call("void", task.text, context, c.op("sub", chunks, left))
-    c.add(_POOL, DONE, 1)
+    job = [c.read(_POOL, place, kind) for place, kind in JOB]
+    c.add(_POOL, DONE, _take(c, word, left, *job))
     c.go("fresh")
 
     c.block("quiet")
@@ -343,12 +357,12 @@ def _emit_worker(module: Module) -> None:
     # Either the owner's look at ASLEEP comes after this, and it wakes us, or our look at the word comes after its job.
     c.block("sleep")
     c.write(SLEEPING, line, STATE)
-    c.add(_POOL, ASLEEP, 1)
+    c.add(_POOL, ASLEEP, _ONE)
     quiet = c.same(_left(c, c.read(_POOL, WORD)), _ZERO)
     c.branch(c.op("and", quiet, c.same(c.read(_POOL, ERA), born)), "lock", "stay")
     c.block("stay")
     c.need(c.swap(line, STATE, SLEEPING, AWAKE), "lock")  # if not, somebody is about to release the lock
-    c.add(_POOL, ASLEEP, -1)
+    c.add(_POOL, ASLEEP, integer(-1))
     c.go("fresh")
     c.block("lock")
     c.call("i32", "PyThread_acquire_lock", c.get(line, LOCK, PTR), Value("1", I32))
@@ -369,19 +383,24 @@ def _emit_parallel(module: Module) -> None:
     own, waited = c.local(I64, align=8), c.local(I64, align=8)
     c.store(_ZERO, own)
     c.store(_ZERO, waited)
+    threads, few = c.op("add", c.read(_POOL, WORKERS), _ONE), c.compare("icmp ule", chunks, integer(FEW))
+    shares = c.op("mul", threads, c.select(few, _ONE, integer(2)))
+    fair = c.op("udiv", c.op("add", chunks, c.op("sub", shares, _ONE)), shares)
+    together = c.differ(c.op("and", c.arguments["chunks"], integer(TOGETHER)), _ZERO)
+    share = c.select(c.op("or", few, together), fair, _ONE)
     c.need(c.compare("icmp ult", c.op("sub", chunks, integer(2)), integer(LEFT - 1)), "alone")  # 2 … LEFT
     with c.when(c.differ(c.read(_POOL, WANTED), _ZERO)), c.when(c.swap(_POOL, WANTED, _ONE, _ZERO)):
         c.call("void", c.read(_POOL, START, PTR).text)
     c.need(c.differ(c.read(_POOL, WORKERS), _ZERO), "alone")
     # Nobody is woken for a short job, but for one in many of them: the others are then likely to find threads awake.
-    short = c.differ(c.arguments["chunks"], chunks)
+    short = c.differ(c.op("and", c.arguments["chunks"], integer(SHORT)), _ZERO)
     with c.when(c.op("and", short, c.differ(c.read(_POOL, ASLEEP), _ZERO))):
         skipped = c.op("add", c.get(_POOL, SKIPPED), _ONE)
         c.put(skipped, _POOL, SKIPPED)
         c.need(c.same(c.op("and", skipped, integer(SELDOM - 1)), _ZERO), "alone")
     c.need(c.swap(_POOL, BUSY, _ZERO, _ONE), "alone")
 
-    for value, place in ((task, TASK), (context, CONTEXT), (chunks, CHUNKS), (_ZERO, DONE)):
+    for value, place in ((task, TASK), (context, CONTEXT), (chunks, CHUNKS), (share, SHARE), (_ZERO, DONE)):
         c.write(value, _POOL, place, "monotonic")  # it is the word that publishes them
     job = c.op("add", c.op("or", c.read(_POOL, WORD), integer(LEFT)), _ONE)  # the next number, and no chunks
     c.write(c.op("or", job, chunks), _POOL, WORD)
@@ -393,9 +412,7 @@ def _emit_parallel(module: Module) -> None:
     word = c.read(_POOL, WORD)
     left = _left(c, word)
     c.need(c.differ(left, _ZERO), "finish")
-    c.need(c.swap(_POOL, WORD, word, c.op("sub", word, _ONE)), "look")
-    c.call("void", task.text, context, c.op("sub", chunks, left))
-    c.store(c.op("add", c.load(own, I64), _ONE), own)
+    c.store(c.op("add", c.load(own, I64), _take(c, word, left, task, context, chunks, share)), own)
     c.go("look")
 
     c.block("finish")
@@ -413,7 +430,10 @@ def _emit_parallel(module: Module) -> None:
     c.line("ret void")
 
     c.block("alone")
-    with c.loop(_ZERO, chunks) as chunk:
-        c.call("void", task.text, context, chunk)
+    left = c.op("sub", chunks, c.load(own, I64))
+    c.need(c.differ(left, _ZERO), "done")
+    c.store(c.op("add", c.load(own, I64), _take(c, None, left, task, context, chunks, share)), own)
+    c.go("alone")
+    c.block("done")
     c.line("ret void")
     c.finish()

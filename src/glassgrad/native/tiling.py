@@ -14,6 +14,7 @@ from .tiles import Strides, rows_together
 
 PART = 256  # of the inner axis, about: what is summed before it is added to the rest
 NEAR = 16 << 10  # bytes of a panel's part: it stays in the first-level cache while rows go by
+FIRST = 32 << 10  # bytes of the first-level cache: if a panel stays there, tiles are finished one by one
 LINE = 64  # bytes of a line of the caches
 PANEL = 400 << 10  # bytes of a packed panel of b: it stays in the second-level cache
 STACK = 16 << 10  # bytes that a product takes from a thread's stack at once; threads may have 64 KiB in all
@@ -84,11 +85,11 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
     rows, width = shape(target, m, n, lanes)
     wide = -(-width // lanes)
     depth = parts(k, k / PART)
+    whole = depth == k
     height, span, packed, rows_packed = rows, width, "", False
     strip = max(1, min(STRIP // k, STACK // rows) // (width * size)) * width if width < n else n
     touched = width * size + LINE - math.gcd(b.rows * size, LINE)  # bytes of the lines that a row of a panel lies in
-    wide_apart = b.rows * size >= min(2048, 16 * width * size) or (n > width and places(b.rows * size) < 2 * depth)
-    if b.columns != 1 or (m >= (128 if depth == k else 32) and wide_apart):
+    if b.columns != 1 or serves_badly(m, k, depth, b.rows * size, width * size, touched):
         packed = "whole"
         if k * wide * lanes * size > PANEL or m * k * size > (CACHE if a.columns == 1 else CACHE // 8):
             packed, rows_packed, height = "part", True, 192 // rows * rows
@@ -108,9 +109,23 @@ def choose_tile(target: Target, size: int, sizes: tuple[int, int, int], a: Strid
         span = max(1, SMALL_BLOCK // height // (width * size)) * width if width < n else n
     else:
         span = strip
+    near = k * ((width * size if packed else touched) + (3 * LINE if a.columns != 1 else 0))  # a's lines go by
+    if m > rows and whole and near <= FIRST and not rows_packed:
+        height, span, depth = rows, width, k
     shares = [c * lanes for c in (4, 2, 3, 1) if wide % c == 0]
     share = width if n == width or width % lanes else next((c for c in shares if n % c == 0), shares[0])
     return Plan("tile", rows, width, height, min(span, n), depth, packed, rows_packed, share)
+
+
+def serves_badly(m: int, k: int, depth: int, step: int, used: int, touched: int) -> bool:
+    """Whether memory serves panels of b badly, and a copy is read often enough: by m rows of a, ``depth`` of k at once.
+
+    Of each row of b, ``step`` bytes from the last, a panel has ``used`` bytes in lines of ``touched``.
+    """
+    apart = step >= min(2048, 16 * used) or (step > used and places(step) < 2 * depth)
+    if depth == k and m < 128:
+        return apart and m >= 32 and m * k >= 128 * places(step)
+    return m >= 32 and (apart or (depth == k and k * touched > FIRST))
 
 
 def parts(k: int, wanted: float) -> int:
