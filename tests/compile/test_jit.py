@@ -864,6 +864,14 @@ def test_compiling_again_and_again_is_warned_of_with_the_reason() -> None:
     assert warning.filename == __file__
 
 
+def test_lists_for_arrays_are_warned_of() -> None:
+    function = gg.jit(lambda rows: rows[0][0])
+    with pytest.warns(UserWarning, match="<lambda> has 600 arguments that are Python numbers.*np.asarray") as caught:
+        function([[1.0] * 20] * 30)
+    assert caught[0].filename == __file__
+    gg.jit(lambda rows: rows[0][0])([[1.0] * 20] * 5)  # warnings are errors here
+
+
 def test_the_reason_names_static_arguments_structures_and_dtypes() -> None:
     function = gg.jit(lambda x, n: x * n, static="n")
     with pytest.warns(RetraceWarning, match="'n'|static argument") as caught:

@@ -129,6 +129,14 @@ def test_labels_come_back_as_theirs(name: str) -> None:
     np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=1e-6)
 
 
+def test_scores_of_one_class_held_out() -> None:
+    own, other = (
+        module.MLPClassifier(**QUICK, early_stopping=True).fit(X, np.full(150, 7)) for module in (gg_sklearn, theirs)
+    )
+    assert own.validation_scores_ == other.validation_scores_ == [1.0] * len(own.validation_scores_)
+    np.testing.assert_allclose(own.coefs_[0], other.coefs_[0], rtol=1e-6)
+
+
 def test_targets_that_do_not_fit_are_refused() -> None:
     several = np.c_[y == 0, y > 1].astype(int)
     with pytest.raises(ValueError, match="several numbers a row"):

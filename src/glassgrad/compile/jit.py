@@ -30,6 +30,7 @@ from .report import Cost, Stages, compare
 from .signature import Places, Signature, as_array, leaf_of, static_key
 
 RETRACES = (8, 32, 128)  # how many programs of one function are worth a warning
+MANY = 500  # Python numbers among the arguments are worth a warning: somebody passes lists for arrays
 LATEST = 8  # how many builtins a call tries before Python takes its arguments apart
 Function = Callable[..., Any]
 
@@ -276,12 +277,10 @@ class Jitted:
         with self.lock:
             found = self.compiled.get(signature)
             if found is None:
-                before = next(reversed(self.compiled), None)
+                self.warn(signature)
                 function = self.with_static(args, kwargs) if self.static else self.function
                 found = Compiled(function, signature, self.donated(signature), self.budget)
                 self.compiled[signature] = found
-                if before is not None and len(self.compiled) in RETRACES:
-                    self.warn(before.difference(signature))
         return found
 
     def with_static(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function:
@@ -301,14 +300,23 @@ class Jitted:
         numbers = {i for i in tree.leaves(given) if isinstance(i, int)}
         return [i in numbers for i in range(len(signature.leaves))]
 
-    def warn(self, difference: str) -> None:
+    def warn(self, signature: Signature) -> None:
+        """Of what is about to take long, and of what is compiled again and again."""
+        count, numbers = len(self.compiled) + 1, sum(leaf.kind == "scalar" for leaf in signature.leaves)
+        found: list[tuple[str, type[Warning]]] = []
+        if numbers >= MANY:
+            text = (
+                f"has {numbers:,} arguments that are Python numbers, in lists or the like, which takes long to compile"
+            )
+            found.append((f"{text}. Make arrays of them: np.asarray(...)", UserWarning))
+        if count in RETRACES:
+            difference = next(reversed(self.compiled)).difference(signature)
+            text = f"was compiled {count} times; the last time because of {difference}. Keep shapes and dtypes the same"
+            advice = "from call to call, pass numbers that change as arrays, make one jit outside of loops"
+            found.append((f"{text} {advice}", RetraceWarning))
         name = getattr(self.function, "__name__", repr(self.function))
-        warnings.warn(
-            f"jit: {name} was compiled {len(self.compiled)} times; the last time because of {difference}. Keep shapes "
-            f"and dtypes the same from call to call, pass numbers that change as arrays, make one jit outside of loops",
-            RetraceWarning,
-            stacklevel=5,
-        )
+        for text, kind in found:
+            warnings.warn(f"jit: {name} {text}", kind, stacklevel=5)
 
     def executable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Executable:
         """The program for these arguments; without any, the latest."""

@@ -153,7 +153,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if self.out_activation_ == "softmax":
             hits = outputs.argmax(axis=1) == held.y.argmax(axis=1)
         else:
-            hits = ((outputs > 0.5) == (held.y > 0.5)).all(axis=1)
+            likely = outputs > 0.5
+            if self._labels.kind == "binary" and len(self.classes_) == 1:  # whatever the output, it is this one
+                likely[:] = False
+            hits = (likely == (held.y > 0.5)).all(axis=1)
         return float(np.average(hits, weights=held.w))
 
     def __sklearn_tags__(self) -> Any:
