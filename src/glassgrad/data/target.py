@@ -22,7 +22,7 @@ from .columns import (
     zeros_matter,
 )
 from .record import Record
-from .table import Table, as_text, listed, shown
+from .table import Cells, Table, as_text, listed, shown
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -75,13 +75,10 @@ def class_labels(table: Table, target: str) -> list[str]:
     ['01', '02', '10']
     """
     require_target(table, target)
-    numbers, texts = read_numbers(table[target]), [cell.strip() for cell in as_text(table[target])]
-    if not _integers(numbers):
-        return texts
-    padded = any(text[0] == "0" and text[1:].isdecimal() for text in texts)
-    if padded and len(set(texts)) == np.unique(numbers.values).size:
-        return texts
-    return [str(int(value)) for value in numbers.values]
+    numbers = read_numbers(table[target])
+    if _integers(numbers) and not _padded_alike(table[target], numbers):
+        return [str(int(value)) for value in numbers.values]
+    return [cell.strip() for cell in as_text(table[target])]
 
 
 def lone_classes(table: Table, target: str) -> dict[str, int]:
@@ -223,6 +220,14 @@ def _values(table: Table, name: str) -> NDArray[np.float64]:
     numbers = read_numbers(table[name])
     refuse_text(table, name, numbers, target=True)
     return numbers.values
+
+
+def _padded_alike(cells: Cells, numbers: Numbers) -> bool:
+    """Whether integers are written with leading zeros, and each in one way."""
+    if cells.dtype.kind != "O":
+        return False
+    texts = {cell.strip() for cell in cells}
+    return any(unpadded(text) != text for text in texts) and len(texts) == np.unique(numbers.values).size
 
 
 def _integers(numbers: Numbers) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ..graph.node import Node
 from ..ops import contraction, view
-from .cost import FLOPS
+from .cost import product_time
 
 ROWS = 128  # about so many rows of many numbers each are summed into one part: they stay in cache
 MOST = 4 * ROWS  # rows of a batch; longer sums are always taken in parts
@@ -42,7 +42,7 @@ def batches(nodes: Iterable[Node]) -> set[int]:
         if node.inputs[0].op is not view.Transpose:
             made.add(m)
             continue
-        time[k] = time.get(k, 0.0) + 2 * m * n * k / FLOPS * node.dtype.itemsize / 4
+        time[k] = time.get(k, 0.0) + product_time(m, n, k, node.dtype.itemsize)
         if m * n > (m + n) * rows_at_once(k):
             refused.add(k)
     return {k for k in made - refused if k < MOST and time.get(k, 0.0) >= WORTH}

@@ -175,6 +175,11 @@ class Kernel(NamedTuple):
             return first.extent
         return first.rows[1] if len(self.body) == 1 and isinstance(first, MatMul) else 1
 
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a MatMul, by whose rows the work is cut."""
+        return isinstance(self.body[0], MatMul)
+
 
 # The program
 

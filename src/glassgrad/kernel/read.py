@@ -140,24 +140,20 @@ class Reader:
 
     def elementwise(self, block: Block, node: Node, index: Indices) -> Number:
         inputs = [self.read(block, x, broadcast(index, x.shape)) for x in node.inputs]
-        if getattr(node.op.eval, "__name__", "") in scalars.COMPARISONS:  # of what was rounded to 16 bits, if ever
-            inputs = [self.rounded(block, x, number) for x, number in zip(node.inputs, inputs, strict=True)]
+        if scalars.compares(node.op):  # as memory would have them
+            inputs = [
+                scalars.narrowed(block.let, number, x.dtype) if x.dtype.name in scalars.HALVES else number
+                for x, number in zip(node.inputs, inputs, strict=True)
+            ]
         weak = [is_weak(x) for x in node.inputs]
         self.check_numbers(block, node, inputs, weak)
         return scalars.apply(node.op, block.let, inputs, node.dtype, node.params, weak)
-
-    def rounded(self, block: Block, node: Node, number: Number) -> Number:
-        """A 16-bit float as memory would have it: what is computed with has more bits."""
-        if node.dtype.name not in scalars.HALVES:
-            return number
-        return scalars.cast(block.let, scalars.cast(block.let, number, node.dtype.name), "float32")
 
     def check_numbers(self, block: Block, node: Node, inputs: Sequence[Number], weak: Sequence[bool]) -> None:
         """What NumPy refuses of integers that are known only when the program runs."""
         strong = [x.dtype for x, number in zip(node.inputs, weak, strict=True) if not number]
         wanted = result_type(*strong) if strong else np.dtype(np.int64)
-        compared = getattr(node.op.eval, "__name__", "") in scalars.COMPARISONS
-        narrow = wanted.kind in "iu" and wanted != np.int64 and not compared
+        narrow = wanted.kind in "iu" and wanted != np.int64 and not scalars.compares(node.op)
         for k, (x, found, number) in enumerate(zip(node.inputs, inputs, weak, strict=True)):
             if not number or k in node.op.unpromoted or is_constant(x) or x.dtype.kind != "i" or not narrow:
                 continue

@@ -172,7 +172,7 @@ class _Open:
         own = [kernels[n.kernel] for n in self.launches]
         wanted = parts(own, total, separate, sum(self.whole.values()) / EXCHANGED)
         if self.large and len(own) > 1:
-            most = min(k.extent // (ROWS if isinstance(k.body[0], MatMul) else 1) for k in own)
+            most = min(k.extent // (ROWS if k.is_product else 1) for k in own)
             wanted = max(wanted, min(most, -(-sum(self.bytes.values()) // CACHED)))
         if not self.common or wanted == 1:
             return wanted
@@ -273,7 +273,7 @@ def parts(kernels: Sequence[Kernel], nanoseconds: float, separate: bool = False,
 
     A short one is not where threads would wait too long for what others have written.
     """
-    products = [kernel.extent / ROWS for kernel in kernels if isinstance(kernel.body[0], MatMul)]
+    products = [kernel.extent / ROWS for kernel in kernels if kernel.is_product]
     pieces = products or [kernel.extent for kernel in kernels]
     longest = sum(map(math.ceil, pieces)) if separate else max(pieces)  # end to end, what else there is goes beside
     worthwhile = nanoseconds / PART if nanoseconds >= SHORT else min((nanoseconds - waiting) / LEAST, 2)
@@ -290,7 +290,7 @@ def cuts(region: Region, kernels: Sequence[Kernel], tile: int = 1) -> list[tuple
     if not region.separate:
         # Launches share rows though one takes several of the other's at once.
         long = {kernel.extent for kernel in own if kernel.extent >= PARTS[-1]}
-        products = any(isinstance(kernel.body[0], MatMul) for kernel in own)
+        products = any(kernel.is_product for kernel in own)
         few = [kernel.extent for kernel in own if 1 < kernel.extent < PARTS[-1]]
         if any(math.gcd(n, k) % region.chunks == 0 and n // region.chunks % tile for k in few for n in long):
             tile = 1
@@ -302,7 +302,7 @@ def cuts(region: Region, kernels: Sequence[Kernel], tile: int = 1) -> list[tuple
     times = [max(work(kernel), 1e-3) for kernel in own]
     found, before, total = [], 0.0, sum(times)
     for kernel, time in zip(own, times, strict=True):
-        extent, step = kernel.extent, 2 * tile if isinstance(kernel.body[0], MatMul) else 1
+        extent, step = kernel.extent, 2 * tile if kernel.is_product else 1
         done = [min(max((total * c / region.chunks - before) / time, 0.0), 1.0) for c in chunks[1:-1]]
         borders = [extent if share == 1.0 else min(round(share * extent / step) * step, extent) for share in done]
         found.append((0, *borders, extent))

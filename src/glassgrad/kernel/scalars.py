@@ -6,7 +6,7 @@ kernel has no complex numbers, so arithmetic on them is written out here on thei
 
 Dtypes are settled before a formula begins, as NumPy does: inputs are cast to the dtype of the result, those of a
 comparison to their common one. 16-bit floats are float32 between load and store, and are rounded to 16 bits only where
-a program says so by a cast.
+a program says so by a cast, or compares them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def apply(
     if result.kind == "b" and promoted:
         common = _common([inputs[i] for i in promoted], [weak[i] for i in promoted])
     terms = [Term(b, x) for x in inputs]
-    if getattr(op.eval, "__name__", "") in COMPARISONS and all(x.dtype[0] in "iu" and not x.complex for x in terms):
+    if compares(op) and all(x.dtype[0] in "iu" and not x.complex for x in terms):
         return _compared(b, op.eval.__name__, *terms).number
     for i in promoted:
         if terms[i].complex and common.kind != "c":
@@ -132,6 +132,17 @@ def cast(let: Let, x: Number, dtype: np.dtype[Any] | str) -> Number:
 def register(dtype: np.dtype[Any]) -> str:
     """The dtype that elements of this real one are computed with."""
     return "float32" if dtype.name in HALVES else dtype.name
+
+
+def compares(op: Any) -> bool:
+    """Whether an elementwise op is a comparison."""
+    return getattr(op.eval, "__name__", "") in COMPARISONS
+
+
+def narrowed(let: Let, x: Number, dtype: np.dtype[Any] | str) -> Number:
+    """x in another dtype, rounded to 16 bits where that has no more, though what is computed with does."""
+    name = dtype.name if isinstance(dtype, np.dtype) else dtype
+    return cast(let, cast(let, x, name), "float32") if name in HALVES else cast(let, x, dtype)
 
 
 def multiply(let: Let, x: Number, y: Number) -> Number:
@@ -347,11 +358,8 @@ class Writer:
         return Term(self, cast(self.let, x.number, dtype))
 
     def cast(self, x: Term, dtype: np.dtype[Any] | str) -> Term:
-        """x in another dtype, rounded to 16 bits where that has no more."""
-        name = dtype.name if isinstance(dtype, np.dtype) else dtype
-        if name in HALVES:
-            return self.convert(self.convert(x, name), "float32")
-        return self.convert(x, dtype)
+        """x in another dtype, as ``narrowed`` has it."""
+        return Term(self, narrowed(self.let, x.number, dtype))
 
     def _alike(self, args: Sequence[Any]) -> list[Term]:
         like = next(x for x in args if isinstance(x, Term))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import index as ix
+from .cost import product_time
 from .fuse import Group, fuse
 from .index import Axis
 from .instructions import itemsize
@@ -18,7 +19,7 @@ from .products import LARGE_FACTOR
 
 BLOCK = 4096  # elements of a long map that are one piece of work
 STRIP = 64  # columns of a fold over rows that are one piece of work
-LARGE_PRODUCT = 8e6  # operations in float32, half as many in float64, of a product that is shared out by columns
+LARGE_PRODUCT = 100_000.0  # nanoseconds of a matrix product that is shared out by columns
 MOST = 8  # ... and into how many strips at most
 FEW = 8  # rows of a product that is no more than reading the right factor, best in long rows
 TALL = 4  # times as many rows as columns: the rows are shared out instead
@@ -333,7 +334,7 @@ def _strips(rows: int, columns: int, inner: int, size: int, streams: int) -> int
     the rows fill their tiles. But the left factor is read by every part, and other arrays in short pieces of rows: a
     tall product is cut by rows, and one with such arrays if it is taller than wide. The width keeps vectors whole.
     """
-    small = 2.0 * rows * columns * inner * size / 4 < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
+    small = product_time(rows, columns, inner, size) < LARGE_PRODUCT and inner * columns < LARGE_FACTOR
     if rows > (TALL if streams < STREAMS else 1) * columns or small:
         return 0
     least = max(columns // MOST, 2 * STRIP if rows > columns else 8 * STRIP if rows <= FEW else 0)

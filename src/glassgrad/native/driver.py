@@ -126,9 +126,9 @@ class Driver:
             return
         task = self.task(region)
         self.module.declarations[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
-        (first, *others), chunks = region.launches, region.chunks | (SHORT if region.short else 0)
-        if not others and isinstance(self.program.kernels[first.kernel].body[0], ir.MatMul):
-            chunks |= TOGETHER  # what is packed for one part serves the next
+        # What is packed for one part of a product serves the next.
+        together = len(region.launches) == 1 and self.program.kernels[region.launches[0].kernel].is_product
+        chunks = region.chunks | SHORT * region.short | TOGETHER * together
         frame.f.line(f"call void @{PARALLEL}(ptr @{task}, ptr {context.text}, i64 {chunks})")
 
     def task(self, region: ir.Region) -> str:

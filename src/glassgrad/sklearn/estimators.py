@@ -150,14 +150,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return "softmax" if self._labels.kind == "multiclass" else "logistic"
 
     def _score(self, outputs: Matrix, held: Held) -> float:
-        if self.out_activation_ == "softmax":
-            hits = outputs.argmax(axis=1) == held.y.argmax(axis=1)
-        else:
-            likely = outputs > 0.5
-            if self._labels.kind == "binary" and len(self.classes_) == 1:  # whatever the output, it is this one
-                likely[:] = False
-            hits = (likely == (held.y > 0.5)).all(axis=1)
-        return float(np.average(hits, weights=held.w))
+        hits = self._labels.places(outputs) == self._labels.places(held.y)
+        return float(np.average(hits if hits.ndim == 1 else hits.all(axis=1), weights=held.w))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -77,9 +77,12 @@ class Labels:
 
     def of(self, outputs: NDArray[Any]) -> Any:
         """The likeliest label of each row; zeros and ones [rows, classes] where there are several, sparse as y was."""
-        if self.kind == "multiclass":
-            return self.classes[outputs.argmax(axis=1)]
-        likely = (outputs > 0.5).astype(int)
-        if self.kind == "binary":
-            return self.classes[np.minimum(likely[:, 0], len(self.classes) - 1)]
-        return self.sparse(likely) if self.sparse else likely
+        found = self.places(outputs)
+        if self.kind != "multilabel-indicator":
+            return self.classes[found]
+        return self.sparse(found) if self.sparse else found
+
+    def places(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Which class is the likeliest, for each row; zeros and ones [rows, classes] where there are several."""
+        found: NDArray[Any] = outputs.argmax(axis=1) if self.kind == "multiclass" else (outputs > 0.5).astype(int)
+        return np.minimum(found[:, 0], len(self.classes) - 1) if self.kind == "binary" else found
